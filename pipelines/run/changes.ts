@@ -24,8 +24,8 @@
  * - `large-commands-leave-room`: the commands of one workflow task have 1.5 MB together, counted whole, starts of child runs and calls on further queues
  *   among them; local activities wait for the next task once the results of this one have 400 kB, and large ones are fetched by activities. Before,
  *   inputs of calls had 3 MB, and nothing else was counted.
- * - `next-history-holds-all`: loops do not stop for a new history that could not begin with what the run has, unless this one must not grow
- *   much more. Before, they stopped, and the run was blocked, or failed.
+ * - `next-history-holds-all`: a run that has stopped for a new history, which could not begin with what the run has, goes on in this one, unless that
+ *   must not grow much more. Before, it was blocked, or failed.
  */
 export type Change =
   | 'waits-are-told'

@@ -7,9 +7,9 @@ import type { Carried, RunContext, RunResult } from '../../pipelines/run/index.j
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { checkPlan } from './check-plan.js';
 import { Deadline } from './deadline.js';
-import type { RunHost } from './host.js';
+import { holds, type RunHost } from './host.js';
 import { Memo } from './memo.js';
-import { NextHistory } from './next-history.js';
+import { nextHistory } from './next-history.js';
 import { runGraph, runStep } from './run.js';
 import { checkOutput, rowsBeside, rowsOfFailure } from './sizes.js';
 import { StageTable } from './stage-table.js';
@@ -34,27 +34,34 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
   const startedAt = carried?.startedAt ?? host.startedAt ?? host.now();
   const memo = Memo.from(carried?.done);
   const graph = wantedGraph(plan, outputs);
-  const next = new NextHistory({ input, context, host, startedAt, memo, table });
   const run: Run = {
     context,
     table,
     deadline: new Deadline(startedAt + plan.deadlineMs, plan.deadlineMs, () => host.now(), reservedAfter(graph)),
     ...(context.answerTo !== undefined && { answer: { to: context.answerTo, graph } }),
     continuing: false,
-    nextFits: () => next.fits(),
     graph: runGraph,
     step: runStep,
   };
   try {
     const go = (inner: RunHost) =>
       runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });
-    // A race of one: a failing stage cancels those beside it. A segment that is the whole run has none.
-    const scope = await (host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
-    if (scope === STOPPED) return { carried: next.carried() };
-    const result = resolve(graph.output, scope) as JsonObject;
-    checkOutput(result);
-    table.close('done');
-    return { output: result, stages: rowsBeside(result, table.rows) };
+    for (;;) {
+      // A race of one: a failing stage cancels those beside it. A segment that is the whole run has none.
+      const scope = await (host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
+      if (scope !== STOPPED) {
+        const result = resolve(graph.output, scope) as JsonObject;
+        checkOutput(result);
+        table.close('done');
+        return { output: result, stages: rowsBeside(result, table.rows) };
+      }
+      const next = nextHistory({ input, context, host, startedAt, memo, table });
+      if (!next.misfit) return { carried: next.carried };
+      if (host.full(true) || !holds(host, 'next-history-holds-all')) throw next.misfit;
+      // It goes on here as it would there: it may end, or have less.
+      run.continuing = false;
+      run.stays = true;
+    }
   } catch (error) {
     table.close('failed');
     if (!(error instanceof StageError)) throw error;

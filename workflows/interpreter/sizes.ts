@@ -41,16 +41,16 @@ function rowsWithin(rows: readonly StageRecord[], most: number): readonly StageR
 }
 
 /**
- * Throws `RESULT_TOO_LARGE` for state too large to start a new history; its loop or agent must be shortened.
+ * `RESULT_TOO_LARGE` for state too large to start a new history; its loop or agent must be shortened.
  * @param most what there is for it beside the input, the plan and the stage table, in bytes
  */
-export function checkCarried(carried: Json, most: number): void {
+export function carriedMisfit(carried: Json, most: number): StageError | undefined {
   const large = tooLarge(carried, Math.max(0, most));
-  if (!large) return;
+  if (!large) return undefined;
   // `done.below.<step>. … `
   const [, , stage = ''] = large.field.split('.');
   const message = `the state that the run carries into its next history beside its input and plan ${large.message}`;
-  throw failure(message, large.field, stage);
+  return failure(message, large.field, stage);
 }
 
 function failure(message: string, path: string, stage?: string): StageError {

@@ -61,8 +61,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const candidates = candidatesEndedBefore(run, stage, scope, at) ?? candidatesOf(stage, share);
   let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
   let left: ReturnType<typeof leftBy>;
-  // With streams, or in an earlier history, it has begun before.
-  let again = lost || (reads && context.carried !== undefined);
+  // With streams, or before the run stopped for a new history, it has begun before.
+  let again = lost || (reads && (context.carried !== undefined || run.stays === true));
   let from = before?.i ?? 0;
   for (const [i, candidate] of candidates.all.entries()) {
     if (i < from) continue;

@@ -16,8 +16,8 @@ export interface Run {
   readonly answer?: { readonly to: string; readonly graph: Graph };
   /** The history is full: loops stop, calls in progress end, and the run continues in a new history. */
   continuing: boolean;
-  /** Whether a new history could hold what the run has now. Absent: its loops do not stop for one. */
-  readonly nextFits?: () => boolean;
+  /** It has stopped for a new history that could not begin with what it has, and goes on in this one until that must not grow much more. */
+  stays?: true;
   /** How control flow runs its graphs and steps. */
   readonly graph: RunGraph;
   readonly step: RunStep;

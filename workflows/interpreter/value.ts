@@ -1,7 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { type Graph, resolve, type Scope } from '../../pipelines/plan/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import { concernsAll, holds } from './host.js';
+import { concernsAll } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** Runs a graph and returns its value. */
@@ -22,13 +22,9 @@ export async function graphValue(
  */
 export function stops(run: Run, at: At, beside = false): boolean {
   if (!at.mayStop) return false;
-  run.continuing ||= at.host.full(beside) && !goesOn(run, at);
+  run.continuing ||= at.host.full(beside || run.stays);
   return run.continuing;
 }
-
-/** A run that has more than a new history could begin with goes on in this one for as long as it may: it may end, or have less. */
-const goesOn = ({ nextFits }: Run, { host }: At): boolean =>
-  !host.full(true) && nextFits?.() === false && holds(host, 'next-history-holds-all');
 
 /** A failure that control flow may handle: not a cancellation, and not one that concerns the whole run. */
 export const isFailure = (error: unknown): error is StageError => error instanceof StageError && !concernsAll(error);
