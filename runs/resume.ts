@@ -117,12 +117,14 @@ async function holdRecord(
 ): Promise<void> {
   if (!records) throw new MillraceError('NOT_RESUMABLE', 'this gateway has no record of runs');
   const runMs = plan.deadlineMs + BACKSTOP_MS;
+  const record = await records.summary(id);
   const inTable = stages
-    ? lackingIn({ plan, stages, endedAt }, await records.summary(id), records.keptMs ?? Number.POSITIVE_INFINITY)
+    ? lackingIn({ plan, stages, endedAt }, record, records.keptMs ?? Number.POSITIVE_INFINITY)
     : ['any stage: the run has no stage table, and no worker could be queried for it'];
   // What the run has not come to is in the records of the runs before it.
   const gone = await records.holdEarlier(id, runMs);
-  const lacking = [...inTable, ...gone.map((run) => `any step of ${run}: its record is gone`)];
+  const lost = [...gone, ...(record.forgotten ? [resumptionOf(id)] : [])];
+  const lacking = [...inTable, ...lost.map((run) => `any step of ${run}: its record is gone`)];
   if (lacking.length > 0 && !repeat) {
     const message = `these steps may have ended and would be repeated: ${lacking.join(', ')}`;
     throw new MillraceError('RECORD_INCOMPLETE', message, {

@@ -7,6 +7,8 @@ export const recordKey = (root: string): string => `millrace:record:{${root}}`;
 export const ERASED = '@erased';
 /** Field: the mark of a resumption. */
 export const HELD = '@held';
+/** Field of a held record: the run that resumed it has been erased, and what that has done is not known. */
+export const FORGOTTEN = '@forgotten';
 /** Field: how many calls could not be recorded. */
 export const GAPS = '@gaps';
 /** Field: size of all entries. */
@@ -91,3 +93,7 @@ export const keepOn = script<[record: string], [keptMs: number], 0 | 1>(`
 if redis.call('hexists', KEYS[1], '${HELD}') == 0 then return 0 end
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[1]) then redis.call('pexpire', KEYS[1], ARGV[1]) end
 return 1`);
+
+/** Notes in a held record that the run which resumed it is erased. */
+export const forget = script<[record: string], [], void>(`
+if redis.call('hexists', KEYS[1], '${HELD}') == 1 then redis.call('hset', KEYS[1], '${FORGOTTEN}', 1) end`);

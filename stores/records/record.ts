@@ -65,6 +65,8 @@ export interface RecordSummary {
   readonly gaps: number;
   /** There is no record: nothing was recorded, or it has expired, or the store has lost it. */
   readonly absent?: true;
+  /** The run that resumed it has been erased: what that had done is not known. */
+  readonly forgotten?: true;
 }
 
 /** What a resumed run is given about the previous one, besides its calls. */
@@ -82,7 +84,8 @@ export interface ResumableRecords {
   summary(run: string): Promise<RecordSummary>;
   /**
    * Removes the record of a run, with the calls of its child runs, and keeps for six hours that it is erased: calls that began before are not
-   * recorded. Runs that resume it have records of their own. Throws `STORE_UNAVAILABLE`.
+   * recorded. Runs that resume it have records of their own; that of the run which it resumes says from now on that it is `forgotten`. Throws
+   * `STORE_UNAVAILABLE`.
    */
   erase?(run: string): Promise<void>;
   /**

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
+import { resumedRun, resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS } from '../redis/index.js';
 import { CHILD, nameOf, pathOf } from './call-names.js';
@@ -12,7 +12,20 @@ import { UncountedGaps } from './gaps.js';
 import { inlineValue, keptValue, outputName } from './kept-value.js';
 import { reached } from './reached.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
-import { CLOCKS_MS, ERASED, erase, FAILED, GAPS, hold, keep, keepOn, PATH, recordKey } from './record-hash.js';
+import {
+  CLOCKS_MS,
+  ERASED,
+  erase,
+  FAILED,
+  FORGOTTEN,
+  forget,
+  GAPS,
+  hold,
+  keep,
+  keepOn,
+  PATH,
+  recordKey,
+} from './record-hash.js';
 import type { Spill } from './spill.js';
 
 export interface RedisRecordsParts {
@@ -119,11 +132,16 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       succeeded.set(stage, (succeeded.get(stage) ?? 0) + 1);
     }
     const absent = Object.keys(all).every((field) => field === ERASED);
-    return { succeeded, gaps: Number(all[GAPS] ?? 0), ...(absent && { absent }) };
+    const forgotten = all[FORGOTTEN] !== undefined;
+    const gaps = Number(all[GAPS] ?? 0);
+    return { succeeded, gaps, ...(absent && { absent }), ...(forgotten && { forgotten }) };
   }
 
   async erase(run: string): Promise<void> {
-    await reached(() => erase(this.#parts.redis, [recordKey(splitRun(run).root)], ERASED_MS));
+    const { root } = splitRun(run);
+    const before = resumedRun(root);
+    if (before !== undefined) await reached(() => forget(this.#parts.redis, [recordKey(before)]));
+    await reached(() => erase(this.#parts.redis, [recordKey(root)], ERASED_MS));
   }
 
   async hold(run: string, before: Before, runMs: number): Promise<void> {

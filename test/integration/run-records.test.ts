@@ -449,6 +449,17 @@ describe('what a resumed run takes from the record', () => {
     await expect(records.before(second, paid, { n: 1 })).rejects.toMatchObject({ code: 'RECORD_GONE' });
   });
 
+  it('nothing unsaid of a run that has been erased: the record of the run before says that it is forgotten', async () => {
+    const [run, other] = [newRun(), newRun()];
+    await records.keep(ended(run, paid, { n: 1 }, { receipt: 1 }));
+    await records.hold(run, { ended: [], repeat: false }, 1);
+    const known = { gaps: 0, succeeded: new Map([['pay', 1]]) };
+    expect(await records.summary(run)).toEqual(known);
+    for (const each of [run, other]) await records.erase(resumptionOf(each));
+    expect(await records.summary(run)).toEqual({ ...known, forgotten: true });
+    expect(await records.summary(other), 'a run without a record has none then either').toMatchObject({ absent: true });
+  });
+
   it('nothing where a large value is gone', async () => {
     const { spill, kept } = spilling();
     const { records: spilt } = recordsOf({ spill });

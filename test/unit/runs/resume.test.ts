@@ -20,6 +20,7 @@ class Records implements ResumableRecords {
   succeeded = new Map<string, number>();
   gaps = 0;
   absent?: true;
+  forgotten?: true;
   readonly keptMs = 86_400_000;
   away = false;
 
@@ -140,6 +141,17 @@ describe('a run that has failed', () => {
     expect(gateway.temporal.runs.size).toBe(1);
     expect((await resume({ repeat: true })).statusCode).toBe(202);
     expect(records.held.map(([run, { repeat }]) => [run, repeat])).toEqual([[id, true]]);
+  });
+
+  test('is refused where the run that resumed it has been erased: what that had done is not known', async () => {
+    fails([row('echo', 'done')]);
+    records.succeeded.set('echo', 1);
+    records.forgotten = true;
+    const refused = await resume();
+    expect(answer(refused)).toEqual([409, 'RECORD_INCOMPLETE']);
+    expect(refused.json<Problem>().detail).toContain(`any step of ${id}-r1: its record is gone`);
+    expect(gateway.temporal.runs.size).toBe(1);
+    expect((await resume({ repeat: true })).statusCode).toBe(202);
   });
 
   test('is refused where calls could not be kept, or nobody can say what it has done', async () => {
