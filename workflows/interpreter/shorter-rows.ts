@@ -47,7 +47,8 @@ const SPARE: readonly ((row: StageRecord) => StageRecord)[] = [
   (row) => withDecisionsIn(row, 20_000),
   (row) => {
     const { calls, conversions, ...rest } = row;
-    return calls || conversions ? { ...rest, shortened: true } : row;
+    // Of the two a run that resumes this one needs the calls.
+    return calls || conversions ? { ...rest, ...(calls && { shortened: true as const }) } : row;
   },
   (row) => withDecisionsIn(row, 2_000),
 ];

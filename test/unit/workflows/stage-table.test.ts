@@ -110,6 +110,10 @@ describe('the table beside an output', () => {
     expect(rows[7]).toEqual(row({ stage: 's7', shortened: true }));
   });
 
+  it('loses conversions as well, which no run that resumes it needs: those rows are not marked', () => {
+    expect(fittingRows([row({ conversions: ['to mono'] })], 0)).toEqual([row({})]);
+  });
+
   it('fails the run where it is too large without them, and is left out of a failure then', () => {
     const error = { code: 'CODE_FAILED', message: 'x'.repeat(6_000) };
     const large = many.map((each) => ({ ...each, error }));
