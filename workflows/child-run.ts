@@ -33,7 +33,7 @@ export async function childRun(
   try {
     // Its context is made of these, and small.
     const waiting = room(bytesOf(input) + planBytes(step.plan) + planBytes(context.placement) + AROUND_BYTES);
-    if (waiting) await waiting;
+    if (waiting !== undefined) await waiting;
     return (await executeChild(plan.name, {
       workflowId: `${workflowId}/${path}`,
       args: [input, { ...context, ...childEvents(context, workflowId, path) }],

@@ -55,7 +55,7 @@ function onQueues(
   return onFirstQueue(placed, retry.attempts, (on) => {
     const waiting = isFirst ? undefined : nextRoom();
     isFirst = false;
-    return waiting ? waiting.then(() => callOn(on)) : callOn(on);
+    return waiting !== undefined ? waiting.then(() => callOn(on)) : callOn(on);
   });
 }
 

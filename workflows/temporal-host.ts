@@ -148,7 +148,7 @@ export class TemporalHost implements RunHost {
     const begin = () => stageActivity(stage, input, call, placed, nextRoom, shown);
     // More promises only where they are needed.
     const room = this.#roomFor(bytes, ofInput);
-    const begun = room ? room.then(begin) : begin();
+    const begun = room !== undefined ? room.then(begin) : begin();
     const asked = {
       ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work, true) },
       whole: (recorded: RecordedCall, summary: string, leftMs: number) =>

@@ -2,13 +2,13 @@ import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/
 import type { JsonObject } from '../pipelines/json.js';
 import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
 import { queueOrder } from '../pipelines/plan/index.js';
-import {
-  type ChannelCommit,
-  type ChannelRef,
-  type ChannelWait,
-  type Committed,
-  type MoreEntries,
-  type RunContext,
+import type {
+  ChannelCommit,
+  ChannelRef,
+  ChannelWait,
+  Committed,
+  MoreEntries,
+  RunContext,
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
 import { refusableCall, STREAM_HEARTBEAT_MS, short } from './activity-options.js';

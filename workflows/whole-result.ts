@@ -37,7 +37,7 @@ export async function wholeResult<T>(
   takes('large-commands-leave-room');
   const call: WholeCall = { ...refusableCall(of, name), whole };
   const waiting = room();
-  if (waiting) await waiting;
+  if (waiting !== undefined) await waiting;
   const activities = proxyActivities<Record<string, WholeActivity<T>>>({
     ...ATTEMPT,
     scheduleToCloseTimeout: Math.max(LEAST_MS, Math.ceil(leftMs)),

@@ -59,7 +59,12 @@ export class StoredResponses {
    */
   async find(id: string, caller: Caller): Promise<StoredResponse> {
     const runs = PacedRuns.of(this.#deps);
-    return await runs.reading(id, caller, () => this.#found(id, caller), ({ document }) => document);
+    return await runs.reading(
+      id,
+      caller,
+      () => this.#found(id, caller),
+      ({ document }) => document,
+    );
   }
 
   async #found(id: string, caller: Caller): Promise<StoredResponse> {

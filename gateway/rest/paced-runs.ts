@@ -37,7 +37,12 @@ export class PacedRuns {
 
   /** Throws as `readRun` does, and `RATE_LIMITED` if too many large ones are read. */
   async read(id: string, caller: Caller): Promise<RunRecord> {
-    return await this.reading(id, caller, () => readRun(this.#deps, id, caller), ({ document }) => document);
+    return await this.reading(
+      id,
+      caller,
+      () => readRun(this.#deps, id, caller),
+      ({ document }) => document,
+    );
   }
 
   /**

@@ -5,7 +5,9 @@ import { type PlacedPool, type PlacementDocument, replicaName } from '../documen
 const settings = (pool: PlacedPool, { devices, parallel = pool.parallel }: PlacedPool['replicas'][number]): string => {
   const { variant, batching, maxBatch, preferredBatchSizes, maxQueueDelayMs, apart, prefixCache, speculative } = pool;
   const of = { variant, batching, maxBatch, preferredBatchSizes, maxQueueDelayMs, apart, speculative };
-  return canonicalJson(JSON.parse(JSON.stringify({ ...of, devices, parallel, affinity: prefixCache?.affinity })) as Json);
+  return canonicalJson(
+    JSON.parse(JSON.stringify({ ...of, devices, parallel, affinity: prefixCache?.affinity })) as Json,
+  );
 };
 
 interface Server {

@@ -13,7 +13,7 @@ export {
   type Degraded,
   type PlacedPool,
   type PlacementDocument,
-  placementSchema,
   type Predicted,
+  placementSchema,
   type StageFigure,
 } from './schema.js';

@@ -103,6 +103,9 @@ export class FakeTemporal {
             call(() => this.#update(id, name, given)),
         }),
         workflowService: {
+          listWorkflowExecutions: async () => ({ executions: [], nextPageToken: new Uint8Array() }),
+          getWorkflowExecutionHistoryReverse: async () => ({ history: { events: [] } }),
+          deleteWorkflowExecution: async () => ({}),
           getWorkflowExecutionHistory: async ({ execution }: { execution: { workflowId: string } }) =>
             call(() => {
               const { args } = this.#run(execution.workflowId).options;

@@ -98,17 +98,13 @@ describe('a run that has too much for a new history', () => {
   it('goes on too where it became too much when what was under way had ended', async () => {
     const output = z.object({ text: z.string() });
     const long = code('long', { input: one, output }, () => ({ text: 'x'.repeat(17_000) }));
-    const input = z.object({ text: z.string() });
-    const lanes = pipeline('lanes', { input, deadline: '10m' }, ({ stage, each }) => ({
-      texts: each(
-        'items',
-        Array.from({ length: 70 }, (_, i) => i),
-        (item) => stage('long', long, { n: item }).text,
-        { concurrency: 64 },
-      ),
+    const input = z.object({ text: z.string(), items: z.array(z.number()) });
+    const lanes = pipeline('lanes', { input, deadline: '10m' }, ({ input: given, stage, each }) => ({
+      texts: each('items', given.items, (item) => stage('long', long, { n: item }).text, { concurrency: 64 }),
     })) as unknown as Pipeline;
     const host = Object.assign(new FullHost({ runner: new CodeRunner(lanes), run: 'r' }), { checks: 64 });
-    const ended = await interpret({ text: 'x'.repeat(1_000_000) }, contextOf(lanes), host);
+    const items = Array.from({ length: 70 }, (_, i) => i);
+    const ended = await interpret({ text: 'x'.repeat(1_000_000), items }, contextOf(lanes), host);
     expect('output' in ended && ended.output.texts).toHaveLength(70);
   });
 

@@ -18,7 +18,7 @@ test('a call that has taken the place of another is told from the output if its 
     ...events.of({ type: 'tool.called', ...of, arguments: {} }),
     ...events.of({ type: 'tool.ended', ...of, end: 'done', result: 'paid' }),
     ...events.end({ executed: [look], toolCalls: [] } as unknown as Answer, { text: 'So.' }),
-  ].map(({ data }) => JSON.parse(data) as Record<string, unknown>);
+  ].map(({ data }) => JSON.parse(String(data)) as Record<string, unknown>);
   expect(told.filter(({ type }) => type === 'TOOL_CALL_RESULT')).toMatchObject([
     { toolCallId: 'exec_r_0', content: 'paid' },
     { toolCallId: 'exec_r_0_again', content: 'seen' },

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { setImmediate as turnOver, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turnOver } from 'node:timers/promises';
 import { afterEach, describe, expect, it, test, vi } from 'vitest';
 import { DocumentTurns, sharedJson } from '../../../../gateway/http/document-turns.js';
 import type { RunDocument } from '../../../../runs/document.js';

@@ -10,9 +10,11 @@ beforeEach(async () => {
   await gateway.app.listen({ host: '127.0.0.1', port: 0 });
   socket = net.connect((gateway.app.server.address() as AddressInfo).port, '127.0.0.1');
   read = '';
-  socket.on('error', () => undefined).on('data', (bytes: Buffer) => {
-    read += bytes.toString();
-  });
+  socket
+    .on('error', () => undefined)
+    .on('data', (bytes: Buffer) => {
+      read += bytes.toString();
+    });
 });
 afterEach(async () => {
   socket.destroy();
