@@ -1,30 +1,43 @@
 import { setMaxListeners } from 'node:events';
+import { Context } from '@temporalio/activity';
 import { createActivities } from '../activities/stage/activity.js';
 import { createChannelActivities } from '../activities/stage/channel-activities.js';
-import { createCompletionActivity, createForeignActivity } from '../activities/stage/foreign-activity.js';
+import { createForeignActivity } from '../activities/stage/foreign-activity.js';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
 import { createRecordedActivity } from '../activities/stage/recorded-activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
+import { bytesOf } from '../pipelines/json-limits.js';
 import type {
   ChannelCommit,
   ChannelWait,
+  ForeignCall,
+  RecordedCall,
   SegmentCall,
   ServingCall,
   StageCall,
   StartCall,
-  WholeCall,
+  TaskTime,
 } from '../pipelines/run/index.js';
 import { createServingActivity } from './code-served.js';
 import type { Stages } from './compose.js';
 import { createStartActivity, type StartForeign } from './foreign-starts.js';
-import { createOutcomeActivity, createSegmentActivity } from './hosts/segment-executor.js';
+import { ResultPace } from './hosts/result-pace.js';
+import { createSegmentActivity } from './hosts/segment-executor.js';
 
 type Parts = Pick<Stages, 'runner' | 'redis' | 'losses'> &
   Partial<Pick<Stages, 'foreign'>> & {
     /** Slots of the worker's activities. Absent: its stages hold theirs while they wait for others. */
     readonly slots?: SharedSlots;
   };
-type Call = StageCall | SegmentCall | WholeCall['whole'] | ServingCall | StartCall | ChannelWait | ChannelCommit;
+type Call =
+  | StageCall
+  | SegmentCall
+  | ServingCall
+  | ForeignCall
+  | StartCall
+  | RecordedCall
+  | ChannelWait
+  | ChannelCommit;
 
 /**
  * The activities of a worker; the same function serves the activity type of every stage and every segment.
@@ -38,25 +51,30 @@ export function workerActivities(parts: Parts, ends?: AbortSignal, starts?: Star
   if (ends) setMaxListeners(0, ends);
   const stage = createActivities(runner, slots && { slots }).default;
   const segment = createSegmentActivity(parts, ends);
-  const outcome = createOutcomeActivity(redis);
   const serving = createServingActivity(redis);
   const around = foreign && createForeignActivity(foreign);
-  const completion = foreign && createCompletionActivity(foreign);
   const start = createStartActivity(starts);
   const recorded = createRecordedActivity(runner);
   const channels = createChannelActivities(runner, slots);
+  const serve = (input: JsonObject, call: Call) => {
+    if ('segment' in call) return segment(input, call);
+    if ('foreign' in call && around) return around(input, call);
+    if ('start' in call) return start(call);
+    if ('recorded' in call) return recorded(input, call);
+    if ('waitFor' in call) return channels.wait(call);
+    if ('commit' in call) return channels.commit(input as { readonly values: readonly Json[] }, call);
+    return 'serving' in call ? serving(call) : stage(input, call as StageCall);
+  };
+  const pace = new ResultPace();
   return {
-    default: (input: JsonObject, given: Call | WholeCall) => {
-      const call: Call = 'whole' in given ? given.whole : given;
-      if ('segment' in call) return segment(input, call);
-      if ('outcome' in call) return outcome(call);
-      if ('foreign' in call && around) return around(input, call);
-      if ('completes' in call && completion) return completion(input, call);
-      if ('start' in call) return start(call);
-      if ('recorded' in call) return recorded(input, call);
-      if ('waitFor' in call) return channels.wait(call);
-      if ('commit' in call) return channels.commit(input as { readonly values: readonly Json[] }, call);
-      return 'serving' in call ? serving(call) : stage(input, call as StageCall);
+    async default(input: JsonObject, call: Call) {
+      const { info, cancellationSignal: signal } = Context.current();
+      const result = await serve(input, call);
+      if (info.isLocal) {
+        const { taskMs } = call as TaskTime;
+        await pace.turn(info.workflowExecution?.runId ?? '', bytesOf(result as unknown as Json), { taskMs, signal });
+      }
+      return result;
     },
   };
 }

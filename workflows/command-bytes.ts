@@ -1,4 +1,4 @@
-import type { Json } from '../pipelines/json.js';
+import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import type { StageCall } from '../pipelines/run/index.js';
 
@@ -21,9 +21,13 @@ export function planBytes(part: object): number {
   return bytes;
 }
 
-/** @param ofInput bytes of the call's input, which a semantic cache is asked by too */
+/**
+ * @param ofInput bytes of the call's input, which a semantic cache is asked by too
+ * @param planned options of its stage in the plan: an agent's turns have what is made of them
+ */
 export const callBytes = (
   ofInput: number,
-  { with: options, cache, turn }: Pick<StageCall, 'with' | 'cache' | 'turn'>,
+  planned: JsonObject,
+  { cache, turn }: Pick<StageCall, 'cache' | 'turn'>,
 ): number =>
-  ofInput * (cache?.kind === 'semantic' ? 2 : 1) + planBytes(options) + (turn ? bytesOf(turn.said) : 0) + AROUND_BYTES;
+  ofInput * (cache?.kind === 'semantic' ? 2 : 1) + planBytes(planned) + (turn ? bytesOf(turn.said) : 0) + AROUND_BYTES;

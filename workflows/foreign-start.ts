@@ -11,6 +11,7 @@ import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import { type PreparedStart, type RunContext, SEARCH_ATTRIBUTES, type StartCall } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
+import { taskTime } from './activity-options.js';
 import { takes } from './changes.js';
 
 type Prepare = (input: JsonObject, call: StartCall) => Promise<PreparedStart>;
@@ -41,7 +42,7 @@ export async function prepareStart(input: Json | undefined, options: Json | unde
   const start = { pipeline, input: input ?? null, options: options ?? null };
   try {
     // A local activity that is cancelled just as it ends costs the run a workflow task.
-    const prepared = await CancellationScope.nonCancellable(() => prepare({}, { start }));
+    const prepared = await CancellationScope.nonCancellable(() => prepare({}, { start, ...taskTime() }));
     const { plan, tenant } = prepared.context;
     upsertMemo(prepared.memo);
     upsertSearchAttributes([

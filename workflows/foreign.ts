@@ -14,20 +14,19 @@ import { bytesOf } from '../pipelines/json-limits.js';
 import { queueOrder, type StagePlan } from '../pipelines/plan/index.js';
 import { channelTtlMs } from '../pipelines/run/channel-ttl.js';
 import {
-  type CompletionCall,
   type ForeignCall,
   type ForeignEnd,
   type ForeignOutcome,
   type ForeignStart,
   foreignActivityId,
   idempotencyKeyOf,
-  type LargeOutcome,
   type StageCall,
   type StageEvent,
   type StageOutcome,
   type StagePlacement,
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
+import { taskTime } from './activity-options.js';
 import { stageError } from './failures.js';
 import { foreignError, patienceOf } from './foreign-failures.js';
 
@@ -35,29 +34,22 @@ import { foreignError, patienceOf } from './foreign-failures.js';
 export interface ForeignHost {
   /** Number of a call, distinct within the run. */
   readonly number: number;
-  /**
-   * Runs a local activity; its result arrives after the effects of those that ended before it.
-   * @param work gets the size, in bytes, of the longest result for which there is room
-   */
-  inTurn<T>(work: (mostBytes: number) => Promise<T>): Promise<T>;
-  /**
-   * A result for which there was no room, by an activity.
-   * @param leftMs time that is left, in milliseconds
-   */
-  whole<T>(input: JsonObject, call: ForeignCall | CompletionCall, summary: string, leftMs: number): Promise<T>;
+  /** Runs a local activity; its result arrives after the effects of those that ended before it. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the current workflow task has room for a command of this size. */
   room(bytes: number): Promise<void> | undefined;
   publish(event: StageEvent): void;
 }
 
-type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | LargeOutcome | null>;
-/** Output of a result that defaults complete. */
-type Completed = Required<Pick<ForeignOutcome, 'output'>>;
+type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | null>;
 type Foreign = (...args: readonly Json[]) => Promise<Json>;
 
-/** The local activities before and after a call: checks, a record and events. They repeat for about a minute while a store is away. */
+/**
+ * The local activities before and after a call: checks, a record and events. They repeat for about a minute while a store is away. A large result may
+ * have to wait for those of others (`ResultPace`).
+ */
 const AROUND = {
-  startToCloseTimeout: 10_000,
+  startToCloseTimeout: 60_000,
   retry: { initialInterval: 200, maximumInterval: 2_000, maximumAttempts: 30 },
 };
 
@@ -73,26 +65,23 @@ export async function callForeign(
   host: ForeignHost,
 ): Promise<StageOutcome> {
   const begunAt = Date.now();
-  const leftMs = () => Math.max(1, stage.policy.timeout.totalMs - (Date.now() - begunAt));
   const path = call.path ?? call.stage;
   const around = (what: string) =>
     proxyLocalActivities<Record<string, Around>>({ ...AROUND, summary: `${path} · ${what}` })[stage.id] as Around;
   let failure: StageError | undefined;
   let result: Json = null;
   try {
-    const checked = await host.inTurn((mostBytes) => around('input')(input, { foreign: { call, mostBytes } }));
-    const given =
-      checked && 'large' in checked
-        ? await host.whole<ForeignStart>(input, { foreign: { call, again: true } }, `${path} · input`, leftMs())
-        : (checked as ForeignStart);
+    const given = (await host.inTurn(() =>
+      around('input')(input, { foreign: { call }, ...taskTime() }),
+    )) as ForeignStart;
     if ('outcome' in given) return given.outcome;
     const taken = given.input ?? input;
     const startedAt = Date.now();
     try {
       await host.room(bytesOf(taken));
-      const left = leftMs();
+      const leftMs = Math.max(1, stage.policy.timeout.totalMs - (Date.now() - begunAt));
       const make = stage.kind === 'workflow' ? childOf : activityOf;
-      result = (await make(stage, call, placed, left, host.number)(...argumentsOf(taken, call, left))) ?? null;
+      result = (await make(stage, call, placed, leftMs, host.number)(...argumentsOf(taken, call, leftMs))) ?? null;
       if (ArrayBuffer.isView(result)) failure = bytesFailure(stage);
     } catch (error) {
       if (isOwnCancellation(error)) throw error;
@@ -102,11 +91,8 @@ export async function callForeign(
     const ended: ForeignEnd = failure
       ? { ...times, failure: { code: failure.code, message: failure.message } }
       : { ...times, result };
-    const after = await host.inTurn((mostBytes) => around('result')(input, { foreign: { call, ended, mostBytes } }));
-    const { large, ...outcome } = (after ?? {}) as ForeignOutcome;
-    const completed =
-      large && (await host.whole<Completed>({ result }, { completes: call }, `${path} · result`, leftMs()));
-    if (!failure) return { output: outputOf(call, result), ...outcome, ...completed } as StageOutcome;
+    const outcome = await host.inTurn(() => around('result')(input, { foreign: { call, ended }, ...taskTime() }));
+    if (!failure) return { output: outputOf(call, result), ...outcome } as StageOutcome;
   } catch (error) {
     if (isOwnCancellation(error)) {
       if (call.events) host.publish(cancelled(call, path));

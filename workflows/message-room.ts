@@ -3,7 +3,7 @@ import { takes } from './changes.js';
 
 /**
  * Temporal accepts messages of 4 MiB. One has all commands of a workflow task, and the results of the local activities that have ended in it:
- * commands have 1.5 MB together, of which a single one may have more, and results have up to 2 MB (`SegmentTurns`).
+ * commands have 1.5 MB together, of which a single one may have more; the worker returns no more than 2 MB of results (`ResultPace`).
  */
 const MOST_BYTES = 1_500_000;
 /** In histories from before the change, which left no room for results, and counted only inputs that are not small. */

@@ -1,13 +1,22 @@
 import { ActivityFailure, ApplicationFailure, RetryState, TimeoutFailure } from '@temporalio/common';
-import { isCancellation, proxyLocalActivities } from '@temporalio/workflow';
+import { isCancellation, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
-import type { LargeOutcome, RecordedCall, StageCall, StageOutcome } from '../pipelines/run/index.js';
+import { queueOrder } from '../pipelines/plan/index.js';
+import {
+  ENTRY_KIND,
+  type LargeOutcome,
+  type RecordedCall,
+  type StageCall,
+  type StageOutcome,
+} from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
 import { changesElsewhere } from '../pipelines/stages/traits.js';
 import { takes } from './changes.js';
 import { notBegun } from './elsewhere.js';
 
 type Recorded = (input: JsonObject, call: RecordedCall) => Promise<StageOutcome | LargeOutcome | null>;
+/** The call itself, of a kind that a worker of an earlier release refuses. */
+type Whole = (input: JsonObject, call: StageCall & RecordedCall) => Promise<StageOutcome | null>;
 
 /**
  * The question is repeated while the state store is away: for about half a minute, as an attempt repeats it, or for three seconds where the
@@ -17,8 +26,8 @@ const QUESTION = { startToCloseTimeout: 10_000, retry: { initialInterval: 200, m
 const MOST_QUESTIONS = { inTime: 18, late: 5 };
 /** For all questions, in milliseconds. */
 const LONGEST_MS = { inTime: 40_000, late: 6_000 };
-/** For a large outcome that is known to be there, in milliseconds. */
-const WHOLE_MS = 120_000;
+/** For a large outcome that is known to be there, in milliseconds: the task may have to wait for a slot. */
+const LONGEST_WHOLE_MS = { inTime: 120_000, late: 30_000 };
 
 interface Asked {
   readonly call: StageCall;
@@ -27,8 +36,8 @@ interface Asked {
   readonly since: number;
   /** Runs a local activity; its result arrives after the effects of those that ended before it. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
-  /** Returns a large outcome. */
-  whole(call: RecordedCall, summary: string, leftMs: number): Promise<StageOutcome | null>;
+  /** Resolves when the current workflow task has room for a command with the input. */
+  room(): Promise<void> | undefined;
 }
 
 /**
@@ -93,7 +102,7 @@ async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutc
     if (answer === null) return undefined;
     if (!('large' in answer)) return answer;
     isThere = true;
-    const whole = await asked.whole(recorded, summaryOf(call), isLate ? 0 : WHOLE_MS);
+    const whole = await wholeOutcome(asked, isLate);
     if (whole) return whole;
   } catch (error) {
     if (isCancellation(error)) throw error;
@@ -108,6 +117,20 @@ function unreadable({ stage }: StageCall, why: unknown): StageError {
   const message =
     cause instanceof ApplicationFailure ? cause.message : 'its call has ended, and its outcome could not be fetched';
   return new StageError('RECORD_GONE', `stage "${stage}": ${message}`, { stage });
+}
+
+/** An outcome that is not small, by an activity of the run's task queue: its result travels alone. */
+async function wholeOutcome({ call, input, since, room }: Asked, isLate: boolean): Promise<StageOutcome | null> {
+  const { tenant, priority, stage } = call;
+  await room();
+  const activities = proxyActivities<Record<string, Whole>>({
+    ...QUESTION,
+    scheduleToCloseTimeout: isLate ? LONGEST_WHOLE_MS.late : LONGEST_WHOLE_MS.inTime,
+    priority: queueOrder(tenant, priority),
+    summary: summaryOf(call),
+  });
+  const ask = activities[stage] as Whole;
+  return await ask(input, { ...call, kind: ENTRY_KIND, recorded: { call, since } });
 }
 
 const summaryOf = ({ stage, path = stage }: StageCall): string => `${path} · record`;

@@ -1,22 +1,10 @@
-import { CancellationScope, condition, proxySinks, type Sinks, sleep } from '@temporalio/workflow';
-import type { Json } from '../pipelines/json.js';
-import { bytesOf } from '../pipelines/json-limits.js';
-import { takes } from './changes.js';
-import { mostBytesOf, ResultRoom } from './result-room.js';
+import { CancellationScope, condition, proxySinks, type Sinks } from '@temporalio/workflow';
 
 export interface SegmentSinks extends Sinks {
   segments: { abandon(path: string): void };
 }
 
 const { segments } = proxySinks<SegmentSinks>();
-
-/** What is known of a local activity before it has ended. */
-interface TurnOptions {
-  /** Of the segment, to end it. Absent: a short local activity, which ends by itself. */
-  readonly path?: string;
-  /** Its result is small whatever it finds, and takes no room from others. */
-  readonly isSmall?: true;
-}
 
 /**
  * Delivers the results of local activities one at a time, each after the effects of all earlier ones.
@@ -28,10 +16,7 @@ interface TurnOptions {
  */
 export class SegmentTurns {
   readonly #arrived: object[] = [];
-  readonly #results = new ResultRoom();
   #running = 0;
-  /** Those with room for their results until the workflow is given them. */
-  #sharing = 0;
 
   get running(): number {
     return this.#running;
@@ -39,38 +24,19 @@ export class SegmentTurns {
 
   /**
    * Returns the result of `work`; rejects with a cancellation if the enclosing scope is cancelled first.
-   * @param work gets the size, in bytes, of the longest result for which the message of its workflow task has room
+   * @param path of the segment, to end it; undefined for a short local activity, which ends by itself
    * @param waits whether part of the run waits for a signal
    */
-  take<T>(work: (mostBytes: number) => Promise<T>, waits: () => boolean, options: TurnOptions = {}): Promise<T> {
-    if (this.#results.full && takes('large-commands-leave-room'))
-      return sleep(1).then(() => this.take(work, waits, options));
-    return this.#take(work, waits, options);
-  }
-
-  async #take<T>(
-    work: (mostBytes: number) => Promise<T>,
-    waits: () => boolean,
-    { path, isSmall }: TurnOptions,
-  ): Promise<T> {
+  async take<T>(path: string | undefined, work: () => Promise<T>, waits: () => boolean): Promise<T> {
     const turn = {};
-    const share = isSmall ? 0 : 1;
     let gone = false;
-    let bytes = 0;
-    const arrive = (come: number) => {
-      bytes = come;
+    const arrive = () => {
       this.#running -= 1;
-      if (gone) this.#sharing -= share;
-      else this.#arrived.push(turn);
+      if (!gone) this.#arrived.push(turn);
     };
     this.#running += 1;
-    this.#sharing += share;
-    const mostBytes = mostBytesOf(this.#sharing);
-    const result = CancellationScope.nonCancellable(() => work(mostBytes));
-    result.then(
-      (value) => arrive(bytesOf(value as unknown as Json)),
-      () => arrive(0),
-    );
+    const result = CancellationScope.nonCancellable(work);
+    result.then(arrive, arrive);
     try {
       await condition(() => this.#arrived[0] === turn);
       if (waits()) {
@@ -78,17 +44,13 @@ export class SegmentTurns {
         let checks = 0;
         await condition(() => checks++ > 0);
       }
-      this.#results.passOn(bytes);
     } catch (error) {
       if (path !== undefined) segments.abandon(path);
       throw error;
     } finally {
       gone = true;
       const at = this.#arrived.indexOf(turn);
-      if (at >= 0) {
-        this.#arrived.splice(at, 1);
-        this.#sharing -= share;
-      }
+      if (at >= 0) this.#arrived.splice(at, 1);
     }
     return result;
   }

@@ -22,7 +22,6 @@ import {
   type EventsTo,
   eventWithin,
   OUTCOME_SIGNAL,
-  type RecordedCall,
   type RunContext,
   type RunResult,
   runOfDelivery,
@@ -37,13 +36,12 @@ import {
   type StageRecord,
   WAITING_SIGNAL,
   type Wait,
-  type WholeCall,
 } from '../pipelines/run/index.js';
 import { traitsOf } from '../pipelines/stages/traits.js';
-import { short } from './activity-options.js';
+import { short, taskTime } from './activity-options.js';
 import { takes } from './changes.js';
 import { childRun } from './child-run.js';
-import { AROUND_BYTES, callBytes } from './command-bytes.js';
+import { callBytes } from './command-bytes.js';
 import { stillAway } from './elsewhere.js';
 import { stageError } from './failures.js';
 import { callForeign } from './foreign.js';
@@ -62,7 +60,6 @@ import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
 import { stageActivity } from './stage-activity.js';
 import { TemporalPieces } from './temporal-pieces.js';
-import { type Wanted, wholeResult } from './whole-result.js';
 
 /** A segment ends itself at the deadline, with a code; its calls end within a second. Temporal's timeout is later. */
 const SEGMENT_GRACE_MS = 2_000;
@@ -103,6 +100,8 @@ export class TemporalHost implements RunHost {
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
   readonly #noteBytes: number;
+  /** Options of the stages, by their id. */
+  readonly #planned: ReadonlyMap<string, JsonObject>;
   readonly waits: Waits;
   /** Questions of calls that are open in workers. */
   readonly held = new HeldQuestions();
@@ -113,6 +112,7 @@ export class TemporalHost implements RunHost {
   /** @param notes what the door that started the run keeps with it */
   constructor(context: RunContext, notes: JsonObject = {}) {
     this.#noteBytes = bytesOf(notes);
+    this.#planned = new Map([...allSteps(context.plan)].map((step) => [step.id, (step as StagePlan).with]));
     this.waits = new Waits(context.carried?.decided);
     this.pieces = new TemporalPieces(context, this.#room);
     setDefaultSignalHandler((name, ...args) => {
@@ -136,23 +136,20 @@ export class TemporalHost implements RunHost {
       return callForeign(stage, input, call, placed, {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#inTurn(work),
-        whole: <T>(given: JsonObject, asked: WholeCall['whole'], summary: string, leftMs: number) =>
-          this.#whole<T>(given, asked, callBytes(bytesOf(given), call), { of: call, name: stage.id, summary, leftMs }),
         room: (bytes) => this.#roomFor(bytes, bytes),
         publish: (event) => this.publish(event, call.events ?? true),
       });
     const since = call.since ?? Date.now();
     const ofInput = bytesOf(input);
-    const bytes = callBytes(ofInput, call);
+    const bytes = callBytes(ofInput, this.#planned.get(stage.id) ?? stage.with, call);
     const nextRoom = () => this.#room.takeUncounted(bytes);
     const begin = () => stageActivity(stage, input, call, placed, nextRoom, shown);
     // More promises only where they are needed.
     const room = this.#roomFor(bytes, ofInput);
     const begun = room !== undefined ? room.then(begin) : begin();
     const asked = {
-      ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work, true) },
-      whole: (recorded: RecordedCall, summary: string, leftMs: number) =>
-        this.#whole<StageOutcome | null>(input, recorded, bytes, { of: call, name: stage.id, summary, leftMs }),
+      ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work) },
+      room: () => this.#roomFor(bytes, ofInput),
     };
     const outcome = begun.catch(orRecorded(asked, (error) => stageError(stage, stillAway(error) ?? error)));
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
@@ -167,13 +164,8 @@ export class TemporalHost implements RunHost {
   }
 
   /** Runs a short local activity; its result arrives after the effects of those that ended before it. */
-  #inTurn<T>(work: (mostBytes: number) => Promise<T>, isSmall?: true): Promise<T> {
-    return this.#turns.take(work, () => this.waits.open.length > 0, isSmall && { isSmall });
-  }
-
-  /** What a local activity had no room for. @param bytes of the command */
-  #whole<T>(input: JsonObject, call: WholeCall['whole'], bytes: number, wanted: Omit<Wanted, 'room'>): Promise<T> {
-    return wholeResult<T>(input, call, { ...wanted, room: () => this.#room.takeUncounted(bytes) });
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(undefined, work, () => this.waits.open.length > 0);
   }
 
   serving(queues: readonly string[], code: string): Promise<string | undefined> {
@@ -220,26 +212,19 @@ export class TemporalHost implements RunHost {
     });
     const activity = activities[stages] as SegmentActivity;
     const { scope, ...rest } = segment;
-    const waits = () => this.waits.open.length > 0;
-    const endsAt = Date.now() + segment.leftMs + SEGMENT_GRACE_MS;
-    const ask = (mostBytes: number) =>
-      activity(scope, { segment: rest, askedAt: Date.now(), mostBytes, ...(begun && { begun }) });
-    const askJournal = () => {
-      const { path, guarded, context } = segment;
-      const { plan, tenant, priority } = context;
-      const of = { pipeline: plan.name, version: plan.version, tenant, ...(priority && { priority }) };
-      const wanted = { of, name: stages, summary: `outcome · ${stages}`, leftMs: endsAt - Date.now() };
-      const outcome = { path, ...(guarded !== undefined && { guarded }) };
-      return this.#whole<SegmentOutcome>({}, { outcome }, AROUND_BYTES, wanted);
-    };
-    const failed = (error: unknown): never => {
-      throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
-    };
-    return this.#turns.take(ask, waits, { path: segment.path }).then((outcome) => {
-      if (outcome.large) return askJournal().catch(failed);
-      // The cancellation is about to arrive: nothing else may start before it.
-      return outcome.ending ? CancellationScope.current().cancelRequested : outcome;
-    }, failed);
+    return this.#turns
+      .take(
+        segment.path,
+        () => activity(scope, { segment: rest, askedAt: Date.now(), ...(begun && { begun }), ...taskTime() }),
+        () => this.waits.open.length > 0,
+      )
+      .then(
+        // The cancellation is about to arrive: nothing else may start before it.
+        (outcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome),
+        (error: unknown) => {
+          throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
+        },
+      );
   }
 
   /** Part of the run is executing in its worker: the workflow must not end before `settled`. */

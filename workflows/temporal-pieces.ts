@@ -2,16 +2,17 @@ import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/
 import type { JsonObject } from '../pipelines/json.js';
 import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
 import { queueOrder } from '../pipelines/plan/index.js';
-import type {
-  ChannelCommit,
-  ChannelRef,
-  ChannelWait,
-  Committed,
-  MoreEntries,
-  RunContext,
+import {
+  type ChannelCommit,
+  type ChannelRef,
+  type ChannelWait,
+  type Committed,
+  ENTRY_KIND,
+  type MoreEntries,
+  type RunContext,
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
-import { refusableCall, STREAM_HEARTBEAT_MS, short } from './activity-options.js';
+import { STREAM_HEARTBEAT_MS, short } from './activity-options.js';
 import { stageError } from './failures.js';
 import {
   ChannelPieces,
@@ -88,8 +89,12 @@ export class TemporalPieces implements Pieces {
 const failureOf = (step: string, error: unknown): unknown =>
   isCancellation(error) || error instanceof StageError ? error : stageError({ id: step }, error);
 
-const named = ({ plan, tenant }: Context, step: string) =>
-  refusableCall({ pipeline: plan.name, version: plan.version, tenant }, step);
+/** What a worker that does not know the call needs to refuse it. */
+function named({ plan, tenant }: Context, stage: string) {
+  const retry = { attempts: 1, initialMs: 100, factor: 2, maxMs: 1_000 };
+  const { name: pipeline, version } = plan;
+  return { pipeline, version, tenant, stage, kind: ENTRY_KIND, model: '', with: {}, retry };
+}
 
 function activityOf<A extends WaitActivity | CommitActivity>(
   { tenant, priority }: Context,

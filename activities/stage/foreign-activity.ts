@@ -2,40 +2,26 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type {
-  CompletionCall,
-  ForeignCall,
-  ForeignOutcome,
-  ForeignStart,
-  LargeOutcome,
-} from '../../pipelines/run/index.js';
+import type { ForeignCall, ForeignOutcome, ForeignStart } from '../../pipelines/run/index.js';
 import { wellFormedError } from '../../pipelines/well-formed.js';
 import type { ForeignCalls } from './foreign-calls.js';
 
 /** The local activities before and after a call of another worker: they run in the process of the workflow. */
 export function createForeignActivity(calls: ForeignCalls) {
-  return async (
-    input: JsonObject,
-    { foreign }: ForeignCall,
-  ): Promise<ForeignStart | ForeignOutcome | LargeOutcome | null> => {
+  return async (input: JsonObject, { foreign }: ForeignCall): Promise<ForeignStart | ForeignOutcome | null> => {
     const { info, cancellationSignal } = Context.current();
     const run = info.workflowExecution?.workflowId ?? '';
-    const { call, ended, mostBytes, again } = foreign;
-    const asked = { signal: cancellationSignal, mostBytes, again };
+    const { call, ended } = foreign;
     try {
-      return await (ended ? calls.after(run, input, call, ended, asked) : calls.before(run, input, call, asked));
+      return await (ended
+        ? calls.after(run, input, call, ended, cancellationSignal)
+        : calls.before(run, input, call, cancellationSignal));
     } catch (error) {
       // The call has been made: nothing but the check of its result would be repeated.
       throw asFailure(error, ended === undefined);
     }
   };
 }
-
-/** The activity that returns what there was no room for after a call; its input is the call's result. */
-export const createCompletionActivity =
-  (calls: ForeignCalls) =>
-  async ({ result = null }: JsonObject, { completes }: CompletionCall) =>
-    calls.completed(completes, result);
 
 /** An error with its code as the failure's type. `repeats`: Temporal may repeat the local activity. */
 export function asFailure(error: unknown, repeats: boolean): ApplicationFailure {

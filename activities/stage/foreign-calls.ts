@@ -1,12 +1,11 @@
 import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { bytesOf, notJson } from '../../pipelines/json-limits.js';
+import { notJson } from '../../pipelines/json-limits.js';
 import type {
   ForeignEnd,
   ForeignOutcome,
   ForeignStart,
-  LargeOutcome,
   StageCall,
   StageOutcome,
   TokenUsage,
@@ -23,20 +22,6 @@ export interface ForeignParts extends ReportParts {
   readonly streams?: ProducingParts;
 }
 
-/** How the workflow of a run asks. */
-interface Asked {
-  readonly signal?: AbortSignal | undefined;
-  /** Longest answer, in bytes. Absent: any. */
-  readonly mostBytes?: number | undefined;
-  /** Before the call: it was asked, and the answer was too large. */
-  readonly again?: boolean | undefined;
-}
-
-const LARGE: LargeOutcome = { large: true };
-
-const isLarge = (answer: Json, mostBytes: number | undefined): boolean =>
-  mostBytes !== undefined && bytesOf(answer) > mostBytes;
-
 /**
  * What Millrace does around a call that another worker of Temporal serves: the run's workflow makes the call itself,
  * and this worker checks and reports it, as `StageRunner` does for calls of its own. The attempts are Temporal's: all of
@@ -50,21 +35,20 @@ export class ForeignCalls {
   }
 
   /**
-   * Before the call: its outcome in the run that this one resumes, or the checked input. Of one that is too large it says only that there is one,
-   * and reports nothing. Throws `INVALID_INPUT`, the failure that the call had in that run, and what `RunRecords.before` throws.
+   * Before the call: its outcome in the run that this one resumes, or the checked input. Throws `INVALID_INPUT`, the
+   * failure that the call had in that run, and what `RunRecords.before` throws.
    */
   async before(
     run: string,
     input: JsonObject,
     call: StageCall,
-    { signal = new AbortController().signal, mostBytes, again }: Asked = {},
-  ): Promise<ForeignStart | LargeOutcome> {
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<ForeignStart> {
     const begunAt = momentAgo();
-    const report = this.#report(run, input, call, again);
+    const report = this.#report(run, input, call);
     try {
       const before = await this.#parts.records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
-      if (before && isLarge(before.outcome as unknown as Json, mostBytes)) return LARGE;
       if (before) {
         const passed = await this.#passOn(before.outcome, { run, call, signal, begunAt });
         return { outcome: await report.done(passed) };
@@ -76,8 +60,7 @@ export class ForeignCalls {
       if ('fields' in fit) throw invalidFields('INVALID_INPUT', fit.fields, { stage: call.stage });
       if (fit.data === whole) return {};
       const left = Object.entries(fit.data as JsonObject).filter(([field]) => !read.includes(field));
-      const given = { input: Object.fromEntries(left) };
-      return isLarge(given, mostBytes) ? LARGE : given;
+      return { input: Object.fromEntries(left) };
     } catch (error) {
       await report.failed(error, ...publicFailure(error));
       throw error;
@@ -85,15 +68,15 @@ export class ForeignCalls {
   }
 
   /**
-   * After the call: checks and unwraps its result, and reports its end. An output that is too large is left to `completed`. Throws `INVALID_OUTPUT`
-   * and `RESULT_TOO_LARGE`. Null for a call that failed.
+   * After the call: checks and unwraps its result, and reports its end. Throws `INVALID_OUTPUT` and `RESULT_TOO_LARGE`.
+   * Null for a call that failed.
    */
   async after(
     run: string,
     input: JsonObject,
     call: StageCall,
     ended: ForeignEnd,
-    { signal = new AbortController().signal, mostBytes }: Asked = {},
+    signal: AbortSignal = new AbortController().signal,
   ): Promise<ForeignOutcome | null> {
     const begunAt = momentAgo();
     const report = this.#report(run, input, call, true);
@@ -126,20 +109,11 @@ export class ForeignCalls {
       };
       const passed = await this.#passOn(served, { run, call, signal, begunAt });
       const { output: given, ...outcome } = await report.done(passed, ended);
-      if (given === output) return outcome;
-      // One that ends where its stream was cut is not what its result says.
-      return given === whole && isLarge(given, mostBytes) ? { ...outcome, large: true } : { ...outcome, output: given };
+      return given === output ? outcome : { ...outcome, output: given };
     } catch (error) {
       await report.failed(error, ...publicFailure(error), ended);
       throw error;
     }
-  }
-
-  /** The output of a call that `after` has checked and reported: its result, completed with defaults. */
-  completed(call: StageCall, result: Json): { readonly output: Json } {
-    const { output } = unwrapped(call, result);
-    const fit = fitted(output, schemaOf(call, 'output'));
-    return { output: 'data' in fit ? fit.data : output };
   }
 
   /** What other stages read of it while it is made must be there when it has ended. */

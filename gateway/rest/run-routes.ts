@@ -121,9 +121,11 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       if (preference.applied !== undefined) reply.header('preference-applied', preference.applied);
       const shown = holds(caller, 'read') ? document : withoutPlace(document);
       // All who wait for the same run get it at the same moment.
-      const body = await documentTurns.in(caller.tenant, () => sharedJson(shown));
+      const body = await documentTurns.in(caller.tenant, () => {
+        if (shown.status !== 'running' && shown.status !== 'succeeded') throw failureOf(shown);
+        return sharedJson(shown);
+      });
       if (shown.status === 'running') reply.code(202).header('location', runPath(run.id));
-      else if (shown.status !== 'succeeded') throw failureOf(shown);
       return await reply.type(JSON_TYPE).send(body);
     },
   });

@@ -22,8 +22,7 @@
  * - `recorded-outcomes-are-taken`: where Temporal has not heard how an attempt ended and no other one is made, the record of the run is asked
  *   before the stage fails. Before, it failed although its call had been made.
  * - `large-commands-leave-room`: the commands of one workflow task have 1.5 MB together, counted whole, starts of child runs and calls on further queues
- *   among them; local activities wait for the next task once the results of this one have 400 kB, and large ones are fetched by activities. Before,
- *   inputs of calls had 3 MB, and nothing else was counted.
+ *   among them. Before, inputs of calls had 3 MB, and nothing else was counted.
  * - `next-history-holds-all`: a run that has stopped for a new history, which could not begin with what the run has, goes on in this one, unless that
  *   must not grow much more. Before, it was blocked, or failed.
  */

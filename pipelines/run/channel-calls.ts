@@ -7,10 +7,7 @@ import type { ChannelRef, EntryRef, StageCall } from './stage-call.js';
  */
 
 /** What workers need to refuse a call that they do not know, and to name its step. The kind is `ENTRY_KIND`. */
-export type RefusableCall = Pick<
-  StageCall,
-  'pipeline' | 'version' | 'tenant' | 'stage' | 'kind' | 'model' | 'with' | 'retry'
->;
+type Named = Pick<StageCall, 'pipeline' | 'version' | 'tenant' | 'stage' | 'kind' | 'model' | 'with' | 'retry'>;
 
 /** Behind which entry of a stream a reader goes on. */
 export interface ChannelPosition {
@@ -21,7 +18,7 @@ export interface ChannelPosition {
 }
 
 /** Second argument of the activity that waits until a channel has more entries, or has ended; the first is empty. */
-export interface ChannelWait extends RefusableCall {
+export interface ChannelWait extends Named {
   readonly waitFor: {
     readonly channel: ChannelRef;
     /** Path of the step that reads it. */
@@ -51,7 +48,7 @@ export interface MoreEntries {
 }
 
 /** Second argument of the activity that commits values to the channel `entries` of a step; the first is `{ values }`. */
-export interface ChannelCommit extends RefusableCall {
+export interface ChannelCommit extends Named {
   readonly commit: {
     /** Path of the step that writes it. */
     readonly path: string;

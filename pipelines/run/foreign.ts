@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../json.js';
 import type { Priority } from '../plan/plan.js';
+import type { TaskTime } from './run.js';
 import type { RunContext } from './run-context.js';
 import type { StageCall } from './stage-call.js';
 import type { StageOutcome } from './stage-outcome.js';
@@ -10,20 +11,11 @@ import type { StageOutcome } from './stage-outcome.js';
  * Second argument of the local activities around a call of another worker of Temporal; the first is the stage's input.
  * Without `ended` the call is about to be made, else it has ended.
  */
-export interface ForeignCall {
+export interface ForeignCall extends TaskTime {
   readonly foreign: {
     readonly call: StageCall;
     readonly ended?: ForeignEnd;
-    /** Longest result, in bytes: of a larger one it says only that there is one. Absent: any. */
-    readonly mostBytes?: number;
-    /** About to be made: it has said so, and is asked again (`WholeCall`). */
-    readonly again?: true;
   };
-}
-
-/** Second argument of the activity that returns the output of a call whose end is reported; the first has its result as `result`. */
-export interface CompletionCall {
-  readonly completes: StageCall;
 }
 
 /** How a call of another worker has ended: its result as it is, or its failure by the error table. */
@@ -47,8 +39,8 @@ export const stageOfForeign = (activityId: string): string | undefined =>
 /** What precedes a call: its outcome in the run that this one resumes, or the input where defaults complete it. */
 export type ForeignStart = { readonly outcome: StageOutcome } | { readonly input?: JsonObject };
 
-/** The outcome of a call of another worker. The output is absent where it is the result, or a part of it, as it is, and where it is too large. */
-export type ForeignOutcome = Omit<StageOutcome, 'output'> & { readonly output?: Json; readonly large?: true };
+/** The outcome of a call of another worker. The output is absent where it is the result, or a part of it, as it is. */
+export type ForeignOutcome = Omit<StageOutcome, 'output'> & { readonly output?: Json };
 
 /** Version of the options that other clients and workflows start runs with. */
 export const START_OPTIONS_VERSION = 1;
@@ -66,7 +58,7 @@ export interface StartOptions {
 }
 
 /** Second argument of the local activity that prepares such a run, with the arguments of its workflow. */
-export interface StartCall {
+export interface StartCall extends TaskTime {
   readonly start: { readonly pipeline: string; readonly input: Json; readonly options: Json };
 }
 

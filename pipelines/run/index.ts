@@ -16,4 +16,3 @@ export { costAt, usageOfRows, usageSum, withCost } from './usage.js';
 export { visibleText } from './visible-text.js';
 export * from './waits.js';
 export * from './webhook.js';
-export * from './whole-call.js';

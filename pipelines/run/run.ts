@@ -18,6 +18,12 @@ export interface ServingCall {
  */
 export const WORKFLOW_TASK_TIMEOUT_MS = 3_000;
 
+/** What each local activity with a large result is told of the workflow that calls it. */
+export interface TaskTime {
+  /** Timeout of the run's workflow tasks, in milliseconds, if it is not `WORKFLOW_TASK_TIMEOUT_MS`: another client has started the run. */
+  readonly taskMs?: number;
+}
+
 /**
  * Start delay of a guardian, in milliseconds: if its fast host dies immediately, the run continues after this time. The
  * same as for a worker that dies in a segment.

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../json.js';
 import type { Binding } from '../plan/binding.js';
 import type { Step } from '../plan/plan.js';
+import type { TaskTime } from './run.js';
 import type { RunContext } from './run-context.js';
 import type { EntryRef } from './stage-call.js';
 import type { StageRecord } from './stage-record.js';
@@ -36,7 +37,7 @@ export interface Segment {
 }
 
 /** Second argument of a segment's activity; the first is the segment's scope. */
-export interface SegmentCall {
+export interface SegmentCall extends TaskTime {
   readonly segment: Omit<Segment, 'scope'>;
   /** Another process may have started the segment. Absent: only an earlier attempt of this workflow task may have. */
   readonly begun?: true;
@@ -45,16 +46,9 @@ export interface SegmentCall {
    * an earlier value than the task that replaced it.
    */
   readonly askedAt: number;
-  /** Longest outcome, in bytes: of a larger one the activity says only that its journal has it (`OutcomeCall`). Absent: any. */
-  readonly mostBytes?: number;
 }
 
-/** Second argument of the activity that returns the outcome of a segment that its journal has; the first is empty. */
-export interface OutcomeCall {
-  readonly outcome: Pick<Segment, 'path' | 'guarded'>;
-}
-
-/** Progress of a segment. Without any of the flags and without `failure`, all its steps have ended, and `done` has their values. */
+/** Progress of a segment. Without any of the flags and without `failure`, all its steps have ended. */
 export interface SegmentOutcome {
   /** What has ended, in `Memo`'s form. Empty with a `failure`, after which nothing continues. */
   readonly done: Json;
@@ -66,8 +60,6 @@ export interface SegmentOutcome {
   readonly tried?: Readonly<Record<string, TriedCall>>;
   /** The run was cancelled; its workflow is about to be notified. */
   readonly ending?: true;
-  /** Its journal has the outcome, which is larger than the `mostBytes` of the call. */
-  readonly large?: true;
   /** Nothing was run: the fast host left the record. The workflow checks for an outcome, then takes the segment. */
   readonly left?: true;
   /**

@@ -95,7 +95,7 @@ export interface StageCall {
 
 /**
  * Second argument of the activity that asks for the recorded outcome of a call; the first is the call's input. The local one says of an outcome that
- * is not small only that there is one.
+ * is not small only that there is one; one of the run's task queue then returns it.
  */
 export interface RecordedCall {
   readonly recorded: {
@@ -105,7 +105,7 @@ export interface RecordedCall {
   };
 }
 
-/** There is a result, too large for that of a local activity: an activity returns it (`WholeCall`). */
+/** There is a recorded outcome, which is not small. */
 export interface LargeOutcome {
   readonly large: true;
 }

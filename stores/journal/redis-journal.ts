@@ -6,7 +6,6 @@ import { ageOf, type Moment, momentAgo } from '../../runtime/moment.js';
 import { HeldError, SupersededError } from './errors.js';
 import { ALIVE, BEGUN, endFields, endIn, UNDER_WAY, UNTIL, unmarked } from './fields.js';
 import { withErasable } from './keys.js';
-import { OUTCOME } from './outcome.js';
 import {
   addIfMarked,
   begin,
@@ -398,15 +397,6 @@ export class SegmentJournal {
     await this.#writing;
     this.#own?.delete(this.#owner);
     return !this.#lost;
-  }
-
-  /**
-   * Leaves the outcome of the segment for its workflow (`keptOutcome`). False if the store does not have it: it was away, has lost the journal, or
-   * another worker has taken it. What is written again after a loss is without it.
-   */
-  async keepOutcome(outcome: Json): Promise<boolean> {
-    const standing = await this.#write({ [OUTCOME]: JSON.stringify(outcome) }).catch(() => undefined);
-    return standing === 'held';
   }
 
   /**

@@ -18,7 +18,6 @@ const sizes = (await import('../fixtures/sizes.mjs' as string)) as Record<
   | 'largeChild'
   | 'largeItems'
   | 'largeSegments'
-  | 'besideLong'
   | 'largeRuns'
   | 'longAnswers',
   Pipeline
@@ -90,15 +89,6 @@ describe('a value that is too large', () => {
     const handle = await start(client, sizes[of], { what: '', bytes: 1_200_000 }, QUEUE);
     expect((await resultOf(handle)).output).toEqual({ sizes: Array.from({ length: 6 }, () => 1_200_001) });
   });
-
-  it('is none of an ordinary size: the stage after it does not wait, though another segment runs on', async () => {
-    const begun = Date.now();
-    const handle = await start(client, sizes.besideLong, { what: '', bytes: 0 }, QUEUE);
-    const [slow = 0, quick = 0] = (await resultOf(handle)).output.at as number[];
-    expect(slow - begun).toBeGreaterThan(7_000);
-    // Temporal sends the command when 80 % of the workflow task of three seconds are over.
-    expect(quick - begun).toBeLessThan(5_000);
-  }, 30_000);
 
   it('is none where fifty people have answered at length: the stage table leaves out what older ones filled in', async () => {
     const handle = await start(client, sizes.longAnswers, { what: '', bytes: 0 }, QUEUE);

@@ -8,12 +8,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, MillraceError, type Pipeline, pipeline } from '../../pipelines/index.js';
 import { wholeRun } from '../../pipelines/run/build-segment.js';
-import type { RunResult, Segment, SegmentCall, SegmentOutcome } from '../../pipelines/run/index.js';
+import type { RunResult, Segment, SegmentOutcome } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { guardedKey, SegmentJournal } from '../../stores/journal/index.js';
 import { connected, LossWatch } from '../../stores/redis/index.js';
 import { runFastJob } from '../../workers/hosts/fast-host.js';
-import { createOutcomeActivity, createSegmentActivity } from '../../workers/hosts/segment-executor.js';
+import { createSegmentActivity } from '../../workers/hosts/segment-executor.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, connect, failureOf, poolOf, until } from '../support/runs.js';
@@ -64,7 +64,6 @@ describe('a segment in its worker', () => {
     by = redis,
     losses = new LossWatch(by),
     of = single,
-    asked: Partial<SegmentCall> = {},
   ): Promise<SegmentOutcome> => {
     const context = {
       info: {
@@ -83,38 +82,12 @@ describe('a segment in its worker', () => {
       reserved: {},
     };
     const activity = createSegmentActivity({ runner: new CodeRunner(of), redis: by, losses });
-    const call = { segment, askedAt: Date.now(), ...asked };
-    return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, call));
-  };
-
-  /** As the workflow gets it that had no room for it. */
-  const outcomeOf = (workflowId: string): Promise<SegmentOutcome> => {
-    const context = { info: { workflowExecution: { workflowId, runId } } } as unknown as Context;
-    return asyncLocalStorage.run(context, () => createOutcomeActivity(redis)({ outcome: { path: 'a' } }));
+    return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment, askedAt: Date.now() }));
   };
 
   it('has no more of the deadline than it has left when it begins', async () => {
     expect((await run(`segment-${randomUUID()}`, 2_000)).failure).toBeUndefined();
     expect((await run(`segment-${randomUUID()}`, 11_000)).failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-  });
-
-  it('whose outcome has no room in its workflow task leaves it in its journal', async () => {
-    const id = `segment-${randomUUID()}`;
-    const before = added;
-    const ask = (asked: Partial<SegmentCall>) => run(id, 0, redis, new LossWatch(redis), single, asked);
-    expect(await outcomeOf(id), 'that has not ended').toEqual({ done: {}, rows: [], away: 'store' });
-    expect(await ask({ mostBytes: 20 })).toEqual({ done: {}, rows: [], large: true });
-    const values = { below: { a: { value: { n: 1 } } } };
-    const whole = { done: values, rows: [{ stage: 'a', status: 'done' }] };
-    expect(await outcomeOf(id)).toMatchObject(whole);
-    // As the retry of an activity, and where the store has lost it: the journal has all of it.
-    expect(await outcomeOf(id)).toMatchObject(whole);
-    await redis.hdel(`millrace:{${id}}:journal:${runId}:a`, '@outcome');
-    expect(await outcomeOf(id)).toEqual({ done: {}, rows: [], away: 'store' });
-    expect(await ask({ begun: true, mostBytes: 20 })).toMatchObject({ large: true });
-    expect(await outcomeOf(id)).toMatchObject(whole);
-    expect(await ask({ begun: true, mostBytes: 100_000 })).toMatchObject({ done: values });
-    expect(added).toBe(before + 1);
   });
 
   describe('whose outcome Temporal does not have yet, while the state store loses its journal', () => {

@@ -9,7 +9,6 @@ import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import {
   callName,
-  type OutcomeCall,
   type RunResult,
   type Segment,
   type SegmentCall,
@@ -26,7 +25,6 @@ import {
   guardedKey,
   HeldError,
   KEPT_ENDED_MS,
-  keptOutcome,
   type OpenOptions,
   SegmentJournal,
   SupersededError,
@@ -71,7 +69,7 @@ export interface SegmentParts {
  */
 export function createSegmentActivity({ runner, redis, losses }: SegmentParts, ends?: AbortSignal) {
   const own: NonNullable<OpenOptions['own']> = new Map();
-  return async (scope: JsonObject, { segment, begun, askedAt, mostBytes }: SegmentCall): Promise<SegmentOutcome> => {
+  return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const begunAt = momentAgo();
@@ -116,19 +114,15 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       const outcome = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
-      const large = complete && isLarge(outcome, mostBytes);
-      // Its workflow asks for the segment again.
-      if (large && !(await record.keepOutcome(outcome as unknown as Json))) return elsewhere('store');
       kept = undefined;
       // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
-      const taken = () => {
+      whenTaken(client, workflowId, runId, () => {
         written.stop();
         void record.keepFor(KEPT_ENDED_MS);
-      };
-      whenTaken(client, workflowId, runId, taken, large);
+      });
       const result = complete ? answerWithin(whole, outcome) : undefined;
       if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
-      return large ? { ...NOTHING, large } : outcome;
+      return outcome;
     } catch (error) {
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
       if (ending) return { done: {}, rows: [], ending };
@@ -155,18 +149,6 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
 
 const NOTHING = { done: {}, rows: [] } as const;
 
-/** The activity that returns the outcome of a segment from its journal. If the store does not have it, the segment is asked again. */
-export function createOutcomeActivity(redis: Redis) {
-  return async ({ outcome: segment }: OutcomeCall): Promise<SegmentOutcome> => {
-    const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
-    const kept = await keptOutcome(redis, journalOf(workflowId, runId, segment)).catch(() => undefined);
-    return kept === undefined ? { ...NOTHING, away: 'store' } : (kept as unknown as SegmentOutcome);
-  };
-}
-
-const journalOf = (workflowId: string, runId: string, { path, guarded }: OutcomeCall['outcome']): string =>
-  guarded === undefined ? segmentKey(workflowId, runId, path) : guardedKey(workflowId, guarded);
-
 interface Opening {
   readonly segment: Pick<Segment, 'path' | 'guarded' | 'leftMs'>;
   readonly workflowId: string;
@@ -187,11 +169,12 @@ interface Opening {
  * with `JOURNAL_UNAVAILABLE`.
  */
 async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, mayBeLost, ...asked }: Opening) {
+  const { guarded, path } = segment;
   const { begun, askedAt, begunAt, signal, own } = asked;
   const opening = { ttlMs: journalTtlMs(segment.leftMs), askedAt, begunAt, ...(own && { own }) };
   const end = performance.now() + leftMs;
-  const isGuarded = segment.guarded !== undefined;
-  const key = journalOf(workflowId, runId, segment);
+  const isGuarded = guarded !== undefined;
+  const key = isGuarded ? guardedKey(workflowId, guarded) : segmentKey(workflowId, runId, path);
   let lost = await mayBeLost();
   const open = async (wasAway: boolean) => {
     // A store that was away may be another one now.
@@ -339,10 +322,6 @@ export function boundedOutcome(outcome: SegmentOutcome): SegmentOutcome {
 }
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
-
-/** Whether there is no room for what a segment has. */
-const isLarge = (outcome: SegmentOutcome, mostBytes: number | undefined): boolean =>
-  mostBytes !== undefined && !outcome.failure && bytesOf(outcome) > mostBytes;
 
 async function orStageError<T>(work: Promise<T>): Promise<T> {
   try {

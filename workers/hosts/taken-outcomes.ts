@@ -15,18 +15,11 @@ const waiting = new WeakMap<Client, Map<string, Set<() => void>>>();
  * Calls `taken` once Temporal has the outcome of a segment that has just ended in this process: the workflow task is complete, or the run
  * has ended. Until then the outcome may be lost, with this worker or while Temporal is away, and the segment begins again. Segments of a run
  * that end within seconds share a question. Never called if this process ends before.
- * @param byActivity whether an activity of the run has to return it first
  */
-export function whenTaken(
-  client: Client,
-  workflowId: string,
-  runId: string,
-  taken: () => void,
-  byActivity = false,
-): void {
+export function whenTaken(client: Client, workflowId: string, runId: string, taken: () => void): void {
   const runs = waiting.get(client) ?? new Map<string, Set<() => void>>();
   waiting.set(client, runs);
-  const key = `${workflowId}:${runId}:${byActivity}`;
+  const key = `${workflowId}:${runId}`;
   const there = runs.get(key);
   if (there) {
     there.add(taken);
@@ -35,7 +28,7 @@ export function whenTaken(
   const all = new Set([taken]);
   runs.set(key, all);
   void askUntil(
-    () => isTaken(client, workflowId, runId, byActivity),
+    () => isTaken(client, workflowId, runId),
     all,
     () => runs.delete(key),
   );
@@ -68,12 +61,11 @@ async function askUntil(question: () => Promise<boolean>, all: Set<() => void>, 
 }
 
 /** A lost workflow task is pending again. */
-async function isTaken(client: Client, workflowId: string, runId: string, byActivity: boolean): Promise<boolean> {
+async function isTaken(client: Client, workflowId: string, runId: string): Promise<boolean> {
   try {
     const handle = client.workflow.getHandle(workflowId, runId);
     const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
-    if (!isUnderWay(status.name)) return true;
-    return !raw.pendingWorkflowTask && !(byActivity && raw.pendingActivities?.length);
+    return !isUnderWay(status.name) || !raw.pendingWorkflowTask;
   } catch (error) {
     return error instanceof WorkflowNotFoundError;
   }

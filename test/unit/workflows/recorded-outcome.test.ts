@@ -58,8 +58,8 @@ describe('a stage whose attempt was lost', () => {
   async function failure(kind: string, answer: () => unknown): Promise<string> {
     const call = { stage: 'pay', kind } as unknown as StageCall;
     const inTurn = async <T>() => (await answer()) as T;
-    const whole = () => Promise.reject(new Error('the artifact store hangs'));
-    const asked = { call, input: {}, since: 0, inTurn, whole };
+    const room = () => Promise.reject(new Error('the outcome cannot be fetched'));
+    const asked = { call, input: {}, since: 0, inTurn, room };
     const outcomeAfter = orRecorded(asked, () => new StageError(TIMED_OUT, 'lost'));
     const ended: unknown = await outcomeAfter(failed(LOST)).catch((error: unknown) => error);
     return ended instanceof StageError ? ended.code : 'none';

@@ -62,21 +62,6 @@ describe('the outcome of a segment', () => {
     }
   });
 
-  it('that an activity returns is taken when the run has no activity left', async () => {
-    const running = async () => ({ status: { name: 'RUNNING' }, raw: { pendingActivities: [{ activityId: '1' }] } });
-    const { client } = clientOf(pending, running, complete);
-    const [taken, other] = [vi.fn(), vi.fn()];
-    whenTaken(client, 'w', 'r', taken, true);
-    // After 5, 15 and 35 seconds.
-    await vi.advanceTimersByTimeAsync(16_000);
-    expect(taken).not.toHaveBeenCalled();
-    await vi.advanceTimersByTimeAsync(20_000);
-    expect(taken).toHaveBeenCalledTimes(1);
-    whenTaken(clientOf(running).client, 'w', 'r', other);
-    await vi.advanceTimersByTimeAsync(6_000);
-    expect(other).toHaveBeenCalledTimes(1);
-  });
-
   it('is asked for with those of the other segments of its run, unless it has ended during the question', async () => {
     const held: { answer?: () => void } = {};
     const slow = () =>
