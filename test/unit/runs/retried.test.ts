@@ -222,7 +222,7 @@ describe('while a new version of the pipeline is deployed', () => {
   const ADA = { name: 'Ada' };
   /** As a door makes it. */
   function at(of: { readonly input: z.ZodType }, more: Partial<Order> = {}, given: JsonObject = ADA): Order {
-    const by = { pipeline: of as never, ...more };
+    const by = { pipeline: of as never, retry: 0, ...more };
     return order({ ...by, ...orderInput({ input: inputForm(of as never).parse(given), given }, by) });
   }
 
@@ -336,13 +336,16 @@ describe('while a new version of the pipeline is deployed', () => {
 });
 
 describe('what was sent', () => {
-  const sentOf = (given: JsonObject, by: object = { pipeline: pay }) =>
+  const sentOf = (given: JsonObject, by: object = { pipeline: pay, retry: 0 }) =>
     orderInput({ input: {}, given }, by as never).sent;
 
-  it('is hashed only where the request may have to be known again', () => {
-    expect(sentOf({ name: 'Ada' }, { pipeline: greet })).toBeUndefined();
-    expect(sentOf({ name: 'Ada' }, { pipeline: greet, idempotencyKey: 'key' })).toMatch(/^[0-9a-f]{64}$/);
-    expect(sentOf({ name: 'Ada' })).toMatch(/^[0-9a-f]{64}$/);
+  it.each([
+    [false, 'no header counts its tries', { pipeline: pay }],
+    [false, 'its run ends with it', { pipeline: greet, retry: 0 }],
+    [true, 'it has a key', { pipeline: greet, idempotencyKey: 'key' }],
+    [true, 'a header counts its tries', { pipeline: pay, retry: 0 }],
+  ])('is hashed (%s) where %s', (isHashed, _, by) => {
+    expect(sentOf({ name: 'Ada' }, by)).toEqual(isHashed ? expect.stringMatching(/^[0-9a-f]{64}$/) : undefined);
   });
 
   it('has media by their bytes and their type, whatever else is known of them', () => {
