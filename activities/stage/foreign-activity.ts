@@ -21,7 +21,7 @@ export function createForeignActivity(calls: ForeignCalls) {
     const { info, cancellationSignal } = Context.current();
     const run = info.workflowExecution?.workflowId ?? '';
     const { call, ended, mostBytes, again } = foreign;
-    const asked = { signal: cancellationSignal, mostBytes, again };
+    const asked = { signal: cancellationSignal, mostBytes, again, since: info.scheduledTimestampMs };
     try {
       return await (ended ? calls.after(run, input, call, ended, asked) : calls.before(run, input, call, asked));
     } catch (error) {

@@ -15,6 +15,7 @@ import { momentAgo } from '../../runtime/moment.js';
 import { asThrown } from '../../stores/records/index.js';
 import { fitted } from '../connectors/json-schema.js';
 import { type PassingOn, type ProducingParts, passOnEntries } from '../streams/index.js';
+import { ASKED, goneFor, isRecorded } from './asked-again.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { keepable, unfit } from './stage-output.js';
 
@@ -30,6 +31,8 @@ interface Asked {
   readonly mostBytes?: number | undefined;
   /** Before the call: it was asked, and the answer was too large. */
   readonly again?: boolean | undefined;
+  /** Before the call: when it was first asked, in milliseconds since 1970. Absent: now. */
+  readonly since?: number | undefined;
 }
 
 const LARGE: LargeOutcome = { large: true };
@@ -51,13 +54,14 @@ export class ForeignCalls {
 
   /**
    * Before the call: its outcome in the run that this one resumes, or the checked input. Of one that is too large it says only that there is one,
-   * and reports nothing. Throws `INVALID_INPUT`, the failure that the call had in that run, and what `RunRecords.before` throws.
+   * and reports nothing. Throws `INVALID_INPUT`, the failure that the call had in that run, and what `RunRecords.before` throws, and `RECORD_GONE` if
+   * its outcome there cannot be read for as long as it is asked for.
    */
   async before(
     run: string,
     input: JsonObject,
     call: StageCall,
-    { signal = new AbortController().signal, mostBytes, again }: Asked = {},
+    { signal = new AbortController().signal, mostBytes, again, since = Date.now() }: Asked = {},
   ): Promise<ForeignStart | LargeOutcome> {
     const begunAt = momentAgo();
     const report = this.#report(run, input, call, again);
@@ -78,7 +82,9 @@ export class ForeignCalls {
       const left = Object.entries(fit.data as JsonObject).filter(([field]) => !read.includes(field));
       const given = { input: Object.fromEntries(left) };
       return isLarge(given, mostBytes) ? LARGE : given;
-    } catch (error) {
+    } catch (thrown) {
+      const isOver = isRecorded(thrown) && Date.now() - since >= ASKED.mostMs;
+      const error = isOver ? goneFor(thrown) : thrown;
       await report.failed(error, ...publicFailure(error));
       throw error;
     }

@@ -25,6 +25,7 @@ interface AskedFor {
   readonly name: string;
   readonly path: string;
   readonly digest: string;
+  readonly withinMs: number | undefined;
 }
 
 interface Found {
@@ -37,16 +38,18 @@ interface Found {
 /**
  * How a call ended in the runs that this one resumes, the latest first: what a run has not come to, or could not take over, is still as the run
  * before it has left it. Undefined if it did not end there, or the run is no resumption. Throws as `RunRecords.before` does.
+ * @param withinMs as there
  */
 export async function endedBefore(
   stores: Stores,
   run: string,
   call: StageCall,
   input: JsonObject,
+  withinMs?: number,
 ): Promise<KeptEnd | undefined> {
   const { root, inside } = splitRun(run);
   if (resumedRun(root) === undefined) return undefined;
-  const asked = { call, inside, name: nameOf(run, call), path: pathOf(run, call), digest: jsonHash(input) };
+  const asked = { call, inside, name: nameOf(run, call), path: pathOf(run, call), digest: jsonHash(input), withinMs };
   let repeat = false;
   for (const from of resumedRuns(root)) {
     const found = await endIn(stores, from, asked, repeat);
@@ -60,7 +63,7 @@ export async function endedBefore(
 async function endIn(
   { redis, spill }: Stores,
   from: string,
-  { call, inside, name, path, digest }: AskedFor,
+  { call, inside, name, path, digest, withinMs }: AskedFor,
   mayRepeat: boolean,
 ): Promise<Found> {
   const key = recordKey(from);
@@ -76,7 +79,7 @@ async function endIn(
   const { ended, repeat: permitted } = JSON.parse(held) as Before;
   const repeat = mayRepeat || permitted;
   const endOf = async (entry: Entry, at: CallAt): Promise<Found> => ({
-    end: { outcome: { ...(await outcomeIn(entry, call, at, spill)), resumed: true } },
+    end: { outcome: { ...(await outcomeIn(entry, call, at, spill, withinMs)), resumed: true } },
     repeat,
   });
   const succeeded = entryOf(own);

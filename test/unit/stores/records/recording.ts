@@ -29,7 +29,7 @@ export function recording() {
   };
   const files = new Map<string, Buffer>();
   /** What the artifact store does before it is read. */
-  const store: { read: () => void } = { read: () => undefined };
+  const store: { read: () => unknown } = { read: () => undefined };
   const spill: Spill = {
     async put(tenant, parts) {
       const uri = `artifact://${tenant}/${files.size}`;
@@ -37,7 +37,7 @@ export function recording() {
       return uri;
     },
     async get(_, uri) {
-      store.read();
+      await store.read();
       const bytes = files.get(uri);
       if (bytes === undefined) throw new MillraceError('ARTIFACT_NOT_FOUND', uri);
       return bytes;
