@@ -17,6 +17,9 @@ interface Stores {
   readonly spill?: Spill;
 }
 
+/** Most records that are read at once: each may answer with some entries of 16 KiB. */
+const AT_ONCE = 8;
+
 /** A call that a resumed run is about to make. */
 interface AskedFor {
   readonly call: StageCall;
@@ -51,24 +54,40 @@ export async function endedBefore(
   if (resumedRun(root) === undefined) return undefined;
   const asked = { call, inside, name: nameOf(run, call), path: pathOf(run, call), digest: jsonHash(input), withinMs };
   let repeat = false;
-  for (const from of resumedRuns(root)) {
-    const found = await endIn(stores, from, asked, repeat);
-    if (found.end) return found.end;
-    repeat = found.repeat;
+  for (const runs of readTogether([...resumedRuns(root)])) {
+    const records = runs.map((from) => ({ from, read: fieldsIn(stores.redis, from, asked) }));
+    // One behind the record that has the call may fail.
+    for (const { read } of records) read.catch(() => undefined);
+    for (const { from, read } of records) {
+      const found = await endIn(stores, from, await read, asked, repeat);
+      if (found.end) return found.end;
+      repeat = found.repeat;
+    }
   }
   return undefined;
+}
+
+/** The latest run alone, which has most of the calls, and then those before it, some at once. */
+function* readTogether(runs: readonly string[]): Generator<readonly string[], void> {
+  yield runs.slice(0, 1);
+  for (let i = 1; i < runs.length; i += AT_ONCE) yield runs.slice(i, i + AT_ONCE);
+}
+
+type Fields = readonly (string | null)[];
+
+async function fieldsIn(redis: Redis, from: string, { name, path }: AskedFor): Promise<Fields> {
+  const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
+  return await reached(() => redis.hmget(recordKey(from), ...fields));
 }
 
 /** @param mayRepeat whether the resumption of a later run permits that calls which records lack are made again */
 async function endIn(
   { redis, spill }: Stores,
   from: string,
-  { call, inside, name, path, digest, withinMs }: AskedFor,
+  [held, own, failed, other, turn]: Fields,
+  { call, inside, name, digest, withinMs }: AskedFor,
   mayRepeat: boolean,
 ): Promise<Found> {
-  const key = recordKey(from);
-  const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
-  const [held, own, failed, other, turn] = await reached(() => redis.hmget(key, ...fields));
   if (held == null) {
     if (mayRepeat) return { repeat: true };
     throw new MillraceError(
@@ -92,7 +111,8 @@ async function endIn(
     return { end: { failure: failure.failure }, repeat };
   }
   // With more time left another candidate would come first; the stage ended with the recorded one.
-  const others = succeeded === undefined && other ? entryOf(await reached(() => redis.hget(key, other))) : undefined;
+  const others =
+    succeeded === undefined && other ? entryOf(await reached(() => redis.hget(recordKey(from), other))) : undefined;
   if (other && others?.digest === digest) return await endOf(others, { root: from, call: other });
   if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
   if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');

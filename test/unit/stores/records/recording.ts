@@ -50,7 +50,7 @@ export function recording() {
     keptMs: 60_000,
     onGap: (error) => gaps.push(error),
   });
-  return { records, hashAt, files, store, gaps };
+  return { records, redis, hashAt, files, store, gaps };
 }
 
 export const callOf = (more: Partial<StageCall> = {}): StageCall => ({
