@@ -67,6 +67,21 @@ describe('while the artifact store hangs', () => {
     }
   });
 
+  it('a call that ends is reported, and its outcome, which cannot be recorded, is a gap', async () => {
+    const { records, gaps, store } = recording();
+    store.write = silence;
+    const { runner } = runnerOf(async () => LARGE, { records });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const done = expect(runner.run(prompt, stage, attempt())).resolves.toMatchObject({ output: LARGE });
+      await vi.advanceTimersByTimeAsync(9_000);
+      await done;
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(gaps).toMatchObject([{ name: 'TimeoutError' }]);
+  });
+
   it('what asks before a call of another worker gets an answer within its ten seconds', async () => {
     const call = callOf({ kind: 'activity', model: 'pay' });
     const { records } = await paid(call);

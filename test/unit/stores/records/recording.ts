@@ -28,10 +28,11 @@ export function recording() {
     },
   };
   const files = new Map<string, Buffer>();
-  /** What the artifact store does before it is read. */
-  const store: { read: () => unknown } = { read: () => undefined };
+  /** What the artifact store does before it is read or written. */
+  const store: { read: () => unknown; write: () => unknown } = { read: () => undefined, write: () => undefined };
   const spill: Spill = {
     async put(tenant, parts) {
+      await store.write();
       const uri = `artifact://${tenant}/${files.size}`;
       files.set(uri, Buffer.concat(parts));
       return uri;
