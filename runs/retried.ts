@@ -63,20 +63,24 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
       );
     const own = fresh();
     const kept = deps.latest?.replace(id, own, RETRY_WINDOW_MS).catch(() => undefined);
-    await Promise.all([kept, noteSent(deps, order, own, now)]);
+    await Promise.all([kept, keepBySent(deps, order, own, 'replace', now)]);
     return own;
   };
   // While the state store is away, Temporal tells that the id is taken.
-  const claimed = deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => true);
-  const [first = true] = await Promise.all([claimed, noteSent(deps, order, id, now)]);
-  return first ? { id, repeated: false, another } : { id: await another(), repeated: false };
+  const isFirst = await deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => undefined);
+  if (isFirst === false) return { id: await another(), repeated: false };
+  // Only now: of a request that comes after another one, and gets no run, retries of that one would get this id.
+  if (isFirst) await keepBySent(deps, order, id, 'replace', now);
+  return { id, repeated: false, another };
 }
 
 async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim> {
-  const at = [now, now - RETRY_WINDOW_MS, now + CLOCKS_MS];
+  // The latest first: only a gateway whose clock is ahead, and that in the last minute, has kept one in the next hour.
+  const at = [now + CLOCKS_MS, now, now - RETRY_WINDOW_MS];
   const [own, sent] = [digestOf(order), sentDigest(order)];
+  // What was sent is the request's own in every hour; what is made of it is another client's too, who has sent it in other words.
   const digests = sent === undefined ? [own] : [sent, own];
-  const names = [...new Set(at.flatMap((time) => digests.map((digest) => derivedId(order, digest, time))))];
+  const names = [...new Set(digests.flatMap((digest) => at.map((time) => derivedId(order, digest, time))))];
   const found = await Promise.all(names.map((name) => deps.latest?.latest(name).catch(() => undefined)));
   const latest = found.find((id) => id !== undefined);
   if (latest !== undefined) return (await existing(deps, order, latest)) ?? { id: latest, repeated: true };
@@ -85,15 +89,25 @@ async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim>
     if (run?.there && Date.parse(run.there.createdAt) >= now - RETRY_WINDOW_MS) return run;
   }
   const id = derivedId(order, own, now);
-  await noteSent(deps, order, id, now);
+  // A request that has come meanwhile is later than the one of which this is a retry.
+  await keepBySent(deps, order, id, 'claim', now);
   return { id, repeated: true };
 }
 
-/** Keeps the id of a request's run by what was sent, for retries of which another version of the pipeline makes another input. */
-async function noteSent(deps: RunDeps, order: Order, id: string, now: number): Promise<void> {
+/**
+ * Keeps the id of a request's run by what was sent, for retries of which another version of the pipeline makes another input.
+ * @param how `claim`: unless there is one
+ */
+async function keepBySent(
+  { latest }: RunDeps,
+  order: Order,
+  id: string,
+  how: 'claim' | 'replace',
+  now: number,
+): Promise<void> {
   const digest = sentDigest(order);
-  if (digest === undefined) return;
-  await deps.latest?.replace(derivedId(order, digest, now), id, RETRY_WINDOW_MS).catch(() => undefined);
+  if (digest !== undefined)
+    await latest?.[how](derivedId(order, digest, now), id, RETRY_WINDOW_MS).catch(() => undefined);
 }
 
 /** The run, if it has started; in place of a run that has failed, the one that resumes it. */

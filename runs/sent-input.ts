@@ -12,9 +12,14 @@ export interface CheckedInput {
 
 export type OrderInput = Pick<Order, 'input' | 'sent'>;
 
-/** The input of an order. What was sent is hashed only where the request may have to be known again: by its key, or as a retry. */
-export function orderInput({ input, given }: CheckedInput, by: Leavable): OrderInput {
-  const isKnownAgain = by.idempotencyKey !== undefined || onLeaveOf(by) === 'continue';
+/**
+ * The input of an order. What was sent is hashed only where the request may have to be known again: by its key, or by a retry that says that it
+ * is one.
+ * @param by `retry` is absent where the client does not count its tries: its retries do not say that they are some
+ */
+export function orderInput({ input, given }: CheckedInput, by: Leavable & Pick<Order, 'retry'>): OrderInput {
+  const isRetried = by.retry !== undefined && onLeaveOf(by) === 'continue';
+  const isKnownAgain = by.idempotencyKey !== undefined || isRetried;
   return { input, ...(isKnownAgain && { sent: jsonHash(byContent(given)) }) };
 }
 

@@ -15,7 +15,7 @@ export function createForeignActivity(calls: ForeignCalls) {
     try {
       return await (ended
         ? calls.after(run, input, call, ended, cancellationSignal)
-        : calls.before(run, input, call, cancellationSignal));
+        : calls.before(run, input, call, cancellationSignal, info.scheduledTimestampMs));
     } catch (error) {
       // The call has been made: nothing but the check of its result would be repeated.
       throw asFailure(error, ended === undefined);

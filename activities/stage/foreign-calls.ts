@@ -14,6 +14,7 @@ import { momentAgo } from '../../runtime/moment.js';
 import { asThrown } from '../../stores/records/index.js';
 import { fitted } from '../connectors/json-schema.js';
 import { type PassingOn, type ProducingParts, passOnEntries } from '../streams/index.js';
+import { ASKED, goneFor, isRecorded } from './asked-again.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { keepable, unfit } from './stage-output.js';
 
@@ -35,14 +36,16 @@ export class ForeignCalls {
   }
 
   /**
-   * Before the call: its outcome in the run that this one resumes, or the checked input. Throws `INVALID_INPUT`, the
-   * failure that the call had in that run, and what `RunRecords.before` throws.
+   * Before the call: its outcome in the run that this one resumes, or the checked input. Throws `INVALID_INPUT`, the failure that the call had in that
+   * run, and what `RunRecords.before` throws, and `RECORD_GONE` if its outcome there cannot be read for as long as it is asked for.
+   * @param since when it was first asked, in milliseconds since 1970
    */
   async before(
     run: string,
     input: JsonObject,
     call: StageCall,
     signal: AbortSignal = new AbortController().signal,
+    since = Date.now(),
   ): Promise<ForeignStart> {
     const begunAt = momentAgo();
     const report = this.#report(run, input, call);
@@ -61,7 +64,9 @@ export class ForeignCalls {
       if (fit.data === whole) return {};
       const left = Object.entries(fit.data as JsonObject).filter(([field]) => !read.includes(field));
       return { input: Object.fromEntries(left) };
-    } catch (error) {
+    } catch (thrown) {
+      const isOver = isRecorded(thrown) && Date.now() - since >= ASKED.mostMs;
+      const error = isOver ? goneFor(thrown) : thrown;
       await report.failed(error, ...publicFailure(error));
       throw error;
     }

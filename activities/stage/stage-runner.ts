@@ -4,7 +4,7 @@ import { awaited, type CacheOutcome, type StageCall, type StageOutcome } from '.
 import { traitsOf } from '../../pipelines/stages/index.js';
 import type { Moment } from '../../runtime/moment.js';
 import type { AttemptEvents } from '../../stores/events/index.js';
-import { asThrown } from '../../stores/records/index.js';
+import { asThrown, type KeptEnd } from '../../stores/records/index.js';
 import { HandedOver } from '../connectors/handed-over.js';
 import {
   inOnePiece,
@@ -18,6 +18,7 @@ import {
   speakStream,
   speakWhole,
 } from '../streams/index.js';
+import { askedAgain, goneFor, isRecorded } from './asked-again.js';
 import { type CachingParts, fromCacheAlone, throughCache } from './cached-stage.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { type Lack, lacking, lackOf } from './lack.js';
@@ -79,6 +80,7 @@ export class StageRunner {
    * The outcome of a call that an attempt has recorded and could not report. Throws as `RunRecords.earlier` does.
    * @param since when the call was scheduled, in milliseconds since 1970
    * @param unread as there
+   * @param withinMs as there
    */
   async earlier<T = never>(
     input: JsonObject,
@@ -86,10 +88,11 @@ export class StageRunner {
     run: string,
     since: number,
     unread?: T,
+    withinMs?: number,
   ): Promise<StageOutcome | T | undefined> {
     const { records, logger } = this.#parts;
     try {
-      return await records?.earlier?.(run, call, input, since, unread);
+      return await records?.earlier?.(run, call, input, since, unread, withinMs);
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'RECORD_GONE') {
         const { pipeline, path, stage, tenant } = call;
@@ -102,7 +105,7 @@ export class StageRunner {
 
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
-    const { metrics, logger, records } = this.#parts;
+    const { metrics, logger } = this.#parts;
     const { run, queueMs } = attempt;
     metrics.stageQueueSeconds.observe({ pipeline: call.pipeline, stage: call.stage }, queueMs / 1_000);
     // A stage that waits for a server comes here repeatedly; the event is sent once.
@@ -111,7 +114,7 @@ export class StageRunner {
     const report = new CallReport(this.#parts, about);
     const beginning = new Beginning(attempt);
     try {
-      const before = await records?.before(run, call, input);
+      const before = await this.#before(input, call, attempt);
       if (before && 'failure' in before) throw asThrown(before.failure);
       // The cache must not answer for a function body that this worker does not have.
       const lack = before ? undefined : this.lack(call);
@@ -146,6 +149,22 @@ export class StageRunner {
       const code = error instanceof MillraceError ? error.code : attempt.signal.aborted ? 'aborted' : 'INTERNAL';
       await report.failed(error, code, publicFailure(error, attempt.signal));
       throw error;
+    }
+  }
+
+  /**
+   * How the call has ended in a run that this one resumes. Throws `RECORD_GONE` if that cannot be read for as long as it is asked for, and as
+   * `RunRecords.before` does.
+   */
+  async #before(input: JsonObject, call: StageCall, { run, signal, endsAt }: Attempt): Promise<KeptEnd | undefined> {
+    const leftMs = (endsAt ?? Number.POSITIVE_INFINITY) - performance.now();
+    const ask = async (withinMs: number) => await this.#parts.records?.before(run, call, input, withinMs);
+    try {
+      return await askedAgain(ask, { leftMs, signal, again: isRecorded });
+    } catch (error) {
+      if (!isRecorded(error)) throw error;
+      signal.throwIfAborted();
+      throw goneFor(error);
     }
   }
 

@@ -1,16 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
-import { MillraceError } from '../../pipelines/errors.js';
+import type { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { LossNote, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
+import { askedAgain, goneFor, isRecorded } from './asked-again.js';
 import type { StageRunner } from './stage-runner.js';
-
-/**
- * How long a store that cannot be reached is asked again about a call that must not be repeated, in milliseconds: one that fails over is back
- * by then. At most the share of the attempt's time: the rest is for the call.
- */
-const ASKED = { mostMs: 30_000, share: 0.5, everyMs: 500 };
 
 interface Asked {
   readonly call: StageCall;
@@ -38,28 +32,24 @@ export async function unreported(
   const { info, cancellationSignal: signal } = context;
   const since = call.since ?? (info.attempt === 1 ? undefined : info.scheduledTimestampMs);
   if (call.held || since === undefined || note?.ended === info.attempt - 1) return undefined;
-  const until = performance.now() + Math.min(ASKED.mostMs, info.startToCloseTimeoutMs * ASKED.share);
+  const hasEffects = changesElsewhere(call);
+  let ended: MillraceError | undefined;
   // A store that is slow must not count as the loss of this worker.
   const beating = setInterval(() => context.heartbeat(info.heartbeatDetails), beatEveryMs);
   try {
-    for (;;) {
-      try {
-        return await runner.earlier?.(input, call, run, since);
-      } catch (error) {
-        const recorded = error instanceof MillraceError && error.details.recorded ? error : undefined;
-        const hasEffects = changesElsewhere(call);
-        // What is gone does not come back.
-        const waits = (isSpent || hasEffects) && recorded?.code !== 'RECORD_GONE';
-        if (!waits || signal.aborted || performance.now() >= until) {
-          if (recorded && hasEffects) throw gone(recorded);
-          return undefined;
-        }
-      }
-      await sleep(ASKED.everyMs, undefined, { signal }).catch(() => undefined);
-    }
+    return await askedAgain(async (withinMs) => await runner.earlier?.(input, call, run, since, undefined, withinMs), {
+      leftMs: info.startToCloseTimeoutMs,
+      signal,
+      again(error) {
+        if (isRecorded(error)) ended = error;
+        return isSpent || hasEffects;
+      },
+    });
+  } catch (error) {
+    const known = isRecorded(error) ? error : ended;
+    if (hasEffects && known) throw goneFor(known);
+    return undefined;
   } finally {
     clearInterval(beating);
   }
 }
-
-const gone = ({ message, details }: MillraceError): MillraceError => new MillraceError('RECORD_GONE', message, details);

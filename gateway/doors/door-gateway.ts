@@ -37,12 +37,11 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     forms.set(pipeline.name, form);
     const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
     const waitMs = Math.min(Math.max(order.waitMs ?? 0, 0), deps.limits.maxWaitMs);
-    const persistence = { ...(waitMs > 0 && { retry: 0 }), ...persistenceOf(request.headers) };
-    const by = { pipeline, idempotencyKey: keyOf(order), ...persistence };
+    const by = { pipeline, idempotencyKey: keyOf(order), ...persistenceOf(request.headers) };
     const input = orderInput(await readJsonInput(order.input, form, intake), by);
     const { document } = await launch(
       deps,
-      { ...by, caller, ...input, options: optionsOf(order, pipeline.plan) },
+      { ...(waitMs > 0 && { retry: 0 }), ...by, caller, ...input, options: optionsOf(order, pipeline.plan) },
       {
         waitMs,
         gone: leaving(replyOf(request)),

@@ -220,7 +220,8 @@ export class GrpcServer {
       inputs: new GivenTensors(tensors, left),
       outputs: new Map(outputs.map(({ name, parameters }) => [name, valuesOf(parameters)])),
       idempotencyKey: furtherKey(idempotencyKeyOf(call.headers as Record<string, string>), before),
-      persistence: persistenceOf(call.headers as Record<string, string>),
+      // Clients of gRPC count retries only: a first request says nothing.
+      persistence: { retry: 0, ...persistenceOf(call.headers as Record<string, string>) },
       gone: call.gone,
       take,
       started: ({ id }) => {

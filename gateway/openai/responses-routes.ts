@@ -125,7 +125,7 @@ async function orderFor(
 ): Promise<{ readonly order: Order; readonly started: (run: StartedRun) => Promise<void> }> {
   const caller = callerOf(request);
   const idempotencyKey = idempotencyKeyOf(request.headers);
-  const persistence = { retry: 0, ...persistenceOf(request.headers) };
+  const persistence = persistenceOf(request.headers);
   const { echo, parameters } = wanted;
   if (echo.truncation === 'auto' && !shortens(model.pipeline.plan)) {
     const name = `"${model.pipeline.name}"`;
@@ -147,7 +147,7 @@ async function orderFor(
   if (echo.conversation) {
     const conversation = await conversations.find(echo.conversation.id, caller, { adds: true });
     const of = jsonHash({ pipeline: model.pipeline.name, items: items as unknown as Json });
-    const mayRepeat = idempotencyKey !== undefined || persistence.retry > 0;
+    const mayRepeat = idempotencyKey !== undefined || (persistence.retry ?? 0) > 0;
     const { turns, since } = await conversations.before(conversation, caller, mayRepeat ? of : undefined);
     // An agent with sessions keeps the conversation itself.
     const ofAgent = model.form.fields.has('session');
@@ -171,6 +171,7 @@ async function orderFor(
     ...(background && { onLeave: 'continue' as const }),
   };
   const order: Order = {
+    retry: 0,
     ...by,
     caller,
     ...orderInput(await inputOf(model, conversation, deps, caller.tenant), by),

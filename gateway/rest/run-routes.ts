@@ -71,9 +71,6 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const options = runOptionsOf(audio.others, found.pipeline.plan);
       const { tenant } = caller;
       webhookTargets(deps.webhooks, { tenant, pipeline: found.pipeline.name, webhook: options.webhook });
-      const persistence = persistenceOf(headers);
-      // A client that is given the run's id at once needs no retry of the whole request.
-      const waits = preference.waitMs > 0 || acceptsEvents(request);
       orders.set(request, {
         ...found,
         caller,
@@ -81,7 +78,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
         idempotencyKey: idempotencyKeyOf(headers),
         options,
         audio: audio.form,
-        persistence: { ...(waits && { retry: 0 }), ...persistence },
+        persistence: persistenceOf(headers),
       });
       refuseTooLong(request, found.form, deps.limits);
     },
@@ -91,7 +88,10 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       ) as StartRequest;
       const by = { pipeline, caller, idempotencyKey, ...persistence, options };
       const { artifacts, limits } = deps;
-      const order = { ...by, ...orderInput(await readInput(request, form, caller.tenant, artifacts, limits), by) };
+      const input = orderInput(await readInput(request, form, caller.tenant, artifacts, limits), by);
+      // A client that is given the run's id at once needs no retry of the whole request.
+      const waits = preference.waitMs > 0 || acceptsEvents(request);
+      const order = { ...(waits && { retry: 0 }), ...by, ...input };
       const left = leaving(reply);
       if (acceptsEvents(request)) {
         const gone = new AbortController();

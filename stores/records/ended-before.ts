@@ -17,6 +17,9 @@ interface Stores {
   readonly spill?: Spill;
 }
 
+/** Most records that are read at once: each may answer with some entries of 16 KiB. */
+const AT_ONCE = 8;
+
 /** A call that a resumed run is about to make. */
 interface AskedFor {
   readonly call: StageCall;
@@ -25,6 +28,7 @@ interface AskedFor {
   readonly name: string;
   readonly path: string;
   readonly digest: string;
+  readonly withinMs: number | undefined;
 }
 
 interface Found {
@@ -37,35 +41,53 @@ interface Found {
 /**
  * How a call ended in the runs that this one resumes, the latest first: what a run has not come to, or could not take over, is still as the run
  * before it has left it. Undefined if it did not end there, or the run is no resumption. Throws as `RunRecords.before` does.
+ * @param withinMs as there
  */
 export async function endedBefore(
   stores: Stores,
   run: string,
   call: StageCall,
   input: JsonObject,
+  withinMs?: number,
 ): Promise<KeptEnd | undefined> {
   const { root, inside } = splitRun(run);
   if (resumedRun(root) === undefined) return undefined;
-  const asked = { call, inside, name: nameOf(run, call), path: pathOf(run, call), digest: jsonHash(input) };
+  const asked = { call, inside, name: nameOf(run, call), path: pathOf(run, call), digest: jsonHash(input), withinMs };
   let repeat = false;
-  for (const from of resumedRuns(root)) {
-    const found = await endIn(stores, from, asked, repeat);
-    if (found.end) return found.end;
-    repeat = found.repeat;
+  for (const runs of readTogether([...resumedRuns(root)])) {
+    const records = runs.map((from) => ({ from, read: fieldsIn(stores.redis, from, asked) }));
+    // One behind the record that has the call may fail.
+    for (const { read } of records) read.catch(() => undefined);
+    for (const { from, read } of records) {
+      const found = await endIn(stores, from, await read, asked, repeat);
+      if (found.end) return found.end;
+      repeat = found.repeat;
+    }
   }
   return undefined;
+}
+
+/** The latest run alone, which has most of the calls, and then those before it, some at once. */
+function* readTogether(runs: readonly string[]): Generator<readonly string[], void> {
+  yield runs.slice(0, 1);
+  for (let i = 1; i < runs.length; i += AT_ONCE) yield runs.slice(i, i + AT_ONCE);
+}
+
+type Fields = readonly (string | null)[];
+
+async function fieldsIn(redis: Redis, from: string, { name, path }: AskedFor): Promise<Fields> {
+  const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
+  return await reached(() => redis.hmget(recordKey(from), ...fields));
 }
 
 /** @param mayRepeat whether the resumption of a later run permits that calls which records lack are made again */
 async function endIn(
   { redis, spill }: Stores,
   from: string,
-  { call, inside, name, path, digest }: AskedFor,
+  [held, own, failed, other, turn]: Fields,
+  { call, inside, name, digest, withinMs }: AskedFor,
   mayRepeat: boolean,
 ): Promise<Found> {
-  const key = recordKey(from);
-  const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
-  const [held, own, failed, other, turn] = await reached(() => redis.hmget(key, ...fields));
   if (held == null) {
     if (mayRepeat) return { repeat: true };
     throw new MillraceError(
@@ -76,7 +98,7 @@ async function endIn(
   const { ended, repeat: permitted } = JSON.parse(held) as Before;
   const repeat = mayRepeat || permitted;
   const endOf = async (entry: Entry, at: CallAt): Promise<Found> => ({
-    end: { outcome: { ...(await outcomeIn(entry, call, at, spill)), resumed: true } },
+    end: { outcome: { ...(await outcomeIn(entry, call, at, spill, withinMs)), resumed: true } },
     repeat,
   });
   const succeeded = entryOf(own);
@@ -89,7 +111,8 @@ async function endIn(
     return { end: { failure: failure.failure }, repeat };
   }
   // With more time left another candidate would come first; the stage ended with the recorded one.
-  const others = succeeded === undefined && other ? entryOf(await reached(() => redis.hget(key, other))) : undefined;
+  const others =
+    succeeded === undefined && other ? entryOf(await reached(() => redis.hget(recordKey(from), other))) : undefined;
   if (other && others?.digest === digest) return await endOf(others, { root: from, call: other });
   if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
   if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');

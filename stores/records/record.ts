@@ -38,15 +38,18 @@ export interface RunRecords {
   /**
    * How a call ended in the run that this one resumes, or in one before it; undefined if it did not end there, or the run is not a
    * resumption. Throws `RESUME_DIVERGED` if the stage ended there in another way, or if the call succeeded with another
-   * input and must not be repeated, and `RECORD_GONE` if a record is not the one that the resumption was based on, or lacks the outcome.
+   * input and must not be repeated, and `RECORD_GONE` if a record is not the one that the resumption was based on, or lacks the outcome; and
+   * `STORE_UNAVAILABLE`. With `recorded` in its details where the call is known to have ended.
+   * @param withinMs how long the artifact store is waited for at most, in milliseconds; eight seconds in any case
    */
-  before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined>;
+  before(run: string, call: StageCall, input: JsonObject, withinMs?: number): Promise<KeptEnd | undefined>;
   /**
    * The outcome of the same call of the same run, with the same input, as an attempt has recorded it that could not report it. Undefined
    * if there is none. Throws `STORE_UNAVAILABLE`, and `RECORD_GONE` if there is one that is lost; with `recorded` in its details where the call
    * is known to have ended. Absent: none is known.
    * @param since when the call was scheduled, in milliseconds since 1970: an earlier end is that of another run which had the id
    * @param unread returned instead of an outcome that the artifact store has, which is then not read
+   * @param withinMs as of `before`
    */
   earlier?<T = never>(
     run: string,
@@ -54,6 +57,7 @@ export interface RunRecords {
     input: JsonObject,
     since: number,
     unread?: T,
+    withinMs?: number,
   ): Promise<StageOutcome | T | undefined>;
 }
 

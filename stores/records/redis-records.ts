@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
@@ -97,8 +97,8 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     this.#gaps.countOthers();
   }
 
-  async before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined> {
-    return await endedBefore(this.#parts, run, call, input);
+  async before(run: string, call: StageCall, input: JsonObject, withinMs?: number): Promise<KeptEnd | undefined> {
+    return await endedBefore(this.#parts, run, call, input, withinMs);
   }
 
   async earlier<T = never>(
@@ -107,6 +107,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     input: JsonObject,
     since: number,
     unread?: T,
+    withinMs?: number,
   ): Promise<StageOutcome | T | undefined> {
     if (call.record === 'off') return undefined;
     const { root } = splitRun(run);
@@ -114,11 +115,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const entry = entryOf(await reached(() => this.#parts.redis.hget(recordKey(root), name)));
     if (entry?.digest !== jsonHash(input) || entry.endedAt < since - CLOCKS_MS) return undefined;
     if (unread !== undefined && isStored(entry)) return unread;
-    try {
-      return await outcomeIn(entry, call, { root, call: name }, this.#parts.spill);
-    } catch (error) {
-      throw unreadable(error);
-    }
+    return await outcomeIn(entry, call, { root, call: name }, this.#parts.spill, withinMs);
   }
 
   async summary(run: string): Promise<RecordSummary> {
@@ -184,13 +181,6 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const name = outputName({ root: splitRun(run).root, call: nameOf(run, call), digest });
     return { ...base, output: await keptValue(output, { tenant, spill: this.#parts.spill, name }, seals), served };
   }
-}
-
-/** The failure to read the outcome of a call that has ended. */
-function unreadable(error: unknown): MillraceError {
-  const code = error instanceof MillraceError && error.code === 'RECORD_GONE' ? 'RECORD_GONE' : 'STORE_UNAVAILABLE';
-  const message = `its call has ended, and the recorded outcome cannot be read: ${messageOf(error)}`;
-  return new MillraceError(code, message, { recorded: true }, { cause: error });
 }
 
 /** A recorded failure as an error, final: another attempt would not change it. */

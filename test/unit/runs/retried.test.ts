@@ -222,7 +222,7 @@ describe('while a new version of the pipeline is deployed', () => {
   const ADA = { name: 'Ada' };
   /** As a door makes it. */
   function at(of: { readonly input: z.ZodType }, more: Partial<Order> = {}, given: JsonObject = ADA): Order {
-    const by = { pipeline: of as never, ...more };
+    const by = { pipeline: of as never, retry: 0, ...more };
     return order({ ...by, ...orderInput({ input: inputForm(of as never).parse(given), given }, by) });
   }
 
@@ -246,6 +246,55 @@ describe('while a new version of the pipeline is deployed', () => {
     expect(await stay(at(later, { retry: 1 }))).toMatchObject({ id: first });
     // The members of an object have no order.
     expect(await stay(at(later, { retry: 1 }, { tone: 'calm', name: 'Ada' }))).toMatchObject({ id: second });
+  });
+
+  it('a retry gets its own run, and not a later one of another client who has sent the same in other words', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 26, 10, 59) });
+    await leave(at(later));
+    vi.setSystemTime(Date.UTC(2026, 10, 26, 11, 1));
+    await leave(at(later, {}, { name: 'Ada', tone: 'calm' }));
+    for (const id of started()) end(id, id);
+    expect(await stay(at(later, { retry: 1 }))).toMatchObject({ id: started()[0] });
+  });
+
+  it('a retry gets the latest run, which a gateway whose clock is ahead has kept in the next hour', async () => {
+    const [before, after] = [Date.UTC(2026, 10, 26, 10, 59, 40), Date.UTC(2026, 10, 26, 11, 0, 10)];
+    vi.useFakeTimers({ toFake: ['Date'], now: before });
+    await leave(at(pay));
+    vi.setSystemTime(after);
+    await leave(at(pay));
+    vi.setSystemTime(before);
+    for (const id of started()) end(id, id);
+    expect(await stay(at(pay, { retry: 1 }))).toMatchObject({ id: started()[1] });
+  });
+
+  it('a retry gets its own run where another client has sent the same since, and has left before it got one', async () => {
+    await leave(at(pay));
+    await leave(at(pay));
+    const gone = new AbortController();
+    gone.abort();
+    const left = runAttended(runs, at(pay), { gone: gone.signal });
+    await expect(left).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    for (const id of started()) end(id, id);
+    expect(await stay(at(pay, { retry: 1 }))).toMatchObject({ id: started()[1] });
+    expect(started()).toHaveLength(2);
+  });
+
+  it('a retry that comes first takes no later request’s place: two have come while it was looked for', async () => {
+    let isLate = false;
+    for (const how of ['claim', 'replace'] as const) {
+      const keep = latest[how].bind(latest);
+      vi.spyOn(latest, how).mockImplementation(async (...of): Promise<never> => {
+        const come = isLate ? [] : [1, 2];
+        isLate = true;
+        for (const _ of come) await leave(at(pay));
+        return (await keep(...of)) as never;
+      });
+    }
+    await leave(at(pay, { retry: 1 }));
+    for (const id of started()) end(id, id);
+    expect(await stay(at(pay, { retry: 1 }))).toMatchObject({ id: started()[1] });
+    expect(started()).toHaveLength(2);
   });
 
   it('a retry that came first is known again too', async () => {
@@ -287,13 +336,16 @@ describe('while a new version of the pipeline is deployed', () => {
 });
 
 describe('what was sent', () => {
-  const sentOf = (given: JsonObject, by: object = { pipeline: pay }) =>
+  const sentOf = (given: JsonObject, by: object = { pipeline: pay, retry: 0 }) =>
     orderInput({ input: {}, given }, by as never).sent;
 
-  it('is hashed only where the request may have to be known again', () => {
-    expect(sentOf({ name: 'Ada' }, { pipeline: greet })).toBeUndefined();
-    expect(sentOf({ name: 'Ada' }, { pipeline: greet, idempotencyKey: 'key' })).toMatch(/^[0-9a-f]{64}$/);
-    expect(sentOf({ name: 'Ada' })).toMatch(/^[0-9a-f]{64}$/);
+  it.each([
+    [false, 'no header counts its tries', { pipeline: pay }],
+    [false, 'its run ends with it', { pipeline: greet, retry: 0 }],
+    [true, 'it has a key', { pipeline: greet, idempotencyKey: 'key' }],
+    [true, 'a header counts its tries', { pipeline: pay, retry: 0 }],
+  ])('is hashed (%s) where %s', (isHashed, _, by) => {
+    expect(sentOf({ name: 'Ada' }, by)).toEqual(isHashed ? expect.stringMatching(/^[0-9a-f]{64}$/) : undefined);
   });
 
   it('has media by their bytes and their type, whatever else is known of them', () => {

@@ -113,6 +113,16 @@ describe('before a call of another worker', () => {
     const gone = foreignCalls(new MillraceError('RECORD_GONE', 'gone'));
     await expect(gone.calls.before('run-r1', { n: 1 }, callOf())).rejects.toMatchObject({ code: 'RECORD_GONE' });
   });
+
+  it.each([
+    ['is asked again', 0, 'STORE_UNAVAILABLE'],
+    ['is gone after half a minute, and nobody makes the call', 31_000, 'RECORD_GONE'],
+  ])('the outcome that it had, and that cannot be read, %s', async (_, askedMs, code) => {
+    const { calls, published } = foreignCalls(new MillraceError('STORE_UNAVAILABLE', 'away', { recorded: true }));
+    const since = Date.now() - askedMs;
+    await expect(calls.before('run-r1', { n: 1 }, callOf(), undefined, since)).rejects.toMatchObject({ code });
+    expect(published.at(-1)).toMatchObject({ type: 'stage.failed', code });
+  });
 });
 
 describe('after a call of another worker', () => {

@@ -173,6 +173,18 @@ describe('a call whose attempt has recorded its outcome', () => {
     expect(seen.length === 1, 'what is gone is asked for once').toBe(error.code === 'RECORD_GONE');
   });
 
+  it('is not made again if it has effects and the store has said that it has ended, and then says nothing', async () => {
+    const recorded = new MillraceError('STORE_UNAVAILABLE', 'away', { recorded: true });
+    const { ended, calls } = nextAttempt({
+      call: { kind: 'http' },
+      note: {},
+      find: (asked) => (asked === 1 ? Promise.reject(recorded) : away()),
+      startToCloseTimeoutMs: 2_000,
+    });
+    await expect(ended).rejects.toMatchObject({ type: 'RECORD_GONE', nonRetryable: true });
+    expect(calls).toEqual([]);
+  });
+
   it('is made again if a repeated call does no harm and its outcome is gone', async () => {
     const gone = new MillraceError('RECORD_GONE', 'no longer exists', { recorded: true });
     const twice = { retry: { ...stage.retry, attempts: 2 } };

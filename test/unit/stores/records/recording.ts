@@ -28,16 +28,17 @@ export function recording() {
     },
   };
   const files = new Map<string, Buffer>();
-  /** What the artifact store does before it is read. */
-  const store: { read: () => void } = { read: () => undefined };
+  /** What the artifact store does before it is read or written. */
+  const store: { read: () => unknown; write: () => unknown } = { read: () => undefined, write: () => undefined };
   const spill: Spill = {
     async put(tenant, parts) {
+      await store.write();
       const uri = `artifact://${tenant}/${files.size}`;
       files.set(uri, Buffer.concat(parts));
       return uri;
     },
     async get(_, uri) {
-      store.read();
+      await store.read();
       const bytes = files.get(uri);
       if (bytes === undefined) throw new MillraceError('ARTIFACT_NOT_FOUND', uri);
       return bytes;
@@ -50,7 +51,7 @@ export function recording() {
     keptMs: 60_000,
     onGap: (error) => gaps.push(error),
   });
-  return { records, hashAt, files, store, gaps };
+  return { records, redis, hashAt, files, store, gaps };
 }
 
 export const callOf = (more: Partial<StageCall> = {}): StageCall => ({

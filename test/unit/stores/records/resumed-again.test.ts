@@ -84,6 +84,39 @@ describe('a run that resumes a resumed one', () => {
   });
 });
 
+describe('a run that has been resumed many times', () => {
+  /** What the twelfth resumption gets of a call that one of the runs before it has made, and the records that are read at the same time. */
+  async function twelfth(made: string, fails: (key: string) => boolean = () => false) {
+    const { records, redis, hashAt } = recording();
+    const all = ['run', ...Array.from({ length: 11 }, (_, i) => `run-r${i + 1}`)];
+    for (const run of all) await records.hold(run, none, 1);
+    await records.keep(ended(made, pay, { n: 1 }, { receipt: 1 }));
+    const rounds: number[] = [];
+    let under = 0;
+    redis.hmget = async (key: string, ...fields: readonly string[]) => {
+      if (under++ === 0) rounds.push(0);
+      rounds[rounds.length - 1] = under;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      under -= 1;
+      if (fails(key)) throw new Error('no connection');
+      return fields.map((field) => hashAt(key).get(field) ?? null);
+    };
+    return { found: await records.before('run-r12', pay, { n: 1 }), rounds };
+  }
+
+  it('reads the record of the latest, and those of the runs before it together, some at once', async () => {
+    const found = { outcome: { output: { receipt: 1 } } };
+    expect(await twelfth('run')).toMatchObject({ found, rounds: [1, 8, 3] });
+    expect(await twelfth('run-r11')).toMatchObject({ found, rounds: [1] });
+  });
+
+  it('needs no record behind the one that has the call', async () => {
+    const behind = (key: string) => key === recordKey('run-r5');
+    expect(await twelfth('run-r6', behind)).toMatchObject({ found: { outcome: { output: { receipt: 1 } } } });
+    await expect(twelfth('run-r4', behind)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+});
+
 it('a call that has ended without an outcome in the record is not made again', async () => {
   const { records, hashAt } = recording();
   await records.keep(ended('run', pay, { n: 1 }, { receipt: 1 }));
