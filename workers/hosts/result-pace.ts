@@ -21,8 +21,9 @@ interface Recent {
   bytes: number;
   /** The large ones wait in turn. */
   turn: Promise<void>;
+  waiting: number;
   /** The time of its workflow tasks, in milliseconds. */
-  readonly taskMs: number;
+  taskMs: number;
 }
 
 export interface PaceOptions {
@@ -50,21 +51,29 @@ export class ResultPace {
   ): Promise<void> {
     const recent = this.#recentOf(run, taskMs);
     const result = bytes + AROUND_BYTES;
-    if (bytes < SMALL_BYTES) return await returned(recent, result, MOST_WITH_SMALL_BYTES, signal);
-    const turn = recent.turn.then(() => returned(recent, result, MOST_BYTES, signal));
-    recent.turn = turn.catch(() => undefined);
-    await turn;
+    recent.waiting += 1;
+    try {
+      if (bytes < SMALL_BYTES) return await returned(recent, result, MOST_WITH_SMALL_BYTES, signal);
+      const turn = recent.turn.then(() => returned(recent, result, MOST_BYTES, signal));
+      recent.turn = turn.catch(() => undefined);
+      await turn;
+    } finally {
+      recent.waiting -= 1;
+    }
   }
 
   #recentOf(run: string, taskMs: number): Recent {
     const there = this.#runs.get(run);
-    if (there) return there;
-    const recent: Recent = { results: [], bytes: 0, turn: Promise.resolve(), taskMs };
+    if (there) {
+      there.taskMs = Math.max(there.taskMs, taskMs);
+      return there;
+    }
+    const recent: Recent = { results: [], bytes: 0, turn: Promise.resolve(), waiting: 0, taskMs };
     this.#runs.set(run, recent);
-    // Forgotten once it has been quiet for the time of a task. One that waits for its turn has others before it.
+    // Forgotten once it has been quiet for the time of a task.
     const forgetting = setInterval(() => {
       forgetOld(recent);
-      if (recent.results.length > 0) return;
+      if (recent.results.length > 0 || recent.waiting > 0) return;
       clearInterval(forgetting);
       this.#runs.delete(run);
     }, taskMs).unref();
