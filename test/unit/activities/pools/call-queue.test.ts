@@ -244,7 +244,9 @@ describe('calls that have just failed at an endpoint', () => {
     const b = backend('b');
     const where = () => pool.use(async (_, { url }) => url, { signal, avoid: 'a' });
     const call = () =>
-      pool.use(async (client) => client.invoke({} as never, {} as never), { signal, avoid: 'a' }).catch(() => undefined);
+      pool
+        .use(async (client) => client.invoke({} as never, {} as never), { signal, avoid: 'a' })
+        .catch(() => undefined);
     b.failing = 'BACKEND_OVERLOADED';
     await call();
     const waiting = where();
