@@ -28,7 +28,7 @@ export interface SlotRequest {
   readonly devices?: readonly string[] | undefined;
   /** Checkpoint of an earlier attempt: the call goes to the endpoint that holds it, if one of the eligible ones does. */
   readonly resumeFrom?: Json | undefined;
-  /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls. */
+  /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls, or will within a second. */
   readonly avoid?: string | undefined;
   /** Longest wait in milliseconds; a free slot is assigned regardless. */
   readonly queueMs?: number | undefined;
@@ -263,6 +263,7 @@ export class CallQueue {
     const up = states.filter(({ availability }) => availability === 'up');
     const others = up.filter(({ endpoint }) => endpoint.url !== avoid);
     if (others.length > 0) return others.map(({ endpoint }) => endpoint);
+    if (up.length > 0 && among.some((endpoint) => endpoint.url !== avoid && endpoint.isSoonBack)) return [];
     const usable = up.length > 0 ? up : states.filter(({ availability }) => availability === 'avoided');
     return usable.map(({ endpoint }) => endpoint);
   }

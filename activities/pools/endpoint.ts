@@ -9,6 +9,8 @@ import type { ServerLoad } from './server-load.js';
 
 /** How long a full endpoint gets no traffic; short, because it may have room as soon as one call ends. */
 const SHED_MS = 250;
+/** Longest time for which a call waits for a full endpoint rather than going where it has just failed. */
+const SOON_MS = 1_000;
 /** Upper limit for a server's `retry-after`, in case the pool's other endpoints are full meanwhile. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 /** Longest time that calls wait for a repair; then they are sent, and fail into their own retries. */
@@ -246,6 +248,13 @@ export class Endpoint {
     if (this.unwanted || this.cold) return 'avoided';
     if (this.#shedUntil > now || this.#breaker.state === 'open' || this.#breaker.probing) return 'avoided';
     return 'up';
+  }
+
+  /** It is only full, and takes calls again within a second. */
+  get isSoonBack(): boolean {
+    const ms = this.#shedUntil - performance.now();
+    const isOnlyFull = !this.unwanted && !this.cold && this.#breaker.state === 'closed';
+    return ms > 0 && ms <= SOON_MS && isOnlyFull && this.availability === 'avoided';
   }
 
   /** When its availability changes by itself; undefined if only the end of a call can change it. */

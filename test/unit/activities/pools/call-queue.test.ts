@@ -238,6 +238,26 @@ describe('calls with an affinity', () => {
   });
 });
 
+describe('calls that have just failed at an endpoint', () => {
+  it('wait a moment for another one that is full, and go back where there is none', async () => {
+    const { pool, backend } = fakePools(['a', 'b']);
+    const b = backend('b');
+    const where = () => pool.use(async (_, { url }) => url, { signal, avoid: 'a' });
+    const call = () =>
+      pool
+        .use(async (client) => client.invoke({} as never, {} as never), { signal, avoid: 'a' })
+        .catch(() => undefined);
+    b.failing = 'BACKEND_OVERLOADED';
+    await call();
+    const waiting = where();
+    await vi.advanceTimersByTimeAsync(300);
+    expect(await waiting).toBe('b');
+    b.failing = 'BACKEND_UNAVAILABLE';
+    await call();
+    expect(await where()).toBe('a');
+  });
+});
+
 describe('calls that go on from what an earlier attempt has left', () => {
   const where = (pool: Pool, options: Partial<UseOptions>) =>
     pool.use(async (_, { url }) => url, { signal, ...options });
