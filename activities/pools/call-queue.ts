@@ -12,6 +12,8 @@ import { TurnOrder } from './turn-order.js';
  * by at most 20 s. 10 s is longer than an interactive caller waits and short compared with the minutes of a batch.
  */
 const HEAD_START_MS = 10_000;
+/** Longest time for which a call waits for a full endpoint rather than go where it has just failed. */
+const AVOIDED_MS = 1_000;
 const RANK: Readonly<Record<Priority, number>> = { interactive: 0, default: 1, batch: 2 };
 
 export interface SlotRequest {
@@ -28,7 +30,7 @@ export interface SlotRequest {
   readonly devices?: readonly string[] | undefined;
   /** Checkpoint of an earlier attempt: the call goes to the endpoint that holds it, if one of the eligible ones does. */
   readonly resumeFrom?: Json | undefined;
-  /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls, or will within a second. */
+  /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls now, or within a second and `queueMs`. */
   readonly avoid?: string | undefined;
   /** Longest wait in milliseconds; a free slot is assigned regardless. */
   readonly queueMs?: number | undefined;
@@ -51,6 +53,8 @@ interface Waiter {
   readonly devices: readonly string[] | undefined;
   readonly resumeFrom: Json | undefined;
   readonly avoid: string | undefined;
+  /** When it goes back to that one if there is no other. */
+  readonly goesBackAt: number;
   /** Calls of one kind may go to the same endpoints. Undefined: only the endpoints say where it may go. */
   readonly kind: string | undefined;
   grant(slot: Slot): void;
@@ -118,6 +122,7 @@ export class CallQueue {
         devices,
         resumeFrom,
         avoid,
+        goesBackAt: performance.now() + Math.min(AVOIDED_MS, queueMs ?? AVOIDED_MS),
         kind: resumeFrom === undefined ? JSON.stringify([devices, avoid]) : undefined,
         grant(slot) {
           settled = true;
@@ -218,8 +223,9 @@ export class CallQueue {
     };
   }
 
-  #choose({ affinity, prefix, avoid }: Waiter, only: readonly Endpoint[] | undefined): Endpoint | undefined {
-    const usable = this.#usable(only, avoid);
+  #choose(waiter: Waiter, only: readonly Endpoint[] | undefined): Endpoint | undefined {
+    const { affinity, prefix } = waiter;
+    const usable = this.#usable(only, waiter);
     const free = this.#near(usable.filter(({ full }) => !full));
     const choose = (among: Endpoint[]) => {
       if (prefix !== undefined) return byPrefix(prefix, usable, among);
@@ -258,12 +264,14 @@ export class CallQueue {
     return holding.length > 0 ? holding : only;
   }
 
-  #usable(among = this.#endpoints, avoid?: string): Endpoint[] {
+  #usable(among = this.#endpoints, { avoid, goesBackAt = 0 }: Partial<Waiter> = {}): Endpoint[] {
     const states = among.map((endpoint) => ({ endpoint, availability: endpoint.availability }));
     const up = states.filter(({ availability }) => availability === 'up');
     const others = up.filter(({ endpoint }) => endpoint.url !== avoid);
     if (others.length > 0) return others.map(({ endpoint }) => endpoint);
-    if (up.length > 0 && among.some((endpoint) => endpoint.url !== avoid && endpoint.isSoonBack)) return [];
+    // Only the one that it avoids takes calls.
+    const isSoonUp = ({ shedUntil }: Endpoint) => shedUntil !== undefined && shedUntil < goesBackAt;
+    if (up.length > 0 && among.some(isSoonUp)) return [];
     const usable = up.length > 0 ? up : states.filter(({ availability }) => availability === 'avoided');
     return usable.map(({ endpoint }) => endpoint);
   }

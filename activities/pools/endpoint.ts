@@ -9,8 +9,6 @@ import type { ServerLoad } from './server-load.js';
 
 /** How long a full endpoint gets no traffic; short, because it may have room as soon as one call ends. */
 const SHED_MS = 250;
-/** Longest time for which a call waits for a full endpoint rather than going where it has just failed. */
-const SOON_MS = 1_000;
 /** Upper limit for a server's `retry-after`, in case the pool's other endpoints are full meanwhile. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 /** Longest time that calls wait for a repair; then they are sent, and fail into their own retries. */
@@ -250,11 +248,10 @@ export class Endpoint {
     return 'up';
   }
 
-  /** It is only full, and takes calls again within a second. */
-  get isSoonBack(): boolean {
-    const ms = this.#shedUntil - performance.now();
-    const isOnlyFull = !this.unwanted && !this.cold && this.#breaker.state === 'closed';
-    return ms > 0 && ms <= SOON_MS && isOnlyFull && this.availability === 'avoided';
+  /** When calls are sent to it again, if it is avoided only because its server has said that it is full. */
+  get shedUntil(): number | undefined {
+    const isAvoided = this.availability === 'avoided' && !this.unwanted && !this.cold;
+    return isAvoided && this.#breaker.state === 'closed' ? this.#shedUntil : undefined;
   }
 
   /** When its availability changes by itself; undefined if only the end of a call can change it. */

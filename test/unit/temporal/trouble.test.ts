@@ -86,7 +86,7 @@ const as = ({ cert, key }: Pair) => ({ TEMPORAL_TLS_CLIENT_CERT_PATH: cert, TEMP
 
 const found = (TEMPORAL_ADDRESS: string, more: object = {}) => troubleOf({ TEMPORAL_ADDRESS, ...more });
 
-// Servers are in this process. A probe does not count its stalls, but the SDK’s own time limits do.
+// The servers run in this process. A probe does not count the stalls of the process; the SDK’s time limits do.
 
 describe('a way that does not lead there', () => {
   it('nothing listens, and no name', () =>

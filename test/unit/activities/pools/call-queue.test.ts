@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Endpoint } from '../../../../activities/pools/endpoint.js';
 import type { Pool, UseOptions } from '../../../../activities/pools/index.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Priority } from '../../../../pipelines/plan/index.js';
 import { Turns } from '../../../../runtime/turns.js';
 import { fakePools, openCall, settle } from './fakes.js';
@@ -239,22 +240,53 @@ describe('calls with an affinity', () => {
 });
 
 describe('calls that have just failed at an endpoint', () => {
-  it('wait a moment for another one that is full, and go back where there is none', async () => {
-    const { pool, backend } = fakePools(['a', 'b']);
-    const b = backend('b');
-    const where = () => pool.use(async (_, { url }) => url, { signal, avoid: 'a' });
-    const call = () =>
+  /** Two endpoints, of which `b` says that it is full. */
+  function full(retryAfterMs?: number) {
+    const { pool } = fakePools(['a', 'b']);
+    const where = (queueMs?: number) =>
+      pool.use(async (_, { url }) => url, { signal, avoid: 'a', ...(queueMs !== undefined && { queueMs }) });
+    const refuse = () =>
       pool
-        .use(async (client) => client.invoke({} as never, {} as never), { signal, avoid: 'a' })
+        .use(
+          async () => {
+            throw new MillraceError('BACKEND_OVERLOADED', 'full', {
+              ...(retryAfterMs !== undefined && { retryAfterMs }),
+            });
+          },
+          { signal, devices: ['gpu-b'] },
+        )
         .catch(() => undefined);
-    b.failing = 'BACKEND_OVERLOADED';
-    await call();
+    return { where, refuse };
+  }
+
+  it('wait a moment for another one that is full', async () => {
+    const { where, refuse } = full();
+    await refuse();
     const waiting = where();
     await vi.advanceTimersByTimeAsync(300);
     expect(await waiting).toBe('b');
-    b.failing = 'BACKEND_UNAVAILABLE';
-    await call();
-    expect(await where()).toBe('a');
+  });
+
+  it('go back where the other one is full for longer than they would wait', async () => {
+    const long = full(5_000);
+    await long.refuse();
+    expect(await long.where()).toBe('a');
+    const { where, refuse } = full();
+    await refuse();
+    expect(await where(100), 'a free slot is assigned however short the wait may be').toBe('a');
+  });
+
+  it('go back after a second where it says so again and again', async () => {
+    const { where, refuse } = full();
+    await refuse();
+    const served: string[] = [];
+    void where().then((url) => served.push(url));
+    for (let ms = 0; ms < 1_000; ms += 100) {
+      if (ms < 700) expect(served).toEqual([]);
+      await refuse();
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(served).toEqual(['a']);
   });
 });
 
