@@ -30,6 +30,8 @@ export interface Reported {
   /** From 1. */
   readonly attempt: number;
   readonly queueMs: number;
+  /** As an attempt’s. */
+  readonly endsAt?: number | undefined;
   /** Its start has been published. */
   readonly again?: boolean;
 }
@@ -92,11 +94,11 @@ export class CallReport {
   }
 
   #record(result: EndedCall['result'], ran?: Ran): Promise<void> | undefined {
-    const { run, call, input, attempt } = this.#of;
+    const { run, call, input, attempt, endsAt } = this.#of;
     const times = ran
       ? { startedAt: ran.startedAt, endedAt: ran.startedAt + ran.runMs }
       : { startedAt: this.#begunAt.wallMs, endedAt: Date.now(), begunAt: this.#begunAt };
-    return this.#parts.records?.keep({ run, call, input, attempt, ...times, result });
+    return this.#parts.records?.keep({ run, call, input, attempt, endsAt, ...times, result });
   }
 }
 

@@ -106,11 +106,11 @@ export class StageRunner {
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const { metrics, logger } = this.#parts;
-    const { run, queueMs } = attempt;
+    const { run, queueMs, endsAt } = attempt;
     metrics.stageQueueSeconds.observe({ pipeline: call.pipeline, stage: call.stage }, queueMs / 1_000);
     // A stage that waits for a server comes here repeatedly; the event is sent once.
     const waited = (attempt.tried?.waitedMs ?? 0) > 0;
-    const about = { run, call, input, attempt: attempt.attempt, queueMs, again: waited };
+    const about = { run, call, input, attempt: attempt.attempt, queueMs, endsAt, again: waited };
     const report = new CallReport(this.#parts, about);
     const beginning = new Beginning(attempt);
     try {

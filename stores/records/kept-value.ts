@@ -61,13 +61,19 @@ const isInline = (text: string): boolean => Buffer.byteLength(text) <= INLINE_BY
 /**
  * Throws `RESULT_TOO_LARGE` for a large value without a place for it, and a `TimeoutError` if the artifact store takes too long.
  * @param seals whether a large value is sealed
+ * @param withinMs how long the artifact store is waited for at most, in milliseconds; five seconds in any case
  */
-export async function keptValue(value: Json, { tenant, spill, name }: Place, seals: boolean): Promise<KeptValue> {
+export async function keptValue(
+  value: Json,
+  { tenant, spill, name }: Place,
+  seals: boolean,
+  withinMs = LONGEST_WRITE_MS,
+): Promise<KeptValue> {
   const text = JSON.stringify(value);
   if (isInline(text)) return { json: value };
   if (!spill) throw new MillraceError('RESULT_TOO_LARGE', 'a value is too large for the record');
   const put = (parts: readonly Uint8Array[], mime: string) =>
-    limited(LONGEST_WRITE_MS, new AbortController().signal, () => spill.put(tenant, parts, mime));
+    limited(Math.min(withinMs, LONGEST_WRITE_MS), new AbortController().signal, () => spill.put(tenant, parts, mime));
   if (!seals) return { uri: await put([Buffer.from(text)], 'application/json') };
   const { key, parts } = sealed(text, name);
   return { uri: NO_ADDRESS, sealed: await put(parts, 'application/octet-stream'), key };

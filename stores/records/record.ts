@@ -14,6 +14,8 @@ export interface EndedCall {
   readonly endedAt: number;
   /** When it began in this process. Absent: as long before now as it took. */
   readonly begunAt?: Moment;
+  /** When its attempt ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
+  readonly endsAt?: number | undefined;
   readonly result: { readonly outcome: StageOutcome } | { readonly failure: Failure };
 }
 
@@ -31,8 +33,8 @@ export type KeptEnd = { readonly outcome: StageOutcome } | { readonly failure: F
  */
 export interface RunRecords {
   /**
-   * Records the end of a call. Never rejects and never waits for long: a call that cannot be recorded is a gap, which
-   * the record counts.
+   * Records the end of a call. Never rejects and never waits for long, nor for the artifact store beyond half of what its attempt
+   * has left: a call that cannot be recorded is a gap, which the record counts.
    */
   keep(ended: EndedCall): Promise<void>;
   /**

@@ -44,6 +44,9 @@ export interface RedisRecordsParts {
 const MOST_FIELDS = 10_000;
 const MOST_BYTES = 8 * 2 ** 20;
 
+/** The share of what an attempt has left in which its output is stored: the rest is for the record itself and the report. */
+const STORING_SHARE = 0.5;
+
 /**
  * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never
  * replaced by the failure of a later attempt: its worker may have died before it reported the success. Nor by the success of an earlier
@@ -159,7 +162,8 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     return this.#parts.keptMs + 2 * runMs;
   }
 
-  async #entryOf({ run, call, input, attempt, startedAt, endedAt, result }: EndedCall): Promise<Entry> {
+  async #entryOf(ended: EndedCall): Promise<Entry> {
+    const { run, call, input, attempt, startedAt, endedAt, endsAt, result } = ended;
     const { tenant, sealed: seals = false } = call;
     const digest = jsonHash(input);
     const given = call.record === 'outputs' ? undefined : inlineValue(input);
@@ -179,7 +183,9 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     if ('failure' in result) return { ...base, failure: result.failure };
     const { output, ...served } = result.outcome;
     const name = outputName({ root: splitRun(run).root, call: nameOf(run, call), digest });
-    return { ...base, output: await keptValue(output, { tenant, spill: this.#parts.spill, name }, seals), served };
+    const place = { tenant, spill: this.#parts.spill, name };
+    const withinMs = endsAt === undefined ? undefined : Math.max(0, endsAt - performance.now()) * STORING_SHARE;
+    return { ...base, output: await keptValue(output, place, seals, withinMs), served };
   }
 }
 

@@ -1,8 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ForeignCalls } from '../../../../activities/stage/foreign-calls.js';
 import { unreported } from '../../../../activities/stage/unreported.js';
+import type { StagePlan } from '../../../../pipelines/plan/index.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { createMetrics } from '../../../../telemetry/metrics.js';
+import { InProcessHost } from '../../../../workers/hosts/in-process-host.js';
 import { recordingLogger } from '../../../support/caches.js';
 import { idleParts } from '../../../support/runner-parts.js';
 import { callOf, ended, recording } from '../../stores/records/recording.js';
@@ -80,6 +82,21 @@ describe('while the artifact store hangs', () => {
       vi.useRealTimers();
     }
     expect(gaps).toMatchObject([{ name: 'TimeoutError' }]);
+  });
+
+  it('a call that ends is reported within its attempt, queued or inline, however short that is', async () => {
+    const { records, gaps, store } = recording();
+    store.write = silence;
+    const { runner } = runnerOf(async () => LARGE, { records });
+    const endsAt = performance.now() + 1_000;
+    expect(await settled(runner.run(prompt, stage, attempt({ endsAt })))).toMatchObject({ output: LARGE });
+    expect(performance.now()).toBeLessThan(endsAt);
+    const { kind, model, retry } = stage;
+    const policy = { retry, timeout: { attemptMs: 1_000, totalMs: 1_000 }, execution: 'inline' } as const;
+    const inline: StagePlan = { id: 'answer', kind, model, with: {}, input: {}, policy };
+    const host = new InProcessHost({ runner, run: 'run-1' });
+    expect(await settled(host.runStage(inline, prompt, stage))).toMatchObject({ output: LARGE });
+    expect(gaps).toMatchObject([{ name: 'TimeoutError' }, { name: 'TimeoutError' }]);
   });
 
   it('what asks before a call of another worker gets an answer within its ten seconds', async () => {
