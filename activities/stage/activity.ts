@@ -75,6 +75,8 @@ export function createActivities(
       const isSpent = calls >= call.retry.attempts;
       const asked = { call, input, run, note: lost, isSpent, beatEveryMs: HEARTBEAT_INTERVAL_MS };
       const earlier = await unreported(runner, context, asked).catch((error: unknown) => {
+        // It leaves no end, so that the next attempt asks too.
+        if (context.cancellationSignal.aborted) throw new CancelledFailure('the stage was cancelled');
         const failure = known(error);
         runner.lost?.(call, failure.code, Date.now() - info.scheduledTimestampMs);
         throw asFailure(failure, call, calls, undefined);

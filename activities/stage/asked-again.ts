@@ -15,7 +15,10 @@ interface Asking {
   again(error: unknown): boolean;
 }
 
-/** Asks a store about a call until it answers or the time for that is over, and throws its last failure then. @param ask gets its time, in milliseconds */
+/**
+ * Asks a store about a call until it answers or the time for that is over, and throws its last failure then; the signal's reason as soon as that aborts.
+ * @param ask gets its time, in milliseconds
+ */
 export async function askedAgain<T>(
   ask: (withinMs: number) => Promise<T>,
   { leftMs, signal, again }: Asking,
@@ -24,7 +27,7 @@ export async function askedAgain<T>(
   const restMs = () => until - performance.now();
   for (;;) {
     try {
-      return await ask(Math.max(1, restMs()));
+      return await untilAborted(signal, () => ask(Math.max(1, restMs())));
     } catch (error) {
       // What is gone does not come back.
       const isGone = isRecorded(error) && error.code === 'RECORD_GONE';
@@ -32,6 +35,17 @@ export async function askedAgain<T>(
     }
     await sleep(ASKED.everyMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** The result of `work`, which may be a read that takes seconds; rejects with the signal's reason if that aborts before. */
+function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 /** Whether it says that a call has ended whose outcome cannot be read. */

@@ -22,7 +22,8 @@ interface Asked {
  * What an attempt before this one has recorded and could not report: its worker was lost at that moment, or Temporal was away. It may have been
  * made on another queue. Undefined if there is none, or if the store does not say so: a call that has effects, or has no attempt left, waits for
  * it. Not looked for where the call has entries of channels, which may take longer to read than Temporal waits for a heartbeat. Throws
- * `RECORD_GONE` if the outcome of a call with effects is recorded and cannot be read: the call has ended.
+ * `RECORD_GONE` if the outcome of a call with effects is recorded and cannot be read, since the call has ended, and the reason of the cancellation
+ * if the attempt is cancelled before it is known.
  */
 export async function unreported(
   runner: Partial<Pick<StageRunner, 'earlier'>>,
@@ -37,7 +38,8 @@ export async function unreported(
   // A store that is slow must not count as the loss of this worker.
   const beating = setInterval(() => context.heartbeat(info.heartbeatDetails), beatEveryMs);
   try {
-    return await askedAgain(async (withinMs) => await runner.earlier?.(input, call, run, since, undefined, withinMs), {
+    const ask = async (withinMs: number) => await runner.earlier?.(input, call, run, since, undefined, withinMs);
+    const outcome = await askedAgain(ask, {
       leftMs: info.startToCloseTimeoutMs,
       signal,
       again(error) {
@@ -45,11 +47,15 @@ export async function unreported(
         return isSpent || hasEffects;
       },
     });
+    if (outcome) return outcome;
   } catch (error) {
-    const known = isRecorded(error) ? error : ended;
-    if (hasEffects && known) throw goneFor(known);
-    return undefined;
+    // As where its worker shuts down: the next attempt goes on asking.
+    signal.throwIfAborted();
+    if (isRecorded(error)) ended = error;
   } finally {
     clearInterval(beating);
   }
+  // Also if the store has lost its data since it said so.
+  if (hasEffects && ended) throw goneFor(ended);
+  return undefined;
 }

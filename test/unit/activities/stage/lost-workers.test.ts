@@ -83,12 +83,17 @@ describe('a call whose attempt has recorded its outcome', () => {
     readonly note?: object | undefined;
     /** What the store does before it answers. @param asked how often it has been asked */
     readonly find?: (asked: number) => Promise<void>;
+    /** The store has no record of the run when it answers. */
+    readonly isFlushed?: boolean;
+    /** Of its cancellation. */
+    readonly signal?: AbortSignal;
     /** Called at each heartbeat. */
     readonly heartbeat?: (details: unknown) => void;
     readonly startToCloseTimeoutMs?: number;
   }
   function nextAttempt(next: Next) {
     const { call, number = 2, note, find, heartbeat = () => undefined, startToCloseTimeoutMs = 60_000 } = next;
+    const { isFlushed = false, signal = new AbortController().signal } = next;
     const seen: [string, number][] = [];
     const records = {
       keep: async () => undefined,
@@ -96,7 +101,7 @@ describe('a call whose attempt has recorded its outcome', () => {
       async earlier(run: string, _call: unknown, _input: unknown, since: number) {
         seen.push([run, since]);
         await find?.(seen.length);
-        return outcome;
+        return isFlushed ? undefined : outcome;
       },
     };
     const { runner, calls } = runnerOf(reply, { records });
@@ -108,7 +113,7 @@ describe('a call whose attempt has recorded its outcome', () => {
         ...(note && { heartbeatDetails: { waits: 0, waitedMs: 0, lost: { losses: 0, ...note } } }),
       },
       client: describing(async () => ({ raw: { pendingActivities: [] } })),
-      cancellationSignal: new AbortController().signal,
+      cancellationSignal: signal,
       heartbeat,
     } as unknown as Context;
     const made = { ...stage, retry: { ...stage.retry, attempts: 1 }, ...call };
@@ -183,6 +188,41 @@ describe('a call whose attempt has recorded its outcome', () => {
     });
     await expect(ended).rejects.toMatchObject({ type: 'RECORD_GONE', nonRetryable: true });
     expect(calls).toEqual([]);
+  });
+
+  it('is not made again if it has effects and the store has said that it has ended, and then loses its data', async () => {
+    const recorded = new MillraceError('STORE_UNAVAILABLE', 'away', { recorded: true });
+    const find = async (asked: number) => {
+      if (asked === 1) throw recorded;
+    };
+    const { ended, calls } = nextAttempt({ call: { kind: 'http' }, note: {}, find, isFlushed: true });
+    await expect(ended).rejects.toMatchObject({ type: 'RECORD_GONE', nonRetryable: true });
+    expect(calls).toEqual([]);
+  });
+
+  it.each<[string, () => Promise<void>]>([
+    ['cannot read it', () => Promise.reject(new MillraceError('STORE_UNAVAILABLE', 'away', { recorded: true }))],
+    ['is away', away],
+    ['hangs', () => new Promise(() => undefined)],
+  ])('leaves the question to the attempt after it if its worker shuts down while the store %s', async (_, store) => {
+    const begun = performance.now();
+    const shutdown = new AbortController();
+    const told: object[] = [];
+    const { ended, calls } = nextAttempt({
+      call: { kind: 'http' },
+      note: {},
+      signal: shutdown.signal,
+      heartbeat: (details) => void told.push(details as object),
+      find: () => {
+        shutdown.abort(new CancelledFailure('WORKER_SHUTDOWN'));
+        return store();
+      },
+    });
+    await expect(ended).rejects.toBeInstanceOf(CancelledFailure);
+    expect(performance.now() - begun, 'a read is not waited for').toBeLessThan(5_000);
+    expect(calls).toEqual([]);
+    // Of an attempt that has said how it ended nothing is asked.
+    for (const details of told) expect(details).not.toHaveProperty('lost.ended');
   });
 
   it('is made again if a repeated call does no harm and its outcome is gone', async () => {
