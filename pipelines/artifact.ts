@@ -31,6 +31,20 @@ export function parseArtifactUri(uri: string): { tenant: string; sha256: string 
   return tenant !== undefined && sha256 !== undefined ? { tenant, sha256 } : undefined;
 }
 
+const MEMBERS: Readonly<Record<keyof Artifact, true>> = {
+  uri: true,
+  sha256: true,
+  mime: true,
+  bytes: true,
+  durationMs: true,
+  sampleRate: true,
+  channels: true,
+};
+
+/** Whether a value is an artifact and nothing else: data of a caller may have the form of one and say more. */
+export const isArtifactAlone = (value: unknown): value is Artifact =>
+  isArtifact(value) && Object.keys(value).every((name) => Object.hasOwn(MEMBERS, name));
+
 /** Whether a value has the form of an artifact; its address is not looked up. */
 export function isArtifact(value: unknown): value is Artifact {
   if (typeof value !== 'object' || value === null) return false;

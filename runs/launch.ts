@@ -13,7 +13,7 @@ import { prepareRun } from './prepare.js';
 import { documentOfEnded, documentOfStarted } from './read.js';
 import { readTogether } from './read-together.js';
 import { noteSent } from './recorded.js';
-import { claimOf } from './retried.js';
+import { type Claim, claimOf } from './retried.js';
 import { type StartedRun, startRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
 
@@ -124,17 +124,19 @@ interface Signals {
 }
 
 async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }: Signals): Promise<Started> {
-  const { id, repeated, there, another } = await claimOf(deps, order, gone);
+  const { id, repeated, there, keep, another } = await claimOf(deps, order, gone);
   if (there) return { run: { id, memo: there, replayed: true }, ended: () => undefined };
-  const started = await startAs(deps, order, { ...wanted, id, repeated: repeated || another !== undefined }, over);
+  const first = { ...wanted, id, repeated: repeated || another !== undefined, keep };
+  const started = await startAs(deps, order, first, over);
   if (!another || !started.run.replayed) return started;
-  return await startAs(deps, order, { ...wanted, id: await another(), repeated: false }, over);
+  const { id: own, keep: keepOwn } = another();
+  return await startAs(deps, order, { ...wanted, id: own, repeated: false, keep: keepOwn }, over);
 }
 
 async function startAs(
   deps: RunDeps,
   { pipeline, caller, input, sent, idempotencyKey, options, asks, subscribable = false, notes }: Order,
-  { id, repeated, ...wanted }: Wanted & { readonly id: string; readonly repeated: boolean },
+  { id, repeated, keep, ...wanted }: Wanted & Pick<Claim, 'id' | 'repeated' | 'keep'>,
   over: AbortSignal,
 ): Promise<Started> {
   const { tenant } = caller;
@@ -158,6 +160,10 @@ async function startAs(
   const { placement } = prepared.context;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
+  await keep?.().catch((error: unknown) => {
+    ended();
+    throw error;
+  });
   // Before the start: the result may arrive before Temporal has confirmed it.
   const answer = prepared.answered ? deps.answers?.expect(id, over) : undefined;
   const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));

@@ -32,17 +32,20 @@ export interface Claim {
   readonly repeated: boolean;
   /** The run exists. */
   readonly there?: RunMemo;
-  /** For a first request: the id to use if an equal request has taken the first one. */
-  readonly another?: () => Promise<string>;
+  /** Makes it the run of the latest of equal requests. Called when it may start: retries of others must not get a run that is refused. */
+  readonly keep?: (() => Promise<void>) | undefined;
+  /** For a first request: what to use if an equal request has taken the id. */
+  readonly another?: () => Pick<Claim, 'id' | 'keep'>;
 }
 
 /**
  * The id of the run of a request. With an idempotency key it is derived from the key. Without one, if the run outlives
  * its caller and the request may be retried, it is derived from the tenant, the owner, the pipeline, the input and the
  * hour, so that Temporal keeps a retry from starting a second run even if the state store has lost everything. A retry
- * (`retry` above 0) gets the run of the latest equal request of the last hour; the state store has that by what was sent too, of which another version
- * of the pipeline may make another input. An equal request that is no retry gets a run of its own, under an id that the state store keeps for its
- * retries, unless its client has left: then its retry may have been served before it, by another gateway or while this one stood still.
+ * (`retry` above 0) gets the run of the latest equal request of the last hour that has one; the state store has that by what was sent too, of which
+ * another version of the pipeline may make another input. An equal request that is no retry gets a run of its own, under an id that the state store
+ * keeps for its retries once it may start, unless its client has left: then its retry may have been served before it, by another gateway or while
+ * this one stood still.
  *
  * @param gone aborts when the client has left
  */
@@ -55,23 +58,25 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
   const now = Date.now();
   if (retry > 0) return await earlier(deps, order, now);
   const id = derivedId(order, digestOf(order), now);
-  const another = async () => {
-    if (gone.aborted)
-      throw new MillraceError(
-        'REQUEST_ABORTED',
-        'the client left before its run had started; an equal request has one',
-      );
+  const another = () => {
     const own = fresh();
-    const kept = deps.latest?.replace(id, own, RETRY_WINDOW_MS).catch(() => undefined);
-    await Promise.all([kept, keepBySent(deps, order, own, 'replace', now)]);
-    return own;
+    const keep = async () => {
+      if (gone.aborted)
+        throw new MillraceError(
+          'REQUEST_ABORTED',
+          'the client left before its run had started; an equal request has one',
+        );
+      const kept = deps.latest?.replace(id, own, RETRY_WINDOW_MS).catch(() => undefined);
+      await Promise.all([kept, keepBySent(deps, order, own, 'replace', now)]);
+    };
+    return { id: own, keep };
   };
   // While the state store is away, Temporal tells that the id is taken.
   const isFirst = await deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => undefined);
-  if (isFirst === false) return { id: await another(), repeated: false };
-  // Only now: of a request that comes after another one, and gets no run, retries of that one would get this id.
-  if (isFirst) await keepBySent(deps, order, id, 'replace', now);
-  return { id, repeated: false, another };
+  if (isFirst === false) return { ...another(), repeated: false };
+  // Not while that is unknown: a request that comes after another one may get no run, and retries of the other one would get this id.
+  const keep = isFirst ? () => keepBySent(deps, order, id, 'replace', now) : undefined;
+  return { id, repeated: false, keep, another };
 }
 
 async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim> {
@@ -82,12 +87,18 @@ async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim>
   const digests = sent === undefined ? [own] : [sent, own];
   const names = [...new Set(digests.flatMap((digest) => at.map((time) => derivedId(order, digest, time))))];
   const found = await Promise.all(names.map((name) => deps.latest?.latest(name).catch(() => undefined)));
-  const latest = found.find((id) => id !== undefined);
-  if (latest !== undefined) return (await existing(deps, order, latest)) ?? { id: latest, repeated: true };
-  for (const id of new Set(at.map((time) => derivedId(order, own, time)))) {
+  const kept = new Set(found.filter((id) => id !== undefined));
+  // The run of the latest may never have started, and that of which this is the retry has.
+  for (const id of kept) {
     const run = await existing(deps, order, id);
+    if (run) return run;
+  }
+  for (const id of new Set(at.map((time) => derivedId(order, own, time)))) {
+    const run = kept.has(id) ? undefined : await existing(deps, order, id);
     if (run?.there && Date.parse(run.there.createdAt) >= now - RETRY_WINDOW_MS) return run;
   }
+  const [latest] = kept;
+  if (latest !== undefined) return { id: latest, repeated: true };
   const id = derivedId(order, own, now);
   // A request that has come meanwhile is later than the one of which this is a retry.
   await keepBySent(deps, order, id, 'claim', now);

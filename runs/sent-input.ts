@@ -1,4 +1,4 @@
-import { isArtifact } from '../pipelines/artifact.js';
+import { isArtifactAlone } from '../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import { type Leavable, onLeaveOf } from './leaving.js';
@@ -25,7 +25,7 @@ export function orderInput({ input, given }: CheckedInput, by: Leavable & Pick<O
 
 /** Media are the same if their bytes and their type are: what else is known of them depends on who has looked at them. */
 function byContent(value: Json): Json {
-  if (isArtifact(value)) return [value.sha256, value.mime];
+  if (isArtifactAlone(value)) return [value.sha256, value.mime];
   if (Array.isArray(value)) return value.map(byContent);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, byContent(part as Json)]));

@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { inputForm } from '../../../gateway/input/input-form.js';
+import { MillraceError } from '../../../pipelines/errors.js';
 import { code, pipeline } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { followAttended, runAttended } from '../../../runs/attended.js';
@@ -77,6 +78,18 @@ async function leave(of: Order, reason?: Error): Promise<void> {
 }
 const stay = (of: Order) => runAttended(runs, of, { gone: new AbortController().signal });
 const started = () => [...gateway.temporal.runs.keys()];
+/** A request that admission refuses. */
+async function refused(of: Order): Promise<void> {
+  const admission = { admit: () => Promise.reject(new MillraceError('TOO_MANY_RUNS', 'no')) };
+  const ended = runAttended({ ...runs, admission }, of, { gone: new AbortController().signal });
+  await expect(ended).rejects.toMatchObject({ code: 'TOO_MANY_RUNS' });
+}
+/** A request whose run Temporal does not start. */
+async function unstarted(of: Order): Promise<void> {
+  gateway.temporal.outage = grpcError(14, 'unavailable');
+  await expect(stay(of)).rejects.toMatchObject({ code: 'ORCHESTRATOR_UNAVAILABLE' });
+  gateway.temporal.outage = undefined;
+}
 const end = (id: string, name: string) => gateway.temporal.runs.get(id)?.end({ output: { name }, stages: [] });
 
 describe('a client that leaves and retries', () => {
@@ -153,12 +166,37 @@ describe('a client that leaves and retries', () => {
   });
 
   it('starts the run if the request before it did not', async () => {
-    gateway.temporal.outage = grpcError(14, 'unavailable');
-    await expect(stay(order())).rejects.toMatchObject({ code: 'ORCHESTRATOR_UNAVAILABLE' });
-    gateway.temporal.outage = undefined;
+    await unstarted(order());
     await leave(order({ retry: 1 }));
     await leave(order({ retry: 2 }));
     expect(started()).toHaveLength(1);
+  });
+
+  it.each([
+    ['was refused', refused],
+    ['found Temporal away', unstarted],
+  ])('gets the run that it has left, and not that of an equal request that %s', async (_, fails) => {
+    await leave(order());
+    const [id = ''] = started();
+    await fails(order());
+    end(id, 'paid');
+    expect(await stay(order({ retry: 1 }))).toMatchObject({ id });
+    expect(started()).toEqual([id]);
+  });
+
+  it('gets no run if it leaves while it is admitted and an equal request has one; its slot is free again', async () => {
+    await leave(order());
+    const gone = new AbortController();
+    let released = 0;
+    const admit = async () => {
+      gone.abort();
+      return () => {
+        released += 1;
+      };
+    };
+    const late = runAttended({ ...runs, admission: { admit } }, order(), { gone: gone.signal });
+    await expect(late).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    expect([released, started().length]).toEqual([1, 1]);
   });
 
   it('starts none while it is unknown whether the run exists', async () => {
@@ -280,6 +318,26 @@ describe('while a new version of the pipeline is deployed', () => {
     expect(started()).toHaveLength(2);
   });
 
+  it('a retry gets its own run where a request to the other version was refused since', async () => {
+    await leave(at(pay));
+    const [id = ''] = started();
+    await refused(at(later));
+    end(id, 'paid');
+    expect(await stay(at(later, { retry: 1 }))).toMatchObject({ id });
+    expect(started()).toEqual([id]);
+  });
+
+  it('a retry gets its own run of the hour before where a request to the other version found Temporal away since', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 26, 10, 59) });
+    await leave(at(pay));
+    const [id = ''] = started();
+    vi.setSystemTime(Date.UTC(2026, 10, 26, 11, 2));
+    await unstarted(at(later));
+    end(id, 'paid');
+    expect(await stay(at(later, { retry: 1 }))).toMatchObject({ id });
+    expect(started()).toEqual([id]);
+  });
+
   it('a retry that comes first takes no later request’s place: two have come while it was looked for', async () => {
     let isLate = false;
     for (const how of ['claim', 'replace'] as const) {
@@ -356,5 +414,14 @@ describe('what was sent', () => {
     const otherBytes = { uri: `artifact://default/${'b'.repeat(64)}`, sha256: 'b'.repeat(64) };
     expect(sentOf({ clips: [{ speech: { ...speech, ...otherBytes } }] })).not.toBe(sent);
     expect(sentOf({ clips: [{ speech: { ...speech, mime: 'audio/mpeg' } }] })).not.toBe(sent);
+  });
+
+  it('has data with the form of media as it is: what else it says tells two requests apart', () => {
+    const sha256 = 'a'.repeat(64);
+    const page = (number: number) => ({
+      scan: { uri: `artifact://default/${sha256}`, sha256, mime: 'image/png', bytes: 44, page: number },
+    });
+    expect(sentOf(page(1))).toBe(sentOf(page(1)));
+    expect(sentOf(page(1))).not.toBe(sentOf(page(2)));
   });
 });
