@@ -21,6 +21,8 @@
  *   stage was given to its next queue with all its attempts, and a foreign call counted as never made.
  * - `recorded-outcomes-are-taken`: where Temporal has not heard how an attempt ended and no other one is made, the record of the run is asked
  *   before the stage fails. Before, it failed although its call had been made.
+ * - `ended-calls-end-their-stage`: a stage with effects fails with `RECORD_GONE` if such an outcome is there and cannot be fetched. Before, in no
+ *   release, its next candidate was called.
  * - `large-commands-leave-room`: the commands of one workflow task have 1.5 MB together, counted whole, starts of child runs and calls on further queues
  *   among them. Before, inputs of calls had 3 MB, and nothing else was counted.
  * - `next-history-holds-all`: a run that has stopped for a new history, which could not begin with what the run has, goes on in this one, unless that
@@ -39,5 +41,6 @@ export type Change =
   | 'waits-end-as-away'
   | 'lost-attempts-count'
   | 'recorded-outcomes-are-taken'
+  | 'ended-calls-end-their-stage'
   | 'large-commands-leave-room'
   | 'next-history-holds-all';

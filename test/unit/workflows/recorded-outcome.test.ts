@@ -77,6 +77,11 @@ describe('a stage whose attempt was lost', () => {
     expect(await failure('chat', large), 'a model may be asked again').toBe(TIMED_OUT);
   });
 
+  it('fails as its attempt where the history has gone on with another candidate', async () => {
+    historyHas((change) => change !== 'ended-calls-end-their-stage');
+    expect(await failure('code', () => ({ large: true }))).toBe(TIMED_OUT);
+  });
+
   it('fails as its attempt if nothing is recorded, or the store does not say so', async () => {
     expect(await failure('code', () => null)).toBe(TIMED_OUT);
     expect(await failure('code', throwing('STORE_UNAVAILABLE', { unreached: true }))).toBe(TIMED_OUT);
