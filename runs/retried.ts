@@ -32,8 +32,8 @@ export interface Claim {
   readonly repeated: boolean;
   /** The run exists. */
   readonly there?: RunMemo;
-  /** Makes it the run of the latest of equal requests. Called when it may start: retries of others must not get a run that is refused. */
-  readonly keep?: (() => Promise<void>) | undefined;
+  /** Makes it the latest run of equal requests in place of another one. Called when it may start: retries must not be led to a run that is refused. */
+  readonly keep?: (() => Promise<unknown>) | undefined;
   /** For a first request: what to use if an equal request has taken the id. */
   readonly another?: () => Pick<Claim, 'id' | 'keep'>;
 }
@@ -75,7 +75,8 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
   const isFirst = await deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => undefined);
   if (isFirst === false) return { ...another(), repeated: false };
   // Not while that is unknown: a request that comes after another one may get no run, and retries of the other one would get this id.
-  const keep = isFirst ? () => keepBySent(deps, order, id, 'replace', now) : undefined;
+  const isTaken = isFirst && (await keepBySent(deps, order, id, 'claim', now)) === false;
+  const keep = isTaken ? () => keepBySent(deps, order, id, 'replace', now) : undefined;
   return { id, repeated: false, keep, another };
 }
 
@@ -107,7 +108,7 @@ async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim>
 
 /**
  * Keeps the id of a request's run by what was sent, for retries of which another version of the pipeline makes another input.
- * @param how `claim`: unless there is one
+ * @param how `claim`: unless there is one; false then
  */
 async function keepBySent(
   { latest }: RunDeps,
@@ -115,10 +116,10 @@ async function keepBySent(
   id: string,
   how: 'claim' | 'replace',
   now: number,
-): Promise<void> {
+): Promise<unknown> {
   const digest = sentDigest(order);
-  if (digest !== undefined)
-    await latest?.[how](derivedId(order, digest, now), id, RETRY_WINDOW_MS).catch(() => undefined);
+  if (digest === undefined) return undefined;
+  return await latest?.[how](derivedId(order, digest, now), id, RETRY_WINDOW_MS).catch(() => undefined);
 }
 
 /** The run, if it has started; in place of a run that has failed, the one that resumes it. */
