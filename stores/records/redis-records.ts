@@ -10,6 +10,7 @@ import { endedBefore } from './ended-before.js';
 import { type Entry, entryOf, isStored, outcomeIn } from './entry.js';
 import { UncountedGaps } from './gaps.js';
 import { inlineValue, keptValue, outputName } from './kept-value.js';
+import { limitedWrites } from './limited-writes.js';
 import { reached } from './reached.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 import {
@@ -56,7 +57,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
   readonly #gaps: UncountedGaps;
 
   constructor(parts: RedisRecordsParts) {
-    this.#parts = parts;
+    this.#parts = parts.spill ? { ...parts, spill: limitedWrites(parts.spill) } : parts;
     this.#gaps = new UncountedGaps(parts.redis);
   }
 
