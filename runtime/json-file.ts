@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -34,7 +35,8 @@ export function writeJson(file: string, value: unknown): void {
   mkdirSync(path.dirname(file), { recursive: true });
   const target = resolved(file);
   const before = statSync(target, { throwIfNoEntry: false });
-  const draft = `${target}.${process.pid}.tmp`;
+  // Not by the number of the process: in two containers that share the folder, both may have the number 1.
+  const draft = `${target}.${randomUUID()}.tmp`;
   try {
     // On the disk before it takes the place of the file, which would be empty after a loss of power.
     writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600, flush: true });

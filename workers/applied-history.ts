@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { MillraceError } from '../pipelines/errors.js';
@@ -99,11 +100,19 @@ export class AppliedHistory {
 
 const isOf = (name: string | undefined, version: string): boolean => name?.endsWith(`-${version}.json`) ?? false;
 
-/** Writes beside the file, to the disk, and renames: a reader or a loss of power finds the one or the other. */
+/**
+ * Writes beside the file, to the disk, and renames: a reader or a loss of power finds the one or the other. The draft is its own: in two
+ * containers that share the folder, both processes may have the number 1.
+ */
 function replace(file: string, placement: PlacementDocument): void {
-  const draft = `${file}.${process.pid}.new`;
-  writeFileSync(draft, textOf(placement), { flush: true });
-  renameSync(draft, file);
+  const draft = `${file}.${randomUUID()}.new`;
+  try {
+    writeFileSync(draft, textOf(placement), { flush: true });
+    renameSync(draft, file);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
 }
 
 const textOf = (placement: PlacementDocument): string => `${JSON.stringify(placement, null, 2)}\n`;

@@ -41,7 +41,22 @@ export function reasonIn(file: string): string | undefined {
   }
 }
 
+/** Letters of a file that get no further reason: a process that is started again and again would fill it. */
+const LONGEST_FILE = 65_536;
+
+/** Adds a reason to what a person, or an earlier process, has written there. */
 export function hold(file: string, why: string): void {
+  const before = textIn(file);
+  if (before.includes(why) || before.length > LONGEST_FILE) return;
   const text = `${why}\n\nNothing is changed by itself while this file is there. Remove it when you have looked.\n`;
-  writeFileSync(file, text, { flush: true });
+  writeFileSync(file, before === '' ? text : `\n\n${text}`, { flag: 'a', flush: true });
+}
+
+/** Empty where there is no file, or none that can be read. */
+function textIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }

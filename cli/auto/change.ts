@@ -14,6 +14,8 @@ import {
   objectionsTo,
   type Policy,
   spellMs,
+  type Unjudged,
+  unjudgedIn,
 } from '../../placement/auto/index.js';
 import type { PlacementDocument } from '../../placement/document/index.js';
 import type { AuditEvent, Ports } from './ports.js';
@@ -40,6 +42,8 @@ interface Seen {
   readonly broken: readonly Objection[];
   /** Why it cannot be said to be good; empty: it is. */
   readonly doubt: string;
+  /** Objectives for which too little was measured. */
+  readonly unjudged: readonly Unjudged[];
 }
 
 /**
@@ -134,7 +138,8 @@ export class Transition {
         this.#tell('refuted', open, why, { objections: broken, ...evidence });
         return this.#takeBack(open, why);
       }
-      if (seenMs >= until && seen.doubt === '') return this.#keep(open, evidence);
+      const mayTellMore = seenMs < last && seen.unjudged.some(({ isSoon }) => isSoon);
+      if (seenMs >= until && seen.doubt === '' && !mayTellMore) return this.#keep(open, seen, evidence);
       if (seenMs < last || inRow > 0) continue;
       if (before.lost.length > 0 || !isSmaller(to, from)) return this.#unverified(open, seen.doubt, evidence);
       const why = `in doubt, as it is smaller than the one before: ${seen.doubt}`;
@@ -161,7 +166,10 @@ export class Transition {
       const ended = `${after.completed + after.failed} runs ended in ${spellMs(after.windowMs)}`;
       doubts.push(`${ended}, fewer than the ${this.#policy.verify.runs} to verify it by`);
     }
-    return { after, broken: objections.filter(({ isOwn }) => isOwn), doubt: doubts.join('; ') };
+    const unjudged = unjudgedIn({ before, after }, this.#policy);
+    const inDoubt = unjudged.filter(({ isDoubt }) => isDoubt);
+    if (inDoubt.length > 0) doubts.push(`${tooFewFor(inDoubt)}, and before there were enough`);
+    return { after, broken: objections.filter(({ isOwn }) => isOwn), doubt: doubts.join('; '), unjudged };
   }
 
   #unseen({ from, to, before }: Change, error: unknown): Seen {
@@ -171,16 +179,17 @@ export class Transition {
     const old = new Set(devicesOf(from));
     // None of its servers answers. One that the old placement uses too would not answer there either.
     const isOwn = isGone && before.lost.length === 0 && devicesOf(to).every((device) => !old.has(device));
-    return { broken: isOwn ? [{ why: 'lost', text, isOwn }] : [], doubt: text };
+    return { broken: isOwn ? [{ why: 'lost', text, isOwn }] : [], doubt: text, unjudged: [] };
   }
 
-  #keep(open: Change, evidence: Evidences): void {
+  #keep(open: Change, { unjudged }: Pick<Seen, 'unjudged'>, evidence: Evidences): void {
     this.#end(open, 'kept', undefined);
     const used = new Set(devicesOf(open.to));
     const idle = devicesOf(open.from).filter((device) => !used.has(device));
     const text = 'what it has added serves, and no more runs fail or are late than may be or than before';
+    const unknown = unjudged.length > 0 ? `; ${tooFewFor(unjudged)}` : '';
     const rest = idle.length > 0 ? `; new runs do not use ${idle.join(', ')} any more` : '';
-    this.#tell('kept', open, text + rest, evidence);
+    this.#tell('kept', open, text + unknown + rest, evidence);
   }
 
   /**
@@ -281,6 +290,9 @@ export class Transition {
     this.#ports.tell({ event, from: from.version, to: to.version, text, ...(evidence && { evidence }) });
   }
 }
+
+const tooFewFor = (unjudged: readonly Unjudged[]): string =>
+  `too few were measured to judge ${unjudged.map(({ text }) => text).join(', ')}`;
 
 const locked = ({ from, to }: Pick<Change, 'from' | 'to'>): MillraceError => {
   const message = `another process has written to the journal of the change from ${from.version} to ${to.version}: let one process change the placement`;

@@ -5,7 +5,7 @@ import { measureServers, type ServersOptions } from './servers.js';
 
 export { type Missing, missingOf } from './missing.js';
 
-export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, Omit<RunsOptions, 'promises'> {
+export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, Omit<RunsOptions, 'promises' | 'until'> {
   readonly client: Client;
 }
 
@@ -16,14 +16,14 @@ export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, Omit
 export async function measure({ client, ...options }: MeasureOptions): Promise<Measured> {
   const connection = client.connection as Connection;
   const servers = await measureServers({ ...options, connection });
-  const { models, ...runs } = await measureRuns(client, { ...options, promises: promisesOf(options.placement) });
+  const of = { ...options, until: new Date(), promises: promisesOf(options.placement) };
+  const { models, ...runs } = await measureRuns(client, of);
   const continuous = new Set(
     options.placement.pools.flatMap(({ model, batching }) => (batching === 'continuous' ? [model] : [])),
   );
   const seen = Object.entries(models).filter(([model]) => continuous.has(model));
   return {
     ...runs,
-    windowMs: Date.now() - options.since.getTime(),
     services: { ...Object.fromEntries(seen), ...servers.services },
     lost: servers.lost,
   };

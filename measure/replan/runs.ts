@@ -1,13 +1,11 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import pMap from 'p-map';
 import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
-import type { Measured, MeasuredBudget, Promised } from '../../placement/replan/index.js';
+import { LOOKED_AT, type Measured, type MeasuredBudget, type Promised } from '../../placement/replan/index.js';
 import { percentile, sortedNumbers } from '../../placement/simulator/index.js';
 
-/** Most runs whose times are read: fifty lie beyond the 95th percentile. */
-const MOST_RUNS = 1_000;
-/** Most runs whose stages are read, with a call each: enough for means, and done in a second or two. */
-const MOST_RESULTS = 100;
+/** Of the runs, fifty lie beyond the 95th percentile. Stages are read with a call a run: enough for means, and done in a second or two. */
+const { runs: MOST_RUNS, stages: MOST_RESULTS } = LOOKED_AT;
 /**
  * How runs end that have failed. Named, since a visibility store on SQL takes a run that is still running as one that closes in the year
  * 9999, after any time; and a caller who cancels a run is no failure of the placement.
@@ -22,6 +20,8 @@ export interface RunsOptions {
   readonly taskQueue: string;
   /** Beginning of the window. */
   readonly since: Date;
+  /** Its end, by the same clock. Runs that Temporal says began later do not count: its clock may be ahead. */
+  readonly until: Date;
   /** Runs that began earlier do not count, even if they ended in the window: another placement served them. */
   readonly appliedAt?: Date;
   /** Objectives that the ended runs are compared with. */
@@ -29,24 +29,24 @@ export interface RunsOptions {
 }
 
 export interface MeasuredRuns
-  extends Pick<Measured, 'started' | 'completed' | 'failed' | 'runs' | 'budgets' | 'stages'> {
+  extends Pick<Measured, 'windowMs' | 'started' | 'completed' | 'failed' | 'runs' | 'budgets' | 'stages'> {
   /** Mean run time of each model's stages, in milliseconds: a call's time as seen by a worker. */
   readonly models: Measured['services'];
 }
 
 /** Runs of a window from Temporal. A run that was continued in a new history counts once, at its end. */
 export async function measureRuns(client: Client, options: RunsOptions): Promise<MeasuredRuns> {
-  const { pipelines, taskQueue, since, appliedAt, promises = [] } = options;
+  const { pipelines, taskQueue, since, until, appliedAt, promises = [] } = options;
   const queue = `TaskQueue = "${taskQueue}" AND ExecutionStatus != "ContinuedAsNew"`;
   const of = (name: string) => `WorkflowType = "${name}" AND ${queue}`;
   const all = `(${pipelines.map((name) => `WorkflowType = "${name}"`).join(' OR ')}) AND ${queue}`;
-  const time = since.toISOString();
+  const [time, end] = [since.toISOString(), until.toISOString()];
   const ending = `${all} AND CloseTime >= "${time}"${appliedAt ? ` AND StartTime >= "${appliedAt.toISOString()}"` : ''}`;
   const count = async (query: string) => (await client.workflow.count(query)).count;
   const [completed, failed, ...began] = await Promise.all([
     count(`${ending} AND ExecutionStatus = "Completed"`),
     count(`${ending} AND ExecutionStatus IN (${FAILED.map((status) => `"${status}"`).join(', ')})`),
-    ...pipelines.map((name) => count(`${of(name)} AND StartTime >= "${time}"`)),
+    ...pipelines.map((name) => count(`${of(name)} AND StartTime >= "${time}" AND StartTime < "${end}"`)),
   ]);
   const ended: WorkflowExecutionInfo[] = [];
   const query = `${ending} AND ExecutionStatus = "Completed"`;
@@ -59,6 +59,7 @@ export async function measureRuns(client: Client, options: RunsOptions): Promise
   const at = (share: number) => (times.length > 0 ? percentile(times, share) : 0);
   const rows = await rowsOf(client, spread(ended, MOST_RESULTS));
   return {
+    windowMs: until.getTime() - since.getTime(),
     started: Object.fromEntries(pipelines.map((name, i) => [name, began[i] ?? 0])),
     completed: completed ?? 0,
     failed: failed ?? 0,

@@ -25,6 +25,9 @@ export const evidenceSchema = z.strictObject({
 
 export type Evidence = z.output<typeof evidenceSchema>;
 
+/** Runs that ended, well or not. */
+export const endedIn = ({ completed, failed }: Evidence): number => completed + failed;
+
 export const evidenceOf = (measured: Measured): Evidence => ({
   windowMs: Math.round(measured.windowMs),
   started: Object.values(measured.started).reduce((sum, each) => sum + each, 0),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { durationMs } from '../../pipelines/duration.js';
 import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { LOOKED_AT } from '../replan/index.js';
 import { type Located, type Path, readLocated } from '../source/index.js';
 
 /** A policy of `millrace replan --auto within`: what may change a placement, how far and how often. See docs/reference/placement/auto.md. */
@@ -37,11 +38,11 @@ function parsed(text: string): number | undefined {
   }
 }
 
-const count = (what: string, least: number, most: number) =>
+const count = (what: string, least: number, most: number, because = '') =>
   z
     .int({ error: `give ${what}, a whole number` })
     .min(least, `at least ${least}`)
-    .max(most, `at most ${most}`);
+    .max(most, `at most ${most}${because}`);
 
 const share = (what: string) =>
   z
@@ -85,7 +86,7 @@ const policySchema = z.strictObject({
     .strictObject({
       for: time('how long a change is measured', '10s', '1d').prefault('5m'),
       /** Fewest runs that must end in that time. */
-      runs: count('the runs that must end', 1, 100_000).default(20),
+      runs: count('the runs that must end', 1, LOOKED_AT.runs, ': the times of more are not read').default(20),
       /** Largest share of runs that may fail, unless more did before. */
       failed: share('the share of runs that may fail').default(0.01),
     })

@@ -1,7 +1,8 @@
 import { type PlacementDocument, replicaName, replicaNames } from '../document/index.js';
 import { beyondChance } from '../replan/index.js';
-import type { Evidence } from './evidence.js';
+import { type Evidence, endedIn } from './evidence.js';
 import type { Policy } from './schema.js';
+import { leastTimes } from './unjudged.js';
 
 /** What speaks against a placement that was applied. */
 export interface Objection {
@@ -21,7 +22,6 @@ interface Compared {
 }
 
 const percent = (share: number): string => `${Number((100 * share).toFixed(2))} %`;
-const endedIn = ({ completed, failed }: Evidence): number => completed + failed;
 /** Of the runs that began; those that their callers have cancelled are among them. */
 const endedShare = (evidence: Evidence): number => Math.min(1, endedIn(evidence) / Math.max(1, evidence.started));
 /** The part of the former share that must have ended: of runs that take as long as they are measured, half have not. */
@@ -78,13 +78,14 @@ export function objectionsTo(
   if (after.started >= 2 * verify.runs && endedShare(after) < ENDED * endedShare(before)) {
     object('stuck', mayReturn, `of ${after.started} runs that began, ${endedIn(after)} have ended`);
   }
+  const least = leastTimes(verify);
   for (const { of, share, ms, count, late } of after.budgets) {
     const was = before.budgets.find((each) => each.of === of);
     const past = { count: was?.count ?? 0, of: was?.late ?? 0 };
-    const mayBeLate = Math.max(1 - share, past.count >= verify.runs ? past.of / past.count : 0);
-    if (count < verify.runs || !beyondChance(late, mayBeLate * count)) continue;
+    const mayBeLate = Math.max(1 - share, past.count >= least ? past.of / past.count : 0);
+    if (count < least || !beyondChance(late, mayBeLate * count)) continue;
     const wasInTime = !beyondChance(past.of, (1 - share) * past.count);
-    const isOwn = mayReturn && wasInTime && isClearlyMore(past, { count, of: late }, verify.runs);
+    const isOwn = mayReturn && wasInTime && isClearlyMore(past, { count, of: late }, least);
     object(
       'late',
       isOwn,

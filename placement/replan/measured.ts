@@ -37,6 +37,9 @@ export interface LostDevice {
   readonly because: string;
 }
 
+/** Most runs of a window whose times are read, and most of those whose stages are: budgets are measured by these. */
+export const LOOKED_AT = { runs: 1_000, stages: 100 } as const;
+
 /** Started runs per second, all pipelines together. */
 export const measuredRate = ({ started, windowMs }: Measured): number =>
   windowMs > 0 ? (Object.values(started).reduce((sum, count) => sum + count, 0) * 1000) / windowMs : 0;

@@ -1,6 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
-import { limited } from '../../runtime/limited.js';
 import { opened, sealed } from './sealed.js';
 import type { Spill } from './spill.js';
 
@@ -24,9 +23,6 @@ const NO_ADDRESS = 'sealed';
 
 /** Larger values, in bytes of JSON, are not in the record itself. */
 const INLINE_BYTES = 16_384;
-
-/** How long the artifact store is waited for, in milliseconds: the call has ended, and is made again if its attempt ends before it is reported. */
-const LONGEST_WRITE_MS = 5_000;
 
 interface Place {
   readonly tenant: string;
@@ -59,24 +55,16 @@ export const inlineValue = (value: Json): InlineValue | undefined =>
 const isInline = (text: string): boolean => Buffer.byteLength(text) <= INLINE_BYTES;
 
 /**
- * Throws `RESULT_TOO_LARGE` for a large value without a place for it, and a `TimeoutError` if the artifact store takes too long.
+ * Throws `RESULT_TOO_LARGE` for a large value without a place for it, and the errors of the artifact store.
  * @param seals whether a large value is sealed
- * @param withinMs how long the artifact store is waited for at most, in milliseconds; five seconds in any case
  */
-export async function keptValue(
-  value: Json,
-  { tenant, spill, name }: Place,
-  seals: boolean,
-  withinMs = LONGEST_WRITE_MS,
-): Promise<KeptValue> {
+export async function keptValue(value: Json, { tenant, spill, name }: Place, seals: boolean): Promise<KeptValue> {
   const text = JSON.stringify(value);
   if (isInline(text)) return { json: value };
   if (!spill) throw new MillraceError('RESULT_TOO_LARGE', 'a value is too large for the record');
-  const put = (parts: readonly Uint8Array[], mime: string) =>
-    limited(Math.min(withinMs, LONGEST_WRITE_MS), new AbortController().signal, () => spill.put(tenant, parts, mime));
-  if (!seals) return { uri: await put([Buffer.from(text)], 'application/json') };
+  if (!seals) return { uri: await spill.put(tenant, [Buffer.from(text)], 'application/json') };
   const { key, parts } = sealed(text, name);
-  return { uri: NO_ADDRESS, sealed: await put(parts, 'application/octet-stream'), key };
+  return { uri: NO_ADDRESS, sealed: await spill.put(tenant, parts, 'application/octet-stream'), key };
 }
 
 /** Throws `RECORD_GONE` if the value is no longer there, or is not what was kept, and `STORE_UNAVAILABLE`. */

@@ -10,6 +10,7 @@ import { endedBefore } from './ended-before.js';
 import { type Entry, entryOf, isStored, outcomeIn } from './entry.js';
 import { UncountedGaps } from './gaps.js';
 import { inlineValue, keptValue, outputName } from './kept-value.js';
+import { LimitedWrites } from './limited-writes.js';
 import { reached } from './reached.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 import {
@@ -57,9 +58,11 @@ export class RedisRecords implements RunRecords, ResumableRecords {
   readonly #parts: RedisRecordsParts;
   /** Calls that could not be recorded, until their number can be. */
   readonly #gaps: UncountedGaps;
+  readonly #writes: LimitedWrites | undefined;
 
   constructor(parts: RedisRecordsParts) {
     this.#parts = parts;
+    this.#writes = parts.spill && new LimitedWrites(parts.spill);
     this.#gaps = new UncountedGaps(parts.redis);
   }
 
@@ -183,9 +186,9 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     if ('failure' in result) return { ...base, failure: result.failure };
     const { output, ...served } = result.outcome;
     const name = outputName({ root: splitRun(run).root, call: nameOf(run, call), digest });
-    const place = { tenant, spill: this.#parts.spill, name };
     const withinMs = endsAt === undefined ? undefined : Math.max(0, endsAt - performance.now()) * STORING_SHARE;
-    return { ...base, output: await keptValue(output, place, seals, withinMs), served };
+    const place = { tenant, spill: this.#writes?.within(withinMs), name };
+    return { ...base, output: await keptValue(output, place, seals), served };
   }
 }
 

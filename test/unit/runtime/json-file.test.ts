@@ -7,6 +7,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -58,4 +59,13 @@ test('where the file cannot be replaced no draft is left', () => {
   circle.itself = circle;
   expect(() => writeJson(file, circle)).toThrow();
   expect(readdirSync(path.dirname(file))).toEqual([]);
+});
+
+test('the draft of another process is left alone, which may have the same number in another container', () => {
+  const file = path.join(folder(), 'keys.json');
+  const others = `${file}.${process.pid}.tmp`;
+  writeFileSync(others, 'of another');
+  writeJson(file, 1);
+  expect(readFileSync(others, 'utf8')).toBe('of another');
+  expect(readdirSync(path.dirname(file)).sort()).toEqual(['keys.json', path.basename(others)]);
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
@@ -64,4 +64,16 @@ it('refuses a placement that is broken', () => {
   const file = fresh();
   writeFileSync(file, JSON.stringify({ ...first, version: '000000000000' }));
   expect(() => new AppliedHistory(file).current()).toThrow(expect.objectContaining({ code: 'INVALID_PLACEMENT' }));
+});
+
+it('leaves the drafts of others alone: in another container, a process may have the same number', () => {
+  const file = fresh();
+  const others = `${file}.${process.pid}.new`;
+  writeFileSync(others, 'of another');
+  if (!first) throw new Error('no placement');
+  new AppliedHistory(file).apply(first);
+  expect(readFileSync(others, 'utf8')).toBe('of another');
+  expect(readdirSync(path.dirname(file)).sort()).toEqual(
+    ['placement.json', `placement.json.${process.pid}.new`, 'placement.json.applied'].sort(),
+  );
 });

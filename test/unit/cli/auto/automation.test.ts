@@ -13,6 +13,12 @@ const failing = { ...good, completed: 250, failed: 50 };
 const late = { ...good, budgets: [{ of: 'p99', share: 0.99, ms: 400, count: 300, late: 30 }] };
 const few = { ...good, started: { voice: 5 }, completed: 5, runs: { count: 5, p50Ms: 50, p95Ms: 100 }, budgets: [] };
 const stuck = { ...few, started: { voice: 300 } };
+/** Of a stage, so many calls were looked at, and so many of them were late. */
+const calls = (count: number, beyond = 0) => ({
+  ...good,
+  budgets: [{ of: 'voice/hear latency p99', stage: 'voice/hear', share: 0.99, ms: 400, count, late: beyond }],
+});
+const TOO_FEW = /too few were measured to judge voice\/hear latency p99 \(3 calls, fewer than 20\)/;
 const gone = new MillraceError('BACKEND_UNAVAILABLE', 'none of the placement’s 1 devices serves anything');
 const away = new Error('Temporal is away');
 const silent: readonly Missing[] = [{ what: 'servers', text: 'g is silent' }];
@@ -51,6 +57,32 @@ describe('a change within a policy', () => {
       text: expect.stringMatching(/; new runs do not use g\/1 any more$/),
       evidence: { before: { started: 300 }, after: { completed: 300 } },
     });
+  });
+
+  it('is kept though a stage is hardly ever called, and says that its objective was not judged', async () => {
+    const world = new World(one, { ...drifted, measured: [calls(3)] });
+    await run(world);
+    expect([world.course, world.hold]).toEqual([KEPT, undefined]);
+    expect(world.events.find(({ event }) => event === 'kept')?.text).toMatch(TOO_FEW);
+  });
+
+  it('is measured for longer where that may tell of a stage that has too few calls yet', async () => {
+    // Two before the change, and five in the five minutes after it.
+    const measured = [...Array.from({ length: 7 }, () => calls(12)), calls(24)];
+    const world = new World(one, { ...drifted, measured });
+    let [switched, kept] = [0, 0];
+    world.onAction = (action) => {
+      if (action.startsWith('apply')) switched = world.now();
+      if (action === 'journal ended') kept = world.now();
+    };
+    await run(world);
+    expect([world.course, kept - switched]).toEqual([KEPT, 360_000]);
+    expect(world.events.find(({ event }) => event === 'kept')?.text).not.toMatch(/too few/);
+    // For twice the time, and no longer.
+    const rare = new World(one, { ...drifted, measured: [calls(12)] });
+    await run(rare);
+    expect([rare.course, rare.hold]).toEqual([KEPT, undefined]);
+    expect(rare.events.find(({ event }) => event === 'kept')?.text).toMatch(/\(12 calls, fewer than 20\)/);
   });
 
   it('is not begun if somebody has applied another placement since the measurement, which is left alone', async () => {
@@ -93,6 +125,8 @@ describe('a person who asks to wait', () => {
     await run(world);
     expect([written(world), world.inForce()]).toEqual([['apply g/2'], two.version]);
     expect(world.journal.changes).toMatchObject([{ outcome: 'unverified', why: expect.stringMatching(/not now$/) }]);
+    // What it has to say comes after what the person has written.
+    expect(world.hold).toMatch(/^not now\n\nthe change from .* could not be verified: /);
   });
 });
 
@@ -122,6 +156,13 @@ describe('a change that has broken something', () => {
     expect(written(world)).toEqual(['apply g/2', 'restore g/1']);
     if (after instanceof Error) return;
     expect(held(world).at(-1)).toMatch(/^it was taken back before, and is not tried again before 2026-03-03T/);
+  });
+
+  it('is taken back for late calls of a stage, of which fewer are looked at than runs must end', async () => {
+    const world = new World(one, { ...drifted, measured: [calls(60), calls(60), calls(60, 30)] });
+    await run(world, policy('verify: { runs: 200 }\n'));
+    expect(world.course).toEqual(BACK);
+    expect(world.events.find(({ event }) => event === 'refuted')?.text).toMatch(/^voice\/hear latency p99: 30 of 60/);
   });
 
   it('is taken back within minutes, however rarely the placement is measured', async () => {
@@ -209,6 +250,7 @@ describe('a change of which nobody knows whether it is good', () => {
   const notBack = /^50 of 300 runs failed.* it was not taken back to .*: g is silent$/;
   it.each<[string, Story, RegExp, readonly string[]]>([
     ['too few runs end', { measured: [good, good, few] }, /^5 runs ended in 5 min, fewer than the 20/, UNVERIFIED],
+    ['a stage makes hardly any call any more', { measured: [calls(60), calls(60), calls(3)] }, TOO_FEW, UNVERIFIED],
     ['a device was lost before', { measured: [wasBroken, wasBroken, failing] }, /^50 of 300 runs failed/, UNVERIFIED],
     ['the one before does not serve', { ...refuted, missing: { 'g/1': [silent] } }, notBack, NO_RETURN],
     ['a device that the one before uses too is lost', isLost, /^50 of 300 runs failed/, UNVERIFIED],

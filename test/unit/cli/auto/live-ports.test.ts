@@ -73,6 +73,21 @@ describe('what an automatic change does', () => {
     expect(own.advice(two)).toContain(`"millrace apply ${proposal} --cluster ${at('cluster.yaml')} --dry-run"`);
   });
 
+  it('adds its reason to a file that a person has written, once, and no more to one that is long', () => {
+    const own = ports();
+    const { hold } = besides(at('placement.json'));
+    writeFileSync(hold, 'Ada: load test until six\n');
+    own.waitFor('somebody else has changed it');
+    own.waitFor('somebody else has changed it');
+    const text = readFileSync(hold, 'utf8');
+    expect(text).toMatch(/^Ada: load test until six\n\n\nsomebody else has changed it\n\nNothing is changed by itself/);
+    expect(text.split('somebody else')).toHaveLength(2);
+    expect(own.waitsFor()).toMatch(/is there: Ada: load test until six/);
+    writeFileSync(hold, 'x'.repeat(70_000));
+    own.waitFor('somebody else has changed it');
+    expect(readFileSync(hold, 'utf8')).toHaveLength(70_000);
+  });
+
   it('waits two minutes for a Temporal that does not answer, and not when the process is to end', async () => {
     const describeTaskQueue = () => new Promise(() => undefined);
     const silent = { connection: { workflowService: { describeTaskQueue } } } as unknown as Client;

@@ -167,7 +167,8 @@ describe('the runs of a window', () => {
       },
     } as unknown as Client;
   }
-  const options = { pipelines: ['voice'], taskQueue: 'blue', since: new Date('2026-01-01T00:00:00Z') };
+  const [since, until] = [new Date('2026-01-01T00:00:00Z'), new Date('2026-01-01T00:05:00Z')];
+  const options = { pipelines: ['voice'], taskQueue: 'blue', since, until };
 
   it('are counted by Temporal, and their times and stage tables read', async () => {
     const queries: string[] = [];
@@ -182,6 +183,7 @@ describe('the runs of a window', () => {
       { of: 'voice/hear latency p95', stage: 'voice/hear', share: 0.95, ms: 70 },
     ];
     expect(await measureRuns(client(tables, queries), { ...options, promises })).toEqual({
+      windowMs: 300_000,
       started: { voice: 7 },
       completed: 4,
       failed: 1,
@@ -195,7 +197,9 @@ describe('the runs of a window', () => {
     });
     // Runs of another deployment in the namespace are none of this one's.
     expect(queries.every((query) => query.includes('TaskQueue = "blue"'))).toBe(true);
-    expect(queries.some((query) => query.endsWith('StartTime >= "2026-01-01T00:00:00.000Z"'))).toBe(true);
+    // Those that began after the window by Temporal’s clock are in none of it: its length is told by another clock.
+    const within = 'StartTime >= "2026-01-01T00:00:00.000Z" AND StartTime < "2026-01-01T00:05:00.000Z"';
+    expect(queries.some((query) => query.endsWith(within))).toBe(true);
     // Where visibility is kept in SQL, a running run closes after any time: each question about an end names how it ended.
     const ends = queries.filter((query) => query.includes('CloseTime'));
     expect(

@@ -41,6 +41,11 @@ describe('a policy', () => {
       `${BASE}verify: { for: 99999999999d }\n`,
       /:4 verify\.for: 99999999999d is not from 10s to 1d/,
     ],
+    [
+      'more runs than are looked at',
+      `${BASE}verify: { runs: 1001 }\n`,
+      /:4 verify\.runs: at most 1000: the times of more are not read/,
+    ],
     ['an unknown field', `${BASE}colour: red\n`, /:4 colour: no such field/],
   ])('is refused with %s', (_, text, message) => {
     const { code, fields } = refused(text);

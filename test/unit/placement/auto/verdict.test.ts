@@ -91,6 +91,18 @@ describe('what speaks against a placement that was applied', () => {
     expect(of(late(1_000, 400), late(1, 1))).toEqual(['(late)']);
   });
 
+  it('is also an error budget of which fewer runs or calls are looked at than must end', () => {
+    const calls = (beyond: number) => ({
+      budgets: [{ of: 'voice/hear latency p99', stage: 'voice/hear', share: 0.99, ms: 400, count: 100, late: beyond }],
+    });
+    expect(of(calls(30), calls(1), 'verify: { runs: 500 }\n')).toEqual(['late']);
+    // Of a thousand that have ended, ten have failed: they have no time.
+    expect(of({ completed: 990, failed: 10, ...late(990, 60) }, {}, 'verify: { runs: 1000 }\n')).toEqual(['late']);
+    expect(of(late(20, 10), {}, 'verify: { runs: 50 }\n')).toEqual(['late']);
+    expect(of(late(19, 10), {}, 'verify: { runs: 50 }\n')).toEqual([]);
+    expect(of(late(15, 10), {}, 'verify: { runs: 15 }\n')).toEqual(['late']);
+  });
+
   it('is not the change’s doing where more runs come, unless it is smaller by all figures', () => {
     const at = (more: Partial<typeof to>, after: Partial<Evidence>) =>
       objectionsTo(

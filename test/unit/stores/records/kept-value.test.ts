@@ -98,6 +98,12 @@ describe('a large value of a record', () => {
     await expect(restoredValue(kept, at({}, away))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
+  it('is not stored any more once it is given up', async () => {
+    const givenUp = AbortSignal.abort(new Error('given up'));
+    await expect(spill.put('default', [Buffer.from(SECRET)], 'text/plain', givenUp)).rejects.toThrow('given up');
+    expect(await stored()).toEqual([]);
+  });
+
   it('is stored as it is for workers that could not open it, and is read where it was stored so', async () => {
     const kept = await keptValue(LARGE, at(), false);
     expect(Object.keys(kept)).toEqual(['uri']);
