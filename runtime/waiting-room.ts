@@ -12,13 +12,18 @@ const AGAIN_MS = 5_000;
  * switches", IEEE/ACM Transactions on Networking 6(2), 1998, α = 1).
  */
 export class WaitingRoom {
+  readonly #most: number;
   readonly #ofTenant = new Map<string, number>();
   #all = 0;
+
+  constructor(most = MOST) {
+    this.#most = most;
+  }
 
   /** Counts one more; false if the tenant may have no more. */
   begin(tenant: string): boolean {
     const own = this.#ofTenant.get(tenant) ?? 0;
-    if (own >= MOST - this.#all) return false;
+    if (own >= this.#most - this.#all) return false;
     this.#ofTenant.set(tenant, own + 1);
     this.#all += 1;
     return true;

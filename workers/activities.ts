@@ -28,6 +28,8 @@ type Parts = Pick<Stages, 'runner' | 'redis' | 'losses'> &
   Partial<Pick<Stages, 'foreign'>> & {
     /** Slots of the worker's activities. Absent: its stages hold theirs while they wait for others. */
     readonly slots?: SharedSlots;
+    /** Slots of its local activities. Absent: results that wait for earlier ones hold theirs. */
+    readonly localSlots?: SharedSlots;
   };
 type Call =
   | StageCall
@@ -46,11 +48,12 @@ type Call =
  * @param starts prepares runs that other clients and workflows start. Absent: none can be started
  */
 export function workerActivities(parts: Parts, ends?: AbortSignal, starts?: StartForeign) {
-  const { runner, redis, foreign, slots } = parts;
+  const { runner, redis, foreign, slots, localSlots } = parts;
   // Each running segment adds a listener.
   if (ends) setMaxListeners(0, ends);
   const stage = createActivities(runner, slots && { slots }).default;
-  const segment = createSegmentActivity(parts, ends);
+  const pace = new ResultPace({ slots: localSlots });
+  const segment = createSegmentActivity(parts, ends, pace);
   const serving = createServingActivity(redis);
   const around = foreign && createForeignActivity(foreign);
   const start = createStartActivity(starts);
@@ -65,16 +68,23 @@ export function workerActivities(parts: Parts, ends?: AbortSignal, starts?: Star
     if ('commit' in call) return channels.commit(input as { readonly values: readonly Json[] }, call);
     return 'serving' in call ? serving(call) : stage(input, call as StageCall);
   };
-  const pace = new ResultPace();
   return {
     async default(input: JsonObject, call: Call) {
       const { info, cancellationSignal: signal } = Context.current();
       const result = await serve(input, call);
-      if (info.isLocal) {
+      // A segment has waited already: it may be given up meanwhile.
+      if (info.isLocal && !('segment' in call)) {
         const { taskMs } = call as TaskTime;
-        await pace.turn(info.workflowExecution?.runId ?? '', bytesOf(result as unknown as Json), { taskMs, signal });
+        const bytes = bytesOf(result as unknown as Json);
+        await pace.turn(info.workflowExecution?.runId ?? '', bytes, { taskMs, tenant: tenantOf(call), signal });
       }
       return result;
     },
   };
+}
+
+function tenantOf(call: Call): string {
+  if ('foreign' in call) return call.foreign.call.tenant;
+  if ('recorded' in call) return call.recorded.call.tenant;
+  return 'tenant' in call ? call.tenant : '';
 }

@@ -1,4 +1,4 @@
-import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
+import type { ActivitySlotInfo, CustomSlotSupplier, LocalActivitySlotInfo, SlotPermit } from '@temporalio/worker';
 import type { SharedSlots } from '../activities/stage/held-slot.js';
 import { WaitingRoom } from '../runtime/waiting-room.js';
 
@@ -11,19 +11,21 @@ import { WaitingRoom } from '../runtime/waiting-room.js';
 export class ActivitySlots implements SharedSlots {
   readonly #most: number;
   #used = 0;
-  /** Attempts that wait for other stages, or for people. */
-  readonly #left = new WaitingRoom();
+  /** Attempts that wait for other stages, or for people, and results that wait for earlier ones. */
+  readonly #left: WaitingRoom;
   /** Those of them that wait for a slot. */
   #taking = 0;
   #polling = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(most: number) {
+  /** @param left the attempts that wait without a slot */
+  constructor(most: number, left = new WaitingRoom()) {
     this.#most = most;
+    this.#left = left;
   }
 
   /** The slot supplier for the worker of one task queue. */
-  supplier(): CustomSlotSupplier<ActivitySlotInfo> {
+  supplier<Info extends ActivitySlotInfo | LocalActivitySlotInfo = ActivitySlotInfo>(): CustomSlotSupplier<Info> {
     let polling = 0;
     const take = (): SlotPermit | null => {
       // Stages that have begun go on before new ones begin.

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { IllegalStateError } from '@temporalio/common';
-import { DefaultLogger, type LogEntry, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, type LocalActivitySlotInfo, type LogEntry, Runtime, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { messageOf } from '../pipelines/errors.js';
+import { WaitingRoom } from '../runtime/waiting-room.js';
 import { watchedFilesGauge } from '../runtime/watched-file.js';
 import { connectWorker } from '../temporal/connect-worker.js';
 import { ensureSearchAttributes } from '../temporal/search-attributes.js';
@@ -39,6 +40,12 @@ const WORKFLOW_TASKS = 256;
 const NEXUS_TASKS = 16;
 
 /**
+ * Results that wait without a slot, those of one tenant half as many (`WaitingRoom`): some 180 MB of large ones. Beyond that a result keeps its
+ * slot, so that the worker does not begin what it cannot hold.
+ */
+const WAITING_RESULTS = 256;
+
+/**
  * How long Temporal waits for the worker that has a run in its cache before it offers the next task or query to
  * another; Temporal's default is 10 s. A live worker takes one within milliseconds, and a dead one must not delay a
  * person's decision, or a query, whose timeout in the gateway is 5 s. A shorter time would cost a busy worker replays.
@@ -64,6 +71,7 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
   const connection = await connectWorker(temporal);
   await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);
   const slots = new ActivitySlots(settings.MILLRACE_MAX_ACTIVITIES);
+  const localSlots = new ActivitySlots(settings.MILLRACE_MAX_ACTIVITIES, new WaitingRoom(WAITING_RESULTS));
   const starts = await openForeignStarts(settings, stages.pipelines, logger);
   const worker = await Worker.create({
     connection,
@@ -71,7 +79,7 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
     activities: workerActivities(
-      { ...stages, slots },
+      { ...stages, slots, localSlots },
       ending(end, settings.MILLRACE_SHUTDOWN_GRACE_MS),
       starts.prepare,
     ),
@@ -82,7 +90,7 @@ export async function runWorker(settings: Settings, end?: AbortSignal): Promise<
     tuner: {
       workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: WORKFLOW_TASKS },
       activityTaskSlotSupplier: slots.supplier(),
-      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: settings.MILLRACE_MAX_ACTIVITIES },
+      localActivityTaskSlotSupplier: localSlots.supplier<LocalActivitySlotInfo>(),
       nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: NEXUS_TASKS },
     },
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,

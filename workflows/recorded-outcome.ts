@@ -11,6 +11,7 @@ import {
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
 import { changesElsewhere } from '../pipelines/stages/traits.js';
+import { taskTime } from './activity-options.js';
 import { takes } from './changes.js';
 import { notBegun } from './elsewhere.js';
 
@@ -26,6 +27,11 @@ const QUESTION = { startToCloseTimeout: 10_000, retry: { initialInterval: 200, m
 const MOST_QUESTIONS = { inTime: 18, late: 5 };
 /** For all questions, in milliseconds. */
 const LONGEST_MS = { inTime: 40_000, late: 6_000 };
+/**
+ * The same of a call with effects, in milliseconds: without an answer it would be made again. What ends the questions is their number, unless all
+ * slots of the worker are taken for so long.
+ */
+const LONGEST_WITH_EFFECTS_MS = 600_000;
 /** For a large outcome that is known to be there, in milliseconds: the task may have to wait for a slot. */
 const LONGEST_WHOLE_MS = { inTime: 120_000, late: 30_000 };
 
@@ -79,6 +85,12 @@ function isOver(error: unknown): boolean {
   return type === 'SCHEDULE_TO_CLOSE' || (ended && type !== 'SCHEDULE_TO_START');
 }
 
+/** Time for all questions of a call's record, in milliseconds, the wait for a slot of the worker included. */
+export function longestMs(call: StageCall, isLate: boolean): number {
+  if (changesElsewhere(call)) return LONGEST_WITH_EFFECTS_MS;
+  return isLate ? LONGEST_MS.late : LONGEST_MS.inTime;
+}
+
 /**
  * Undefined if none is recorded, or the store does not say so. Rejects with a cancellation, and with `RECORD_GONE` if one of a call with effects is
  * recorded and cannot be fetched: another candidate, or a run that resumes this one, would repeat the call.
@@ -90,7 +102,7 @@ async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutc
   const maximumAttempts = isLate ? MOST_QUESTIONS.late : MOST_QUESTIONS.inTime;
   const activities = proxyLocalActivities<Record<string, Recorded>>({
     ...QUESTION,
-    scheduleToCloseTimeout: isLate ? LONGEST_MS.late : LONGEST_MS.inTime,
+    scheduleToCloseTimeout: longestMs(call, isLate),
     retry: { ...QUESTION.retry, maximumAttempts },
     summary: summaryOf(call),
   });
@@ -98,7 +110,7 @@ async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutc
   let isThere = false;
   let why: unknown;
   try {
-    const answer = await inTurn(() => ask(input, recorded));
+    const answer = await inTurn(() => ask(input, { ...recorded, ...taskTime() }));
     if (answer === null) return undefined;
     if (!('large' in answer)) return answer;
     isThere = true;

@@ -11,6 +11,7 @@ import type {
 import type { Tried } from '../retry.js';
 import type { Effects } from '../stages/traits.js';
 import type { EventsTo } from './events.js';
+import type { TaskTime } from './run.js';
 
 /** Second argument of a stage's activity; the first is the stage's resolved input. */
 export interface StageCall {
@@ -97,7 +98,7 @@ export interface StageCall {
  * Second argument of the activity that asks for the recorded outcome of a call; the first is the call's input. The local one says of an outcome that
  * is not small only that there is one; one of the run's task queue then returns it.
  */
-export interface RecordedCall {
+export interface RecordedCall extends TaskTime {
   readonly recorded: {
     readonly call: StageCall;
     /** When it was first scheduled, in milliseconds since 1970. */

@@ -13,6 +13,7 @@ import { place } from '../../placement/place.js';
 import { guardedKey, SegmentJournal } from '../../stores/journal/index.js';
 import { connected, LossWatch } from '../../stores/redis/index.js';
 import { runFastJob } from '../../workers/hosts/fast-host.js';
+import { ResultPace } from '../../workers/hosts/result-pace.js';
 import { createSegmentActivity } from '../../workers/hosts/segment-executor.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -64,6 +65,7 @@ describe('a segment in its worker', () => {
     by = redis,
     losses = new LossWatch(by),
     of = single,
+    { ends, pace }: { ends?: AbortSignal; pace?: Pick<ResultPace, 'turn'> } = {},
   ): Promise<SegmentOutcome> => {
     const context = {
       info: {
@@ -81,7 +83,7 @@ describe('a segment in its worker', () => {
       leftMs: 10_000,
       reserved: {},
     };
-    const activity = createSegmentActivity({ runner: new CodeRunner(of), redis: by, losses });
+    const activity = createSegmentActivity({ runner: new CodeRunner(of), redis: by, losses }, ends, pace);
     return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment, askedAt: Date.now() }));
   };
 
@@ -190,6 +192,28 @@ describe('a segment in its worker', () => {
         first.redis.disconnect();
       }
     });
+  });
+
+  it('stays in its journal where its worker ends before its result may be returned', async () => {
+    const id = `segment-${randomUUID()}`;
+    const own = new ResultPace();
+    await own.turn(runId, 3_000_000);
+    let waits = false;
+    const turn: typeof own.turn = (...asked) => {
+      waits = true;
+      return own.turn(...asked);
+    };
+    const ending = new AbortController();
+    const losses = new LossWatch(redis);
+    const running = run(id, 0, redis, losses, single, { ends: ending.signal, pace: { turn } });
+    await until('it has ended', () => waits);
+    const before = added;
+    ending.abort();
+    expect(await running).toEqual({ done: {}, rows: [], away: 'worker' });
+    const again = await run(id, 0);
+    expect(again.failure).toBeUndefined();
+    expect(again.rows).toHaveLength(1);
+    expect(added).toBe(before);
   });
 
   it('leaves its record for as long as its run may need it, and for two minutes when that has ended', async () => {

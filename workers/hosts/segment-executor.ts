@@ -35,6 +35,7 @@ import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js
 import { InProcessHost, type InProcessOptions, type Runner } from './in-process-host.js';
 import type { Ended, Journal } from './journal.js';
 import { type KeptJournal, keepWritten } from './kept-journal.js';
+import { ResultPace } from './result-pace.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
 import { whenTaken } from './taken-outcomes.js';
@@ -67,9 +68,13 @@ export interface SegmentParts {
  * The local activity of a segment: the interpreter runs its steps in this process, and the journal records each completed call. Nothing
  * starts without a journal: the workflow then runs the steps as activities if no other worker can have begun them, and waits otherwise.
  */
-export function createSegmentActivity({ runner, redis, losses }: SegmentParts, ends?: AbortSignal) {
+export function createSegmentActivity(
+  { runner, redis, losses }: SegmentParts,
+  ends?: AbortSignal,
+  pace: Pick<ResultPace, 'turn'> = new ResultPace(),
+) {
   const own: NonNullable<OpenOptions['own']> = new Map();
-  return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
+  return async (scope: JsonObject, { segment, begun, askedAt, taskMs }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const begunAt = momentAgo();
@@ -114,6 +119,8 @@ export function createSegmentActivity({ runner, redis, losses }: SegmentParts, e
       const outcome = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
+      // Nobody may wait for it any more, or this worker is to end: then it stays in the journal.
+      await pace.turn(runId, bytesOf(outcome), { taskMs, tenant: segment.context.tenant, signal });
       kept = undefined;
       // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
       whenTaken(client, workflowId, runId, () => {

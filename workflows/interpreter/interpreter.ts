@@ -55,6 +55,8 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
         table.close('done');
         return { output: result, stages: rowsBeside(result, table.rows) };
       }
+      // Decisions that come meanwhile are counted.
+      if (host.busy) await host.settled?.();
       const next = nextHistory({ input, context, host, startedAt, memo, table });
       if (!next.misfit) return { carried: next.carried };
       if (host.full(true) || !holds(host, 'next-history-holds-all')) throw next.misfit;

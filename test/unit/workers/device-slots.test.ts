@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { WaitingRoom } from '../../../runtime/waiting-room.js';
 import { ActivitySlots } from '../../../workers/activity-slots.js';
 import { slotsFor } from '../../../workers/device-worker.js';
 
@@ -23,6 +24,12 @@ it.each([
   expect(slots.leave('modest')).toBe(true);
   slots.takeBack('greedy');
   slots.takeBack('greedy');
+  expect(slots.leave('other')).toBe(true);
+});
+
+it('a worker has as many waits without a slot as it is given', () => {
+  const slots = new ActivitySlots(32, new WaitingRoom(4));
+  expect([1, 2, 3].map(() => slots.leave('greedy'))).toEqual([true, true, false]);
   expect(slots.leave('other')).toBe(true);
 });
 

@@ -78,8 +78,15 @@ describe('a run that has too much for a new history', () => {
     since(): boolean {
       return !this.isFromBefore;
     }
+    busy = false;
+    /** Of the decisions that come before that has ended. */
+    decided = 0;
+    async settled(): Promise<void> {
+      this.busy = false;
+      this.decided = 1_000_000;
+    }
     carriedBytes(): number {
-      return 1_000;
+      return 1_000 + this.decided;
     }
   }
   const hostOf = (more: Partial<FullHost> = {}) =>
@@ -93,6 +100,10 @@ describe('a run that has too much for a new history', () => {
 
   it('goes on in its history where it does not, and may end there', async () => {
     expect(await run(1_400_000, hostOf())).toMatchObject({ output: { n: 5 } });
+  });
+
+  it('goes on too where that was decided while something was still under way', async () => {
+    expect(await run(800_000, hostOf({ busy: true }))).toMatchObject({ output: { n: 5 } });
   });
 
   it('goes on too where it became too much when what was under way had ended', async () => {

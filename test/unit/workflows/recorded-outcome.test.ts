@@ -10,7 +10,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { StageCall } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
-import { mayBeRecorded, orRecorded } from '../../../workflows/recorded-outcome.js';
+import { longestMs, mayBeRecorded, orRecorded } from '../../../workflows/recorded-outcome.js';
 import { inHistory } from '../../support/in-history.js';
 
 const historyHas = inHistory();
@@ -80,6 +80,14 @@ describe('a stage whose attempt was lost', () => {
   it('fails as its attempt where the history has gone on with another candidate', async () => {
     historyHas((change) => change !== 'ended-calls-end-their-stage');
     expect(await failure('code', () => ({ large: true }))).toBe(TIMED_OUT);
+  });
+
+  it('waits for the answer whether an effect was had, though other work has all slots of the worker for minutes', () => {
+    const callOf = (kind: string) => ({ stage: 'pay', kind }) as unknown as StageCall;
+    for (const isLate of [true, false]) {
+      expect(longestMs(callOf('code'), isLate)).toBe(600_000);
+      expect(longestMs(callOf('chat'), isLate), 'a model may be asked again').toBeLessThan(60_000);
+    }
   });
 
   it('fails as its attempt if nothing is recorded, or the store does not say so', async () => {
