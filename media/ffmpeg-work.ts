@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { FairSlots } from '../runtime/fair-slots.js';
-import { tooManyWait } from '../runtime/waiting-room.js';
+import { tooManyWait, waitedTooLong } from '../runtime/waiting-room.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { ENCODINGS, encodingOf } from './encodings.js';
 import { codeOf, type FfmpegInput, throughFfmpeg } from './ffmpeg-process.js';
@@ -18,12 +18,14 @@ export interface FfmpegBench {
   readonly signal: AbortSignal;
   /** What the caller has and others need, given up while the work waits for its turn. Absent: nothing. */
   readonly slot?: GivenUp;
+  /** Longest wait for it when the work has its place, in milliseconds. Absent: five seconds. */
+  readonly slotMs?: number;
 }
 
 interface GivenUp {
   /** Gives it up; false if the caller has to keep it. */
   leave(): boolean;
-  /** Resolves when the caller has it again. Rejects with the signal's reason. */
+  /** Resolves when the caller has it again. Rejects with the signal's reason only. */
   take(signal: AbortSignal): Promise<void>;
 }
 
@@ -32,8 +34,15 @@ const LONGEST_MS = 30 * 60_000;
 /** Longest time without output, in milliseconds: of a long video, frames may be minutes of decoding apart. */
 const SILENCE_MS = 5 * 60_000;
 
+/**
+ * Longest wait for the slot of the caller, in milliseconds. The place idles during it, and other work gives up after a minute of waiting for a place. An
+ * attempt that goes back to its queue begins again with a slot, and needs only the place then.
+ */
+const SLOT_MS = 5_000;
+
 const CORES = availableParallelism();
 const PLACE = 'place for ffmpeg';
+const SLOT = 'slot of the worker for work on media';
 /**
  * ffmpeg processes of this kind at once. Each keeps a core busy, so a tenant has as many as there are cores; half as many more are for others, which
  * would otherwise wait until a video is encoded. The wait is a tenth of the time that an attempt has by default: an attempt that waits longer goes
@@ -52,7 +61,8 @@ const demuxerOf = (mime: string): string | undefined => {
 /**
  * Runs ffmpeg over artifacts and streams its output. Files reach it by pipes only, with a fixed demuxer. Throws `INVALID_MEDIA` for what it cannot decode, for pictures of
  * more pixels than 4K has and after half an hour of work, `CONVERSION_UNAVAILABLE` without ffmpeg or an encoder,
- * `STORE_UNAVAILABLE`, `OVERLOADED` (nothing was done) if too much work of the tenant waits or this has waited for a minute, and the signal's reason.
+ * `STORE_UNAVAILABLE`, `OVERLOADED` (nothing was done) if too much work of the tenant waits, this has waited for a minute, or the
+ * slot that it gave up is not free within five seconds, and the signal's reason.
  * The process has ended when the generator has.
  *
  * @param maps streams of the output, as ffmpeg's `-map` names them
@@ -61,7 +71,7 @@ const demuxerOf = (mime: string): string | undefined => {
 export async function* ffmpegOver(
   files: readonly [Artifact, ...Artifact[]],
   { maps, output }: { readonly maps: readonly string[]; readonly output: readonly string[] },
-  { store, tenant, program, signal, slot }: FfmpegBench,
+  { store, tenant, program, signal, slot, slotMs = SLOT_MS }: FfmpegBench,
 ): AsyncGenerator<Uint8Array, void> {
   const inputs: FfmpegInput[] = [];
   for (const file of files) {
@@ -78,7 +88,7 @@ export async function* ffmpegOver(
   });
   let late: AbortSignal | undefined;
   try {
-    await slot?.take(signal);
+    if (slot) await takeAgain(slot, signal, slotMs);
     // Begins with the work: waiting for other files is not this one’s fault.
     late = AbortSignal.timeout(LONGEST_MS);
     const job = { input: first.options, maps, output, others };
@@ -98,6 +108,17 @@ export async function* ffmpegOver(
     throw error;
   } finally {
     leave();
+  }
+}
+
+/** Has the caller’s slot again. Throws `OVERLOADED` if it is not free in time, and the signal’s reason. */
+async function takeAgain(slot: GivenUp, signal: AbortSignal, ms: number): Promise<void> {
+  const late = AbortSignal.timeout(ms);
+  try {
+    await slot.take(AbortSignal.any([signal, late]));
+  } catch (error) {
+    // The reason may be the lateness of another work of the same attempt, which waits for the same slot.
+    throw signal.aborted ? error : waitedTooLong(SLOT, ms);
   }
 }
 

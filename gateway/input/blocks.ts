@@ -5,13 +5,20 @@ const MOST = 64 * 1024;
 /**
  * Collects bytes of a client, in pieces of any size. Each piece is copied as it comes, and none is kept: a piece of one byte, such as a chunk of
  * HTTP or a frame of HTTP/2, is a Buffer of some 300 bytes, or a view of the whole read of 64 KiB that it came in, and a budget counts one byte
- * for it. A block is as large as what is there already, so that no more than twice the bytes that have come, and a kilobyte, are held.
+ * for it. A block is as large as what is there already, so that no more than twice the bytes that have come, and a kilobyte, are held; where it is
+ * known how many bytes come, no more than those either.
  */
 export class Blocks {
+  readonly #most: number;
   #blocks: Buffer[] = [];
   /** Bytes of the last block that are not filled yet. */
   #free = 0;
   #size = 0;
+
+  /** @param most bytes that come, at most; whoever pushes them sees to that */
+  constructor(most = Number.POSITIVE_INFINITY) {
+    this.#most = most;
+  }
 
   /** Bytes that are there. */
   get size(): number {
@@ -44,7 +51,7 @@ export class Blocks {
   /** @param left bytes that are to be added now */
   #add(left: number): Buffer {
     // Not of Node's pool, of which a small block would hold 8 KiB.
-    const block = Buffer.allocUnsafeSlow(Math.min(MOST, Math.max(LEAST, this.#size + left)));
+    const block = Buffer.allocUnsafeSlow(Math.min(MOST, Math.max(LEAST, this.#size + left), this.#most - this.#size));
     this.#blocks.push(block);
     this.#free = block.length;
     return block;

@@ -20,7 +20,7 @@ const NONE = Buffer.alloc(0);
 export class Filling {
   readonly #length: number;
   /** What is there before the buffer. */
-  readonly #early = new Blocks();
+  readonly #early: Blocks;
   /** The same, once there is a buffer. */
   #blocks: Buffer[] = [];
   /** How many of them, and of their bytes, are in the buffer. */
@@ -30,6 +30,7 @@ export class Filling {
 
   constructor(length: number) {
     this.#length = length;
+    this.#early = new Blocks(length);
   }
 
   /** Bytes that are there. */
@@ -59,13 +60,9 @@ export class Filling {
     }
   }
 
-  /** The body; call it once, when it is complete. */
+  /** The body, in a buffer that has no other bytes; call it once, when it is complete. */
   whole(): Buffer {
-    if (!this.#whole) {
-      const blocks = this.#early.take();
-      const [only] = blocks;
-      return only && blocks.length === 1 ? only : Buffer.concat(blocks, this.#size);
-    }
+    if (!this.#whole) return inOne(this.#early.take(), this.#size);
     this.#place(this.#whole, this.#length);
     return this.#whole;
   }
@@ -79,4 +76,14 @@ export class Filling {
       placed.blocks += 1;
     }
   }
+}
+
+/** A block that is alone has no more bytes than the body. A copy is not of Node’s pool, of which a small one would hold 8 KiB. */
+function inOne(blocks: readonly Buffer[], size: number): Buffer {
+  const [only] = blocks;
+  if (only && blocks.length === 1) return only;
+  const whole = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const block of blocks) at += block.copy(whole, at);
+  return whole;
 }

@@ -51,12 +51,16 @@ export async function* decodeInThread(
 ): AsyncGenerator<Float32Array[], void> {
   const source = bytes[Symbol.asyncIterator]();
   const { port1: port, port2 } = new MessageChannel();
-  latest ??= start();
-  const thread = latest;
-  const asked = asking(port, thread);
-  const ask = (send: () => void) => turns.use(tenant, signal, () => asked(send));
+  const asked = asking(port);
+  let thread: Thread | undefined;
+  const ask = (send: (to: Thread) => void) =>
+    turns.use(tenant, signal, () => {
+      // In its first turn: the thread that was there when it began to wait may have ended.
+      thread ??= current();
+      return asked(thread, send);
+    });
   try {
-    let reply = await ask(() => thread.worker.postMessage({ port: port2, wanted } satisfies Job, [port2]));
+    let reply = await ask(({ worker }) => worker.postMessage({ port: port2, wanted } satisfies Job, [port2]));
     for (;;) {
       if (reply.is === 'done') return;
       if (reply.is === 'failed') throw new MillraceError(reply.code ?? 'INTERNAL', reply.message);
@@ -74,6 +78,12 @@ export async function* decodeInThread(
     port.close();
     await source.return?.();
   }
+}
+
+/** The thread of now, which is started if there is none. */
+function current(): Thread {
+  latest ??= start();
+  return latest;
 }
 
 function start(): Thread {
@@ -105,28 +115,36 @@ function end(thread: Thread): void {
   void thread.worker.terminate();
 }
 
-/** Sends something and waits for the thread's reply. */
-function asking(port: MessagePort, thread: Thread): (send: () => void) => Promise<Reply> {
-  let waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void } | undefined;
+/** Sends something and waits for the thread’s reply. */
+function asking(port: MessagePort): (thread: Thread, send: (to: Thread) => void) => Promise<Reply> {
+  let waiting: { resolve: (reply: Reply) => void; lost: () => void } | undefined;
   let isClosed = false;
   port.on('message', (reply: Reply) => waiting?.resolve(reply));
   port.on('close', () => {
     isClosed = true;
-    waiting?.reject(lost(thread));
+    waiting?.lost();
   });
-  return async (send) => {
+  return async (thread, send) => {
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<Reply>((resolve, reject) => {
         if (isClosed) throw lost(thread);
-        waiting = { resolve, reject };
+        waiting = {
+          resolve,
+          lost: () => {
+            // Its exit may be reported after its ports have closed: the next file, whose turn comes first, must not get it.
+            forget(thread);
+            reject(lost(thread));
+          },
+        };
         late = setTimeout(() => {
           end(thread);
           reject(lost(thread));
         }, BLOCK_MS);
-        send();
+        send(thread);
       });
     } finally {
+      waiting = undefined;
       clearTimeout(late);
     }
   };

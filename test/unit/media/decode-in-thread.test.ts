@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import { expect, it, vi } from 'vitest';
 import { decodeInThread } from '../../../media/decoding/decode-in-thread.js';
+import type { Job } from '../../../media/decoding/messages.js';
 import { decodeChannels, type PcmFormat } from '../../../media/pcm.js';
 import { pieces, type WavOptions, wavFile } from '../../support/wav-samples.js';
 
@@ -110,3 +112,31 @@ it('tenants take turns: many files of one delay another’s as one of them would
   }
   for (const each of await ends) expect(each).toMatchObject({ status: 'rejected', reason: { message: 'gone' } });
 });
+
+it.each(['its exit', 'that its ports are closed'])(
+  'files that wait while the thread ends get a new one; what is reported first: %s',
+  async (first) => {
+    const post = vi.spyOn(Worker.prototype, 'postMessage');
+    try {
+      // Two files have all its turns, and it answers neither.
+      const ports: MessagePort[] = [];
+      const keep = ({ port }: Job) => void ports.push(port);
+      post.mockImplementationOnce(keep).mockImplementationOnce(keep);
+      const file = wavFile({ sampleRate: 8_000, seconds: 1 });
+      const [one, two, ...waiting] = Array.from({ length: 5 }, () => decoded(decodeInThread, file, {}));
+      const ends = Promise.allSettled([one, two]);
+      const others = Promise.allSettled(waiting);
+      await vi.waitFor(() => expect(ports).toHaveLength(2));
+      const ending = (post.mock.contexts[0] as Worker).terminate();
+      if (first === 'its exit') await ending;
+      for (const port of ports) port.close();
+      const lost = { status: 'rejected', reason: { code: 'INTERNAL', message: expect.stringContaining('has ended') } };
+      expect(await ends).toMatchObject([lost, lost]);
+      const lengths = (await others).map((end) => end.status === 'fulfilled' && end.value[0]?.length);
+      expect(lengths).toEqual([8_000, 8_000, 8_000]);
+      await ending;
+    } finally {
+      post.mockRestore();
+    }
+  },
+);

@@ -103,3 +103,36 @@ it('a file whose call is cancelled leaves the queue at once', async () => {
   await letGo();
   expect((await ends).filter(({ status }) => status === 'fulfilled')).toHaveLength(CORES);
 });
+
+it('files whose callers get no slot again give their places to others, and go back to their queue', async () => {
+  const slot = {
+    leave: () => true,
+    take: (signal: AbortSignal) =>
+      new Promise<void>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      }),
+  };
+  const waiting = Array.from({ length: CORES }, () => worked('full', quick, { slot, slotMs: 100 }));
+  const overloaded = {
+    status: 'rejected',
+    reason: {
+      code: 'OVERLOADED',
+      message: expect.stringContaining('slot of the worker'),
+      details: { unsent: true, retryAfterMs: 5_000 },
+    },
+  };
+  expect(await Promise.allSettled(waiting)).toMatchObject(Array(CORES).fill(overloaded));
+  expect(await worked('full', quick)).toBe('done\n');
+});
+
+it('a file whose call is cancelled while it waits for its slot ends with the reason', async () => {
+  const gone = new AbortController();
+  const slot = {
+    leave: () => true,
+    async take(signal: AbortSignal) {
+      gone.abort(new Error('gone'));
+      signal.throwIfAborted();
+    },
+  };
+  await expect(worked('gone', quick, { slot, signal: gone.signal })).rejects.toThrow('gone');
+});

@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { shiftedIndex } from '../../../media/mp4-offsets.js';
 import { indexFirst } from '../../../media/mp4-order.js';
 import { encoded } from '../../support/ffmpeg.js';
 import { wavFile } from '../../support/wav-samples.js';
@@ -33,6 +35,12 @@ const offsets = (type: 'stco' | 'co64', ...values: number[]) => {
     if (width === 4) table.writeUInt32BE(value, 8 + i * 4);
     else table.writeBigUInt64BE(BigInt(value), 8 + i * 8);
   }
+  return box(type, table);
+};
+/** A table of many offsets, all of them 0. */
+const manyOffsets = (type: 'stco' | 'co64', count: number) => {
+  const table = Buffer.alloc(8 + count * (type === 'stco' ? 4 : 8));
+  table.writeUInt32BE(count, 4);
   return box(type, table);
 };
 const index = (...tables: Buffer[]) =>
@@ -71,6 +79,55 @@ test.each([
   expect(result.file.equals(file)).toBe(true);
 });
 
+describe('the offsets of an index', () => {
+  test.each([1, 3, 7, 16, 1_000, 100_000])('are changed wherever it is cut, in pieces of %d bytes', async (bytes) => {
+    const by = 3 * 2 ** 32 + 7;
+    const from = [0n, 5n, 0xffff_ffffn, 0x1_0000_0000n, 0x1f_ffff_ffffn, 2n ** 53n + 1n, 2n ** 64n - 1n];
+    const table = Buffer.alloc(8 + 8 * from.length + 3); // with three bytes behind the offsets
+    table.writeUInt32BE(from.length, 4);
+    for (const [i, value] of from.entries()) table.writeBigUInt64BE(value, 8 + 8 * i);
+    const tracks = index(box('co64', table), offsets('stco', 1, 2), offsets('co64', 9));
+    const before = Buffer.from(tracks);
+    async function* pieces() {
+      for (let at = 0; at < tracks.length; at += bytes) yield tracks.subarray(at, at + bytes);
+    }
+    const shift = (offset: number) => (offset >= 5 && offset < 2 ** 53 ? offset + by : offset);
+    const parts: Uint8Array[] = [];
+    for await (const part of shiftedIndex(pieces(), tracks.length, shift)) parts.push(part);
+    const to = from.map((value) => (value >= 5n && value < 2n ** 53n ? value + BigInt(by) : value));
+    const wanted = Buffer.from(before);
+    const first = wanted.indexOf('co64') + 12;
+    for (const [i, value] of to.entries()) wanted.writeBigUInt64BE(value, first + 8 * i);
+    wanted.writeBigUInt64BE(9n + BigInt(by), wanted.lastIndexOf('co64') + 12);
+    expect(Buffer.concat(parts).equals(wanted)).toBe(true);
+    // What the store gave is as it was.
+    expect(tracks.equals(before)).toBe(true);
+  });
+
+  test('are changed in many turns, in which others have theirs, and nothing large is held', async () => {
+    const file = Buffer.concat([start, media, index(manyOffsets('co64', 1_000_000))]);
+    async function* range({ start, end }: { start: number; end: number }) {
+      yield file.subarray(start, end + 1);
+    }
+    let turns = 0;
+    let over = false;
+    const others = (async () => {
+      for (; !over; turns++) await nextTurn();
+    })();
+    let size = 0;
+    let largest = 0;
+    for await (const part of indexFirst(range, file.length)) {
+      size += part.length;
+      largest = Math.max(largest, part.length);
+    }
+    over = true;
+    await others;
+    expect(size).toBe(file.length);
+    expect(largest).toBeLessThan(66_000);
+    expect(turns).toBeGreaterThan(100);
+  });
+});
+
 describe('is refused:', () => {
   const size = (file: Buffer, value: number) => {
     file.writeUInt32BE(value, start.length);
@@ -99,6 +156,11 @@ describe('is refused:', () => {
       'an index of more boxes than any file has',
       Buffer.concat([start, media, box('moov', Buffer.alloc(8 * 100_001, box('free')))]),
       /more than 100000 boxes in its index/,
+    ],
+    [
+      'an index of more chunks than any file has, in all tables together',
+      Buffer.concat([start, media, index(manyOffsets('stco', 1_000_000), manyOffsets('co64', 1_000_001))]),
+      /more than 2000000 chunks in its index/,
     ],
     [
       'a box in the index longer than the index',

@@ -27,6 +27,20 @@ describe('bytes of a client', () => {
     expect([blocks.size, blocks.take()]).toEqual([0, []]);
   });
 
+  it.each([
+    [5, 5],
+    [1_000, 1],
+    [3_000, 5],
+    [500_000, 999],
+  ])('take no more than they are where their number is known: %d', (length, bytes) => {
+    const sent = randomBytes(length);
+    const blocks = new Blocks(length);
+    for (let at = 0; at < length; at += bytes) blocks.push(sent.subarray(at, at + bytes));
+    const taken = blocks.take();
+    expect(Buffer.concat(taken).equals(sent)).toBe(true);
+    expect(reserved(taken)).toBe(length);
+  });
+
   it('are copied as they come: nothing is kept of a piece', () => {
     const blocks = new Blocks();
     const piece = Buffer.alloc(3);

@@ -58,6 +58,13 @@ describe('bytes of a known length', () => {
     expect(filling.whole().equals(sent)).toBe(true);
   });
 
+  it.each([5, 6, 1_500, 4_000, 300_000, 2 * MEBIBYTE])('are a buffer that holds nothing else: of %d', (length) => {
+    const sent = randomBytes(length);
+    const whole = filledBy([sent.subarray(0, 5), sent.subarray(5)], length).whole();
+    expect(whole.equals(sent)).toBe(true);
+    expect(whole.buffer.byteLength).toBe(length);
+  });
+
   it('are refused above the length', () => {
     expect(() => filledBy([Buffer.alloc(3), Buffer.alloc(2)], 4)).toThrow(RangeError);
   });
