@@ -2,7 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { CANCELLED_MEMO, deliveryId } from '../pipelines/run/index.js';
 import { isOpen } from '../temporal/run-status.js';
-import { TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { SharedRequests } from './shared-requests.js';
 
 const requestsOf = new WeakMap<Client, SharedRequests<WorkflowExecutionDescription>>();
@@ -13,6 +13,19 @@ export function describeRun(temporal: Client, id: string): Promise<WorkflowExecu
   requestsOf.set(temporal, requests);
   const request = () => temporal.workflow.getHandle(id).describe();
   return requests.of(id, () => temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, request));
+}
+
+/** What Temporal knows of the latest execution with an id; undefined if there is none. Throws `ORCHESTRATOR_UNAVAILABLE`. */
+export async function latestExecution(
+  temporal: Client,
+  workflowId: string,
+): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    return await describeRun(temporal, workflowId);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw fromTemporal(error, workflowId);
+  }
 }
 
 /** A run as Temporal has it. */

@@ -1,15 +1,15 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
 import { MillraceError } from '../pipelines/errors.js';
 import { deliveryId, replayId } from '../pipelines/run/index.js';
 import { millisecondsOf } from '../temporal/timestamp.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
-import { describeRun } from './described-run.js';
+import { latestExecution } from './described-run.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { findRun, resumptionThere } from './read.js';
 import { type Execution, recentChildren, shownBefore } from './recent-children.js';
 import { notEnded } from './recorded.js';
+import { SearchPace } from './search-pace.js';
 
 /** Executions listed at once. */
 const PAGE = 100;
@@ -26,11 +26,13 @@ const MOST_RESUMPTIONS = 100;
  * opens no journal and no channel.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
  * retention ends them. The large values of its record are among them, sealed with keys that were in it. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED`
- * (also of one that ended a moment ago, and started more than can be looked for), `RATE_LIMITED`, and `ORCHESTRATOR_UNAVAILABLE` and
- * `STORE_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on. A run that another erasure has removed meanwhile is erased: what
- * has its id then is another run, of which this one touches nothing unless it is started within the round trip before the first deletion.
+ * (also of one that ended a moment ago, and started more than can be looked for), `RATE_LIMITED`, `REQUEST_ABORTED` if the client leaves a search that
+ * takes several turns, before anything is erased, and `ORCHESTRATOR_UNAVAILABLE` and `STORE_UNAVAILABLE`: then it may be partly erased, and erasing it
+ * again goes on. A run that another erasure has removed meanwhile is erased: what has its id then is another run, of which this one touches nothing
+ * unless it is started within the round trip before the first deletion.
+ * @param gone aborts when the client has left
  */
-export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
+export async function eraseRun(deps: RunDeps, id: string, caller: Caller, gone: AbortSignal): Promise<void> {
   const { running, description, memo, accepted } = await findRun(deps, id, caller);
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
   await deps.list.turn?.(caller.tenant);
@@ -44,9 +46,11 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promi
   const sending = await Promise.all(senders.map((sender) => senderOf(deps, sender, memo)));
   // What shows the run. Of a run that was cancelled before it was started that is its delivery, which has its input.
   const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
-  const all = await belongingTo(deps, id, { itself, endedAt: description.closeTime, accepted });
+  const pace = new SearchPace(deps.list, caller.tenant, gone);
+  const erased = { itself, endedAt: description.closeTime, accepted };
+  const all = await belongingTo(deps, id, erased, pace).finally(() => pace.end());
   all.push(...sending.flatMap((each) => each ?? []));
-  if ((await described(deps, itself.workflowId))?.runId !== itself.runId) return;
+  if ((await latestExecution(deps.temporal, itself.workflowId))?.runId !== itself.runId) return;
   await deps.erasure?.erase(id);
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
@@ -81,26 +85,22 @@ interface Erased {
 }
 
 /** The other executions of a run, those of its child runs and of its deliveries, also of child runs that Temporal's index does not show yet. */
-async function belongingTo(deps: RunDeps, run: string, { itself, endedAt, accepted }: Erased): Promise<Execution[]> {
+async function belongingTo(
+  deps: RunDeps,
+  run: string,
+  { itself, endedAt, accepted }: Erased,
+  pace: SearchPace,
+): Promise<Execution[]> {
   const isBefore = isStartedBy(endedAt, run);
-  const shown = (await executionsOf(deps, run)).filter((each) => each.runId !== itself.runId && isBefore(each));
+  const shown = (await executionsOf(deps, run, pace)).filter((each) => each.runId !== itself.runId && isBefore(each));
   const all = shown.map(({ workflowId, runId }): Execution => ({ workflowId, runId }));
   if (accepted) return all;
   const since = shownBefore(endedAt ?? new Date());
   const mayHaveStarted = ({ workflowId, endedAt: end = since }: Listed) =>
     end >= since && (workflowId === run || workflowId.startsWith(`${run}/`));
-  all.push(...(await recentChildren(deps.temporal, { run, endedAt }, [itself, ...shown.filter(mayHaveStarted)])));
+  const starters = [itself, ...shown.filter(mayHaveStarted)];
+  all.push(...(await recentChildren(deps.temporal, { run, endedAt }, starters, pace)));
   return all;
-}
-
-/** What Temporal knows of the latest execution with an id; undefined if there is none. */
-async function described({ temporal }: RunDeps, workflowId: string) {
-  try {
-    return await describeRun(temporal, workflowId);
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw fromTemporal(error, workflowId);
-  }
 }
 
 /**
@@ -108,7 +108,7 @@ async function described({ temporal }: RunDeps, workflowId: string) {
  * second must not take the delivery of the run that was started in between.
  */
 async function senderOf(deps: RunDeps, workflowId: string, { createdAt }: RunMemo): Promise<Execution | undefined> {
-  const found = await described(deps, workflowId);
+  const found = await latestExecution(deps.temporal, workflowId);
   const itsRun = asRunMemo(found?.memo)?.createdAt;
   return found && (itsRun === undefined || itsRun === createdAt) ? { workflowId, runId: found.runId } : undefined;
 }
@@ -129,8 +129,11 @@ interface Listed extends Execution {
   readonly endedAt: number | undefined;
 }
 
-/** The executions of a run, of its child runs and of its deliveries. One question: all tenants share the few that Temporal answers in a second. */
-async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonly Listed[]> {
+/**
+ * The executions of a run, of its child runs and of its deliveries. A question for each hundred of them, the first one in the turn of the erasure:
+ * all tenants share the few that Temporal answers in a second.
+ */
+async function executionsOf({ temporal }: RunDeps, run: string, pace: SearchPace): Promise<readonly Listed[]> {
   const { namespace } = temporal.options;
   const named = [run, deliveryId(run), replayId(run)];
   const query = `${named.map((id) => `WorkflowId = '${id}'`).join(' OR ')} OR WorkflowId STARTS_WITH '${run}/'`;
@@ -140,6 +143,7 @@ async function executionsOf({ temporal }: RunDeps, run: string): Promise<readonl
   let nextPageToken: Uint8Array = new Uint8Array();
   try {
     do {
+      if (nextPageToken.length > 0) await pace.turn();
       const page = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
         temporal.workflow.workflowService.listWorkflowExecutions({ namespace, query, pageSize: PAGE, nextPageToken }),
       );

@@ -10,7 +10,7 @@ import { changesElsewhere } from '../pipelines/stages/index.js';
 import type { RunDeps } from './deps.js';
 import type { RunMemo } from './memo.js';
 import type { RunOptions } from './options.js';
-import { refuseTooLarge } from './start-size.js';
+import { refuseTooLarge, withFittingDecisions } from './start-size.js';
 import { webhookTargets } from './webhooks/targets.js';
 
 /** A request for a run. */
@@ -38,7 +38,7 @@ export interface RunRequest {
   readonly events?: boolean;
   /** Whether the caller waits for the result. */
   readonly answer?: boolean;
-  /** The run that it resumes. */
+  /** The run that it resumes, and the decisions in it: those for which there is no room are left out. */
   readonly resumes?: { readonly id: string } & Pick<RunContext, 'decisions' | 'sessionsOf'> &
     Pick<RunMemo, 'fingerprint' | 'webhooks'>;
 }
@@ -73,7 +73,8 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
   // With receivers, the delivery workflow starts the run; without a waiting caller, the fast path gains nothing.
   const fast = answered && deps.fast !== undefined && options.priority === 'interactive' && webhooks.length === 0;
   const own = contextOf(deps, request, channel, fast ? randomUUID() : undefined);
-  const context = webhooks.length > 0 ? { ...own, waitsTo: deliveryId(request.id) } : own;
+  const whole = webhooks.length > 0 ? { ...own, waitsTo: deliveryId(request.id) } : own;
+  const context = withFittingDecisions(input, whole, request.notes);
   refuseTooLarge(input, context, request.notes);
   const guarded = fast ? wholeRun(input, context) : undefined;
   const memo: RunMemo = {

@@ -27,7 +27,7 @@ export type Resumed =
  * Starts a run that resumes one that failed, was cancelled or timed out: with the same input, plan, options and receivers, and a
  * deadline of its own. Results of completed calls come from the record. Its id is derived from the first run's id, so there is one such
  * run however often it is requested. Throws `RUN_NOT_ENDED`, `ORCHESTRATOR_UNAVAILABLE` while Temporal does not show the end of one whose
- * result has been sent, `NOT_RESUMABLE` and `RECORD_INCOMPLETE`.
+ * result has been sent, `NOT_RESUMABLE`, also for one that has been erased and that Temporal still shows, and `RECORD_INCOMPLETE`.
  */
 export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish: Resumption): Promise<Resumed> {
   const { description, memo, running, cancelledAt } = await findRun(deps, id, caller);
@@ -41,7 +41,9 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   const notes = await answerOf(deps, id, () => notesIn(deps.temporal, id, description));
   const stages = await stagesThere(deps, id);
   const next = resumptionOf(id);
-  const { plan, priority, outputs, sessionsOf, decisions } = context;
+  const { plan, priority, outputs, sessionsOf } = context;
+  // The run has had those of the runs before it, for places that it may not have come to.
+  const decisions = { ...context.decisions, ...decisionsOf(stages ?? []) };
   const request: RunRequest = {
     id: next,
     // The definition may have changed or be gone: the new run uses the plan of the old one.
@@ -55,18 +57,18 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
     resumes: {
       id,
       fingerprint: memo.fingerprint,
-      // The run has had those of the runs before it, for places that it may not have come to.
-      decisions: { ...decisions, ...decisionsOf(stages ?? []) },
+      decisions,
       ...(sessionsOf !== undefined && { sessionsOf }),
       ...(memo.webhooks && { webhooks: memo.webhooks }),
     },
   };
   const prepared = prepareRun(deps, request);
-  const { placement } = prepared.context;
+  const { placement, decisions: kept = {} } = prepared.context;
+  const left = Object.keys(decisions).length - Object.keys(kept).length;
   const applicant = { id: next, pipeline: request.pipeline, placement, caller, priority, repeated: true };
   const ended = await deps.admission?.admit(applicant);
   try {
-    await holdRecord(deps, id, { plan, stages, endedAt: description.closeTime, wish });
+    await holdRecord(deps, id, { plan, stages, endedAt: description.closeTime, createdAt: memo.createdAt, left, wish });
     const started = await startRun(deps, prepared);
     if (started.replayed) return { there: next };
     deps.starts.count(plan.name, priority);
@@ -99,7 +101,10 @@ async function stagesThere(deps: RunDeps, id: string): Promise<readonly StageRec
   return outcome?.stages ?? (await stagesOf(deps.temporal, id));
 }
 
-/** Keeps the records for the new run. Throws `RECORD_INCOMPLETE` if steps that have ended may be missing in them. */
+/**
+ * Keeps the records for the new run. Throws `NOT_RESUMABLE` if that of the run has been erased, and `RECORD_INCOMPLETE` if steps that have ended may
+ * be missing in them, or in what the new run starts with.
+ */
 async function holdRecord(
   { records }: RunDeps,
   id: string,
@@ -107,17 +112,24 @@ async function holdRecord(
     plan,
     stages,
     endedAt,
+    createdAt,
+    left,
     wish: { repeat },
   }: {
     readonly plan: RunContext['plan'];
     readonly stages: readonly StageRecord[] | undefined;
     readonly endedAt: Date | undefined;
+    readonly createdAt: string;
+    /** Number of decisions for which the new run has no room. */
+    readonly left: number;
     readonly wish: Resumption;
   },
 ): Promise<void> {
   if (!records) throw new MillraceError('NOT_RESUMABLE', 'this gateway has no record of runs');
   const runMs = plan.deadlineMs + BACKSTOP_MS;
-  const record = await records.summary(id);
+  const ageMs = Date.now() - Date.parse(createdAt);
+  const record = await records.summary(id, ageMs);
+  if (record.erased) throw erased();
   const inTable = stages
     ? lackingIn({ plan, stages, endedAt }, record, records.keptMs ?? Number.POSITIVE_INFINITY)
     : ['any stage: the run has no stage table, and no worker could be queried for it'];
@@ -125,14 +137,20 @@ async function holdRecord(
   const gone = await records.holdEarlier(id, runMs);
   const lost = [...gone, ...(record.forgotten ? [resumptionOf(id)] : [])];
   const lacking = [...inTable, ...lost.map((run) => `any step of ${run}: its record is gone`)];
+  if (left > 0) lacking.push(`${left} decisions, which have no room beside the input and the plan`);
   if (lacking.length > 0 && !repeat) {
     const message = `these steps may have ended and would be repeated: ${lacking.join(', ')}`;
     throw new MillraceError('RECORD_INCOMPLETE', message, {
       fields: [{ field: 'repeat', message: 'set it to true to repeat these steps' }],
     });
   }
-  await records.hold(id, { ended: endedStages(plan, stages ?? []), repeat }, runMs);
+  const before = { ended: endedStages(plan, stages ?? []), repeat };
+  if (!(await records.hold(id, before, runMs, ageMs))) throw erased();
 }
+
+/** Temporal removes a history some time after the record is gone: resumed by its history alone, the run would repeat what it has done. */
+const erased = (): MillraceError =>
+  new MillraceError('NOT_RESUMABLE', 'the run has been erased: start another one');
 
 async function answerOf<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {
   try {

@@ -156,7 +156,7 @@ async function existing(deps: RunDeps, { caller }: Order, id: string): Promise<C
   }
 }
 
-const NOT_RESUMED: ReadonlySet<string> = new Set(['NOT_RESUMABLE', 'RECORD_INCOMPLETE']);
+const NOT_RESUMED: ReadonlySet<string> = new Set(['NOT_RESUMABLE', 'RECORD_INCOMPLETE', 'INPUT_TOO_LARGE']);
 
 async function asked<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {
   try {

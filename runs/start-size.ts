@@ -12,8 +12,7 @@ const MOST_OF_IT = 0.5;
  * store. Throws `INPUT_TOO_LARGE` naming the largest field.
  */
 export function refuseTooLarge(input: JsonObject, context: RunContext, notes: JsonObject = {}): void {
-  const { plan, ...rest } = context;
-  const ofContext = bytesOfPlan(plan) + bytesOf(rest as unknown as Json) + bytesOf(notes);
+  const ofContext = bytesOfContext(context) + bytesOf(notes);
   const ofInput = bytesOf(input);
   if (ofInput + ofContext <= MOST_PAYLOAD_BYTES) return;
   const { field, bytes } = largestField(input);
@@ -22,6 +21,31 @@ export function refuseTooLarge(input: JsonObject, context: RunContext, notes: Js
   throw new MillraceError('INPUT_TOO_LARGE', `${limit}; the largest field is ${field}, which ${message}`, {
     fields: [{ field, message }],
   });
+}
+
+/**
+ * The context with those of its decisions, the latest first, for which there is room beside the rest: the run that it resumes has begun without them.
+ */
+export function withFittingDecisions(input: JsonObject, context: RunContext, notes: JsonObject = {}): RunContext {
+  const { decisions, ...rest } = context;
+  if (decisions === undefined) return context;
+  const others = bytesOf(input) + bytesOfContext(rest) + bytesOf(notes) + bytesOf({ decisions: {} });
+  let room = MOST_PAYLOAD_BYTES - others;
+  const fitting = Object.entries(decisions)
+    .reverse()
+    .filter(([path, decision]) => {
+      // The braces around it are as long as what comes before it, and the comma behind it.
+      const bytes = bytesOf({ [path]: decision } as unknown as Json);
+      if (bytes > room) return false;
+      room -= bytes;
+      return true;
+    })
+    .reverse();
+  return { ...rest, ...(fitting.length > 0 && { decisions: Object.fromEntries(fitting) }) };
+}
+
+function bytesOfContext({ plan, ...rest }: RunContext): number {
+  return bytesOfPlan(plan) + bytesOf(rest as unknown as Json);
 }
 
 /** Computed once per plan. */

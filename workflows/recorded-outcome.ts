@@ -118,10 +118,18 @@ async function recordedOutcome(asked: Asked, isLate: boolean): Promise<StageOutc
     if (whole) return whole;
   } catch (error) {
     if (isCancellation(error)) throw error;
+    isThere ||= saysRecorded(error);
     why = error;
   }
   if (isThere && changesElsewhere(call) && takes('ended-calls-end-their-stage')) throw unreadable(call, why);
   return undefined;
+}
+
+/** Whether the call has ended by its entry, though that lacks the outcome. */
+function saysRecorded(error: unknown): boolean {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  const details: unknown = cause instanceof ApplicationFailure ? cause.details?.[0] : undefined;
+  return (details as { readonly recorded?: unknown } | undefined)?.recorded === true;
 }
 
 function unreadable({ stage }: StageCall, why: unknown): StageError {

@@ -119,13 +119,15 @@ export const ADVICE = {
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or check in the stage table which stages took the time.',
   RUN_CANCELLED: 'Nothing: somebody cancelled the run.',
   RUN_ENDED: 'Nothing: the run is over; `GET /v1/runs/{id}` shows how it ended.',
-  RUN_NOT_ENDED: 'Wait until the run has ended; its webhooks are sent then in any case.',
+  RUN_NOT_ENDED:
+    'Wait until the run has ended; its webhooks are sent then in any case. One that has ended lately, and started many others, is erased five minutes later.',
   NO_WEBHOOK: 'Start the run with `?webhook=`, or configure an endpoint for the tenant (`MILLRACE_WEBHOOKS`).',
   WEBHOOK_REFUSED:
     'Name an https URL of a host on the public internet; `MILLRACE_WEBHOOK_PRIVATE_TARGETS=allow` permits others.',
   WEBHOOK_UNDELIVERED:
     'Fix the receiver that the message names, then send again: `POST /v1/runs/{id}/webhooks/replay`.',
-  NOT_RESUMABLE: 'Start a new run; only a run that failed, was cancelled or ran out of time can be resumed.',
+  NOT_RESUMABLE:
+    'Start a new run; only a run that failed, was cancelled or ran out of time, and has not been erased, can be resumed.',
   RECORD_INCOMPLETE:
     'The message names the calls that would be repeated. If repeating them does no harm, send `{"repeat": true}`; otherwise start a new run.',
   RECORD_GONE:

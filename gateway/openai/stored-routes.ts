@@ -70,9 +70,9 @@ export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
   app.delete<OfResponse>(
     '/v1/responses/:id',
     { bodyLimit: MOST_BYTES, config: { doc: DELETE_RESPONSE } },
-    async (request) => {
+    async (request, reply) => {
       const { of } = await found(request);
-      await eraseRun(deps, of.run, callerOf(request));
+      await eraseRun(deps, of.run, callerOf(request), leaving(reply));
       return { id: request.params.id, object: 'response', deleted: true };
     },
   );

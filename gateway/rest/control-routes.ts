@@ -10,6 +10,7 @@ import { resumeRun } from '../../runs/resume.js';
 import { type Caller, callerOf, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
 import { decisionOf, resumptionWanted } from './decision.js';
 import { CANCEL_RUN, decideDoc, ERASE_RUN, RESUME_RUN } from './run-docs.js';
 
@@ -38,7 +39,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
   app.delete<OfRun>('/v1/runs/:id', { bodyLimit: MOST_BYTES, config: { doc: ERASE_RUN } }, async (request, reply) => {
     const { id } = request.params;
     request.notes.runId = id;
-    await eraseRun(deps, id, callerOf(request));
+    await eraseRun(deps, id, callerOf(request), leaving(reply));
     return await reply.code(204).send();
   });
 

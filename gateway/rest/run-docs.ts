@@ -209,6 +209,7 @@ export const RESUME_RUN: RouteDoc = {
     'NOT_RESUMABLE',
     'RECORD_INCOMPLETE',
     'INVALID_INPUT',
+    'INPUT_TOO_LARGE',
     'TOO_MANY_RUNS',
     'OVERLOADED',
     'STATE_STORE_FULL',

@@ -84,9 +84,17 @@ ${unlessErased('ARGV[3]', 'return')}
 redis.call('hincrby', KEYS[1], '${GAPS}', ARGV[1])
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 
-export const hold = script<[record: string], [before: string, keptMs: number], void>(`
+/** Whether the record was erased since so many milliseconds ago. */
+export const erasedSince = script<[record: string], [ageMs: number], 0 | 1>(`
+${unlessErased('ARGV[1]', 'return 1')}
+return 0`);
+
+/** Returns 0, and marks nothing, if the record was erased since so many milliseconds ago. */
+export const hold = script<[record: string], [before: string, keptMs: number, ageMs: number], 0 | 1>(`
+${unlessErased('ARGV[3]', 'return 0')}
 redis.call('hset', KEYS[1], '${HELD}', ARGV[1])
-if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
+if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end
+return 1`);
 
 /** Keeps a record that is held for longer. Returns 0 if it is gone. */
 export const keepOn = script<[record: string], [keptMs: number], 0 | 1>(`

@@ -71,6 +71,8 @@ export interface RecordSummary {
   readonly gaps: number;
   /** There is no record: nothing was recorded, or it has expired, or the store has lost it. */
   readonly absent?: true;
+  /** It has been erased since the run began: the run itself is about to be gone. */
+  readonly erased?: true;
   /** The run that resumed it has been erased: what that had done is not known. */
   readonly forgotten?: true;
 }
@@ -87,7 +89,11 @@ export interface Before {
 export interface ResumableRecords {
   /** How long a record is kept after the end of its run, in milliseconds. Absent: for ever. */
   readonly keptMs?: number;
-  summary(run: string): Promise<RecordSummary>;
+  /**
+   * Throws `STORE_UNAVAILABLE`.
+   * @param ageMs how long ago the run began, in milliseconds: what was erased before was the record of another run with its id
+   */
+  summary(run: string, ageMs: number): Promise<RecordSummary>;
   /**
    * Removes the record of a run, with the calls of its child runs, and keeps for six hours that it is erased: calls that began before are not
    * recorded. Runs that resume it have records of their own; that of the run which it resumes says from now on that it is `forgotten`. Throws
@@ -97,8 +103,10 @@ export interface ResumableRecords {
   /**
    * Marks the record as in use by the run that resumes from it, and keeps it for longer than that run's own record. Throws `STORE_UNAVAILABLE`.
    * @param runMs maximum duration of the run that resumes from it, in milliseconds
+   * @param ageMs as of `summary`
+   * @returns false, and it is not marked, if it has been erased since the run began
    */
-  hold(run: string, before: Before, runMs: number): Promise<void>;
+  hold(run: string, before: Before, runMs: number, ageMs: number): Promise<boolean>;
   /**
    * Keeps the records of the runs that this one resumes for as long: what it has not come to is only there. Throws `STORE_UNAVAILABLE`.
    * @param runMs as of `hold`

@@ -17,6 +17,7 @@ import {
   CLOCKS_MS,
   ERASED,
   erase,
+  erasedSince,
   FAILED,
   FORGOTTEN,
   forget,
@@ -124,8 +125,10 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     return await outcomeIn(entry, call, { root, call: name }, this.#parts.spill, withinMs);
   }
 
-  async summary(run: string): Promise<RecordSummary> {
-    const all = await reached(() => this.#parts.redis.hgetall(recordKey(run)));
+  async summary(run: string, ageMs = 0): Promise<RecordSummary> {
+    const { redis } = this.#parts;
+    const key = recordKey(run);
+    const [all, erased] = await reached(() => Promise.all([redis.hgetall(key), erasedSince(redis, [key], ageMs)]));
     const succeeded = new Map<string, number>();
     for (const [field, text] of Object.entries(all)) {
       if (/^[@!=]/.test(field)) continue;
@@ -137,7 +140,13 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const absent = Object.keys(all).every((field) => field === ERASED);
     const forgotten = all[FORGOTTEN] !== undefined;
     const gaps = Number(all[GAPS] ?? 0);
-    return { succeeded, gaps, ...(absent && { absent }), ...(forgotten && { forgotten }) };
+    return {
+      succeeded,
+      gaps,
+      ...(absent && { absent }),
+      ...(erased === 1 && { erased: true as const }),
+      ...(forgotten && { forgotten }),
+    };
   }
 
   async erase(run: string): Promise<void> {
@@ -147,8 +156,10 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     await reached(() => erase(this.#parts.redis, [recordKey(root)], ERASED_MS));
   }
 
-  async hold(run: string, before: Before, runMs: number): Promise<void> {
-    await reached(() => hold(this.#parts.redis, [recordKey(run)], JSON.stringify(before), this.#heldMs(runMs)));
+  async hold(run: string, before: Before, runMs: number, ageMs = 0): Promise<boolean> {
+    const { redis } = this.#parts;
+    const keptMs = this.#heldMs(runMs);
+    return (await reached(() => hold(redis, [recordKey(run)], JSON.stringify(before), keptMs, ageMs))) === 1;
   }
 
   async holdEarlier(run: string, runMs: number): Promise<readonly string[]> {

@@ -357,6 +357,27 @@ describe('the record of an erased run', () => {
     await records().keep(ended(run, 1));
     expect((await records().summary(run)).succeeded).toEqual(new Map([['answer', 1]]));
   });
+
+  it('says that it is erased, and takes no resumption that reads it', async () => {
+    const run = newRun();
+    await records().keep(ended(run, 10));
+    const before = { ended: [], repeat: true };
+    expect(await records().summary(run, 5_000)).not.toHaveProperty('erased');
+    await records().erase(run);
+    expect(await records().summary(run, 5_000)).toMatchObject({ erased: true, absent: true });
+    expect(await records().hold(run, before, 1, 5_000)).toBe(false);
+    expect(Object.keys(await redis.hgetall(recordKey(run)))).toEqual(['@erased']);
+  });
+
+  it('is that of another run for one that is started under the same id, though that has recorded nothing yet', async () => {
+    const run = newRun();
+    await records().erase(run);
+    await aMoment();
+    const summary = await records().summary(run, 1);
+    expect([summary.erased, summary.absent]).toEqual([undefined, true]);
+    expect(await records().hold(run, { ended: [], repeat: false }, 1, 1)).toBe(true);
+    expect(await records().before(`${run}-r1`, call, {})).toBeUndefined();
+  });
 });
 
 describe('the events of an erased run', () => {

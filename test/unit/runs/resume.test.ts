@@ -21,10 +21,16 @@ class Records implements ResumableRecords {
   gaps = 0;
   absent?: true;
   forgotten?: true;
+  erased?: true;
+  /** It is erased after the summary. */
+  erasedLate = false;
+  /** How long ago the run began, as it was said with each question. */
+  readonly ages: number[] = [];
   readonly keptMs = 86_400_000;
   away = false;
 
-  async summary(): Promise<RecordSummary> {
+  async summary(_run: string, ageMs: number): Promise<RecordSummary> {
+    this.ages.push(ageMs);
     if (this.away) throw new MillraceError('STORE_UNAVAILABLE', 'the record of the run cannot be reached');
     return this;
   }
@@ -34,8 +40,10 @@ class Records implements ResumableRecords {
     return this.gone;
   }
 
-  async hold(...held: [run: string, before: Before, runMs: number]): Promise<void> {
-    this.held.push(held);
+  async hold(run: string, before: Before, runMs: number, ageMs: number): Promise<boolean> {
+    this.ages.push(ageMs);
+    if (!this.erasedLate) this.held.push([run, before, runMs]);
+    return !this.erasedLate;
   }
 }
 
@@ -152,6 +160,45 @@ describe('a run that has failed', () => {
     expect(refused.json<Problem>().detail).toContain(`any step of ${id}-r1: its record is gone`);
     expect(gateway.temporal.runs.size).toBe(1);
     expect((await resume({ repeat: true })).statusCode).toBe(202);
+  });
+
+  test('is refused once it has been erased, while Temporal still shows it, also if somebody permits repeats', async () => {
+    fails();
+    records.absent = true;
+    records.erased = true;
+    for (const payload of [{}, { repeat: true }]) expect(answer(await resume(payload))).toEqual([409, 'NOT_RESUMABLE']);
+    // By an erasure that comes between the look at its record and the mark in it.
+    delete records.erased;
+    records.erasedLate = true;
+    expect(answer(await resume({ repeat: true }))).toEqual([409, 'NOT_RESUMABLE']);
+    expect(gateway.temporal.runs.size).toBe(1);
+  });
+
+  test('asks whether it has been erased since it began: the record of another run with its id is none of its own', async () => {
+    fails();
+    const { memo } = gateway.temporal.only().options;
+    memo.createdAt = new Date(Date.now() - 50_000).toISOString();
+    expect((await resume()).statusCode).toBe(202);
+    expect(records.ages).toHaveLength(2);
+    for (const ageMs of records.ages) {
+      expect(ageMs).toBeGreaterThanOrEqual(50_000);
+      expect(ageMs).toBeLessThan(80_000);
+    }
+  });
+
+  test('whose decisions have no room beside its input is resumed without the oldest, if somebody permits repeats', async () => {
+    const { options } = gateway.temporal.only();
+    options.args[0] = { name: 'x'.repeat(1_850_000) };
+    const decided = (path: string, reason: string) => ({ path, approved: true, by: 'ada', about: 'f00', reason });
+    const decisions = [decided('ask', 'y'.repeat(200_000)), decided('again', 'no')];
+    fails([row('ask', 'done', { kind: 'approve', decisions })]);
+    const refused = await resume();
+    expect(answer(refused)).toEqual([409, 'RECORD_INCOMPLETE']);
+    expect(refused.json<Problem>().detail).toContain('1 decisions, which have no room');
+    expect(gateway.temporal.runs.size).toBe(1);
+    expect((await resume({ repeat: true })).statusCode).toBe(202);
+    const kept = gateway.temporal.runs.get(`${id}-r1`)?.options.args[1].decisions;
+    expect(Object.keys(kept ?? {})).toEqual(['again']);
   });
 
   test('is refused where calls could not be kept, or nobody can say what it has done', async () => {

@@ -12,7 +12,7 @@ import type { Order } from '../../../runs/order.js';
 import { RETRY_WINDOW_MS } from '../../../runs/retried.js';
 import { orderInput } from '../../../runs/sent-input.js';
 import type { LatestRuns } from '../../../stores/retries/index.js';
-import { grpcError } from '../../support/fake-temporal.js';
+import { failure, grpcError } from '../../support/fake-temporal.js';
 import { greet, type TestGateway, testGateway } from '../../support/test-gateway.js';
 
 const named = z.object({ name: z.string() });
@@ -99,6 +99,15 @@ describe('a client that leaves and retries', () => {
     expect(gateway.temporal.sent).toEqual([]);
     end(id, 'paid');
     expect(await stay(order({ retry: 1 }))).toMatchObject({ id, output: { name: 'paid' } });
+    expect(started()).toEqual([id]);
+  });
+
+  it('gets the failure of its run, where that has no room for the places of its stages by now', async () => {
+    await leave(order());
+    const [id = ''] = started();
+    gateway.temporal.runs.get(id)?.end(failure('BACKEND_UNAVAILABLE', 'no server', { stages: [] }));
+    runs = { ...runs, placementOf: () => ({ charge: 'x'.repeat(3_000_000) }) as never };
+    await expect(stay(order({ retry: 1 }))).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
     expect(started()).toEqual([id]);
   });
 

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { RunContext } from '../../../pipelines/run/index.js';
-import { refuseTooLarge } from '../../../runs/start-size.js';
+import { refuseTooLarge, withFittingDecisions } from '../../../runs/start-size.js';
 
 const context = (plan: object = {}) => ({ plan, placement: {}, tenant: 'acme' }) as unknown as RunContext;
 const MEGABYTE = 'x'.repeat(1_000_000);
@@ -56,4 +56,17 @@ test('its bytes are those of its JSON', () => {
   const field = { a, '"ä': { b: MEGABYTE }, c: MEGABYTE, d: {}, e: MEGABYTE };
   const bytes = Buffer.byteLength(JSON.stringify(field));
   expect(() => refuseTooLarge({ field }, context())).toThrow(`the largest field is field, which has ${bytes} bytes`);
+});
+
+test('of the decisions of a resumed run the latest stay, as many as there is room for', () => {
+  const decided = (bytes: number) => ({ approved: true, by: 'ada', about: 'f00', reason: 'x'.repeat(bytes) });
+  const input = { a: MEGABYTE };
+  const decisions = { first: decided(500_000), second: decided(400_000), third: decided(450_000), last: decided(10) };
+  const whole = { ...context(), decisions } as unknown as RunContext;
+  const fitting = withFittingDecisions(input, whole);
+  expect(Object.keys(fitting.decisions ?? {})).toEqual(['second', 'third', 'last']);
+  expect(() => refuseTooLarge(input, fitting)).not.toThrow();
+  expect(withFittingDecisions({}, whole).decisions).toEqual(decisions);
+  const none = withFittingDecisions({ a: MEGABYTE + MEGABYTE + MEGABYTE }, whole);
+  expect([none, Object.keys(none)]).toEqual([context(), Object.keys(context())]);
 });

@@ -90,6 +90,12 @@ describe('a stage whose attempt was lost', () => {
     }
   });
 
+  it('fails with `RECORD_GONE` if its call has ended by an entry that lacks the outcome', async () => {
+    const empty = throwing('RECORD_GONE', { recorded: true });
+    expect(await failure('code', empty)).toBe('RECORD_GONE');
+    expect(await failure('chat', empty)).toBe(TIMED_OUT);
+  });
+
   it('fails as its attempt if nothing is recorded, or the store does not say so', async () => {
     expect(await failure('code', () => null)).toBe(TIMED_OUT);
     expect(await failure('code', throwing('STORE_UNAVAILABLE', { unreached: true }))).toBe(TIMED_OUT);

@@ -201,17 +201,32 @@ describe('erasing', () => {
     });
     const asked: string[] = [];
     const done: string[] = [];
+    let turns: number;
     beforeEach(() => {
       asked.length = 0;
       done.length = 0;
+      turns = 0;
     });
+    const list = {
+      page: async () => ({ runs: [] }),
+      turn: async () => {
+        turns += 1;
+      },
+    };
 
     /** Erases it where Temporal has these executions in its index, and pages of these histories, the latest events first. */
-    async function erased(listed: readonly object[], histories: (runId: string) => readonly (readonly object[])[]) {
+    async function erased(
+      listed: readonly object[],
+      histories: (runId: string) => readonly (readonly object[])[],
+      pagesOfList = 1,
+    ) {
       const { client } = gateway.temporal;
       gateway.temporal.only().end({ output: {}, stages: [] });
       const workflowService = {
-        listWorkflowExecutions: async () => ({ executions: listed, nextPageToken: new Uint8Array() }),
+        listWorkflowExecutions: async ({ nextPageToken: [page = 1] }: { nextPageToken: Uint8Array }) => ({
+          executions: listed,
+          nextPageToken: page < pagesOfList ? Uint8Array.of(page + 1) : new Uint8Array(),
+        }),
         getWorkflowExecutionHistoryReverse: async ({
           execution: { runId },
           nextPageToken = Uint8Array.of(0),
@@ -229,7 +244,8 @@ describe('erasing', () => {
           void done.push(Object.values(given.workflowExecution).join(' ')),
       };
       Object.assign(client.workflow, { workflowService });
-      const own = await testGateway({}, { temporal: client, erasure: { erase: async (run) => void done.push(run) } });
+      const erasure = { erase: async (run: string) => void done.push(run) };
+      const own = await testGateway({}, { temporal: client, list, erasure });
       const response = await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` });
       await own.close();
       return response;
@@ -273,6 +289,54 @@ describe('erasing', () => {
       expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
       expect(done).toEqual([]);
       expect(asked).toHaveLength(400);
+      // The first twenty pages are in the turn of the erasure.
+      expect(turns).toBe(20);
+    });
+
+    test('reads no history where there are more than it would come to', async () => {
+      const many = Array.from({ length: 400 }, (_, i) => ({
+        execution: { workflowId: `${id}/items[${i}]/child`, runId: `child-${i}` },
+      }));
+      const response = await erased(many, () => []);
+      expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_NOT_ENDED']);
+      expect([asked, done]).toEqual([[], []]);
+    });
+
+    test('takes a turn for each further hundred executions that Temporal lists', async () => {
+      expect((await erased([], () => [], 3)).statusCode).toBe(204);
+      expect(turns).toBe(3);
+    });
+
+    test('finds a child that Temporal was starting as its parent ended, of which the history has the command only', async () => {
+      const { client } = gateway.temporal;
+      const command = (workflowId: string, agoMs = 2_000) => ({
+        ...at(agoMs),
+        startChildWorkflowExecutionInitiatedEventAttributes: { workflowId },
+      });
+      const described: string[] = [];
+      const { getHandle } = client.workflow;
+      client.workflow.getHandle = ((workflowId: string) => {
+        const handle = getHandle(workflowId);
+        const describe = async () => {
+          if (workflowId.startsWith(`${id}/`)) described.push(workflowId);
+          return workflowId === `${id}/late` ? { runId: 'late-1' } : await handle.describe();
+        };
+        return { ...handle, describe };
+      }) as never;
+      const shown = { execution: { workflowId: `${id}/shown`, runId: 'shown-1' } };
+      const histories: Record<string, object[][]> = {
+        'execution-1': [
+          [started(`${id}/new`, 'new-1')],
+          [command(`${id}/late`), command(`${id}/never`), command(`${id}/new`), command(`${id}/shown`)],
+          [command('elsewhere'), command(`${id}/old`, 700_000)],
+        ],
+        'late-1': [[started(`${id}/late/below`, 'below-1')]],
+      };
+      expect((await erased([shown], (runId) => histories[runId] ?? [])).statusCode).toBe(204);
+      expect(done).toContain(`${id}/late late-1`);
+      expect(done).toContain(`${id}/late/below below-1`);
+      // A child of which an event names the execution is not asked for.
+      expect(described).toEqual([`${id}/late`, `${id}/never`]);
     });
   });
 

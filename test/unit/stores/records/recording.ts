@@ -14,11 +14,11 @@ export function recording() {
   };
   async function script(_keys: number, key: string, ...args: readonly string[]): Promise<number> {
     const [first = '', text = '', path = '', succeeded = ''] = args;
-    // `keep` has nine arguments, `hold` two, `keepOn` one.
+    // `keep` has nine arguments, `hold` three and JSON first, which `addGaps` has not, `keepOn` one.
     const hash = hashAt(key);
-    if (args.length > 2) hash.set(first, text).set(path, succeeded || (hash.get(path) ?? ''));
-    else if (args.length === 2) hash.set('@held', first);
-    return args.length > 2 || hash.has('@held') ? 1 : 0;
+    if (args.length > 3) hash.set(first, text).set(path, succeeded || (hash.get(path) ?? ''));
+    else if (args.length === 3 && String(first).startsWith('{')) hash.set('@held', first);
+    return args.length > 3 || hash.has('@held') ? 1 : 0;
   }
   const redis: Record<string, unknown> = {
     hmget: async (key: string, ...fields: readonly string[]) => fields.map((field) => hashAt(key).get(field) ?? null),
