@@ -38,6 +38,8 @@ interface FollowOptions {
   readonly answered?: Promise<RunDocument> | undefined;
   /** A worker sends the result: Temporal is polled only after a delay, or when this resolves, because the worker has no result to send. */
   readonly noResult?: Promise<unknown> | undefined;
+  /** The run as it has been read just now: if it has ended, Temporal is not asked again. */
+  readonly document?: RunDocument | undefined;
 }
 
 /**
@@ -47,13 +49,16 @@ interface FollowOptions {
 export async function* followRun(
   deps: RunDeps,
   { id, caller }: { readonly id: string; readonly caller: Caller },
-  { after, gone, answered, noResult }: FollowOptions,
+  { after, gone, answered, noResult, document: read }: FollowOptions,
 ): AsyncGenerator<Followed> {
   if (after === END || gone.aborted) return;
   const over = new AbortController();
   const stop = () => over.abort();
   gone.addEventListener('abort', stop, { once: true });
-  const ended = endOf(deps, { id, caller, signal: over.signal, answered, noResult }).finally(stop);
+  const hasEnded = read !== undefined && read.status !== 'running';
+  const ended: Promise<RunDocument | undefined> = hasEnded
+    ? Promise.resolve(read).finally(stop)
+    : endOf(deps, { id, caller, signal: over.signal, answered, noResult }).finally(stop);
   ended.catch(() => undefined);
   try {
     for await (const each of deps.events.follow(id, after, over.signal)) {

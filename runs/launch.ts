@@ -9,6 +9,7 @@ import { type FollowedRun, followRun } from './follow.js';
 import { startGuarded } from './guarded-start.js';
 import type { Order } from './order.js';
 import { never, OVER } from './over.js';
+import { pacedRuns, type Reading } from './paced-runs.js';
 import { prepareRun } from './prepare.js';
 import { documentOfEnded, documentOfStarted } from './read.js';
 import { readTogether } from './read-together.js';
@@ -48,11 +49,17 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
     const wanted = { answer: waitMs > 0, events: waitMs === 0 };
     const { run, answered, noResult, ended } = await start(deps, order, wanted, { over: close.signal, gone });
     started?.(run);
+    const reading = run.replayed ? pacedRuns(deps).reading(run.id, order.caller) : undefined;
     const documents = answered !== undefined ? [answered] : [];
     const left = noResult === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, noResult);
-    const settled = left.then((leftMs) => settle(deps, run, order, { waits: waitMs > 0, leftMs }, close.signal));
+    const settled = Promise.all([left, reading?.turn()]).then(([leftMs]) =>
+      settle(deps, run, order, { waits: waitMs > 0, leftMs }, close.signal),
+    );
     const document = await Promise.race([settled, ...documents]);
-    if (document.status !== 'running') ended();
+    if (document.status !== 'running') {
+      ended();
+      reading?.read(document);
+    }
     return { run, document };
   } finally {
     close.abort(OVER);
@@ -80,17 +87,22 @@ export async function launchFollowed(
   };
   const wanted = { answer: true, events: true };
   const signals = { over: close.signal, gone: left };
-  const { run, answered, noResult, ended } = await start(deps, order, wanted, signals).catch((error: unknown) => {
-    stop();
-    throw error;
-  });
+  const { run, answered, noResult, ended, reading } = await startedAtItsTurn(deps, order, wanted, signals).catch(
+    (error: unknown) => {
+      stop();
+      throw error;
+    },
+  );
   gone.addEventListener('abort', stop, { once: true });
   if (gone.aborted) stop();
   async function* events(): FollowedRun['events'] {
     try {
       const of = { id: run.id, caller: order.caller };
       for await (const each of followRun(deps, of, { gone, answered, noResult })) {
-        if ('document' in each) ended();
+        if ('document' in each) {
+          ended();
+          reading?.read(each.document);
+        }
         yield each;
       }
     } finally {
@@ -131,6 +143,20 @@ async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }
   if (!another || !started.run.replayed) return started;
   const { id: own, keep: keepOwn } = another();
   return await startAs(deps, order, { ...wanted, id: own, repeated: false, keep: keepOwn }, over);
+}
+
+/** The same, and of a run that was there before its turn to be read. */
+async function startedAtItsTurn(
+  deps: RunDeps,
+  order: Order,
+  wanted: Wanted,
+  signals: Signals,
+): Promise<Started & { readonly reading?: Reading }> {
+  const started = await start(deps, order, wanted, signals);
+  if (!started.run.replayed) return started;
+  const reading = pacedRuns(deps).reading(started.run.id, order.caller);
+  await reading.turn();
+  return { ...started, reading };
 }
 
 async function startAs(

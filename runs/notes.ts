@@ -26,7 +26,8 @@ export async function notesIn(
   const firstRunId = raw.workflowExecutionInfo?.firstRunId || runId;
   for (const history of new Set([runId, firstRunId])) {
     try {
-      const [, , notes = null] = await argumentsOf(temporal, id, history);
+      // Not the input, which may be large: any run may be asked for notes.
+      const [notes = null] = await argumentsOf(temporal, id, history, 3, 2);
       if (isJsonObject(notes)) return notes;
     } catch (error) {
       // Temporal has removed the first one.

@@ -61,8 +61,16 @@ export async function findRun(deps: RunReading, id: string, caller: Caller): Pro
   }
 }
 
-/** Reads a run. Throws as `findRun` does. */
-export async function readRun(deps: RunReading, id: string, caller: Caller): Promise<RunRecord> {
+/**
+ * Reads a run. Throws as `findRun` does.
+ * @param begin called before what may be large is read, for a caller who may see the run. What it throws ends the reading.
+ */
+export async function readRun(
+  deps: RunReading,
+  id: string,
+  caller: Caller,
+  begin?: (running: boolean) => Promise<void>,
+): Promise<RunRecord> {
   const { temporal } = deps;
   const { description, memo, running, accepted, cancelledAt } = await findRun(deps, id, caller);
   if (accepted) {
@@ -70,6 +78,7 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
     const seen = cancelledAt === undefined ? ({ status: 'running' } as const) : cancelled;
     return record(deps, { id, memo, description, input: undefined, seen, endedAt: cancelledAt });
   }
+  await begin?.(running);
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
@@ -233,12 +242,16 @@ async function inputOf(temporal: Client, workflowId: string, runId: string): Pro
   return isJsonObject(input) ? input : undefined;
 }
 
-/** The arguments of a run's workflow, from the first event of its history; the first one is its input. */
+/**
+ * The arguments of a run's workflow, from the first event of its history; the first one is its input, which may be large.
+ * @param from how many of the first ones are left out
+ */
 export async function argumentsOf(
   temporal: Client,
   workflowId: string,
   runId: string,
   most = Number.POSITIVE_INFINITY,
+  from = 0,
 ): Promise<readonly Json[]> {
   const { history } = await temporal.workflow.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
@@ -247,7 +260,7 @@ export async function argumentsOf(
   });
   const given = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
   const { payloadConverter, payloadCodecs } = temporal.options.loadedDataConverter;
-  let payloads = given.slice(0, most);
+  let payloads = given.slice(from, most);
   for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads);
   return payloads.map((payload) => payloadConverter.fromPayload<Json>(payload));
 }

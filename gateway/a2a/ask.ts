@@ -20,7 +20,7 @@ export interface Ask extends Asker {
   readonly closing: AbortSignal;
 }
 
-/** A task of this agent. Throws `RUN_NOT_FOUND`. */
+/** A task of this agent. Throws `RUN_NOT_FOUND`, and `RATE_LIMITED` while too many large runs of the tenant are read. */
 export async function findTask(
   { deps, caller, agent, request }: Ask,
   run: string,

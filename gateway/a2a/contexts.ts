@@ -4,7 +4,8 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import { ownerOf } from '../../runs/caller.js';
 import { notesOf } from '../../runs/notes.js';
-import { type RunRecord, readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
+import type { RunRecord } from '../../runs/read.js';
 import { RECORDED_MS, readRecorded } from '../../runs/recorded.js';
 import type { SessionName } from '../../stores/sessions/index.js';
 import { type Caller, requirePermission } from '../access/caller.js';
@@ -60,17 +61,18 @@ export interface FoundTask {
 }
 
 /**
- * A task as it is.
+ * A task as it is, large ones of a tenant at a pace.
+ * @param acts whether it is read for a decision or a cancellation, as of `readPaced`
  * @param recordMs how long Temporal's record is waited for where the result may have been sent ahead of it: who has got the result
- * knows that the task is complete. Absent: the caller need not have it. Throws as `readRecorded` does.
+ * knows that the task is complete. Absent: the caller need not have it. Throws as `readRecorded` and `readPaced` do.
  */
 export async function readTask(
   deps: GatewayDeps,
   run: string,
   caller: Caller,
-  { recordMs }: { readonly recordMs?: number } = {},
+  { recordMs, acts }: { readonly recordMs?: number; readonly acts?: boolean } = {},
 ): Promise<FoundTask> {
-  const [notes, record] = await Promise.all([notesOf(deps, run, caller), readRun(deps, run, caller)]);
+  const [notes, record] = await Promise.all([notesOf(deps, run, caller), readPaced(deps, run, caller, acts)]);
   const context = notes?.a2a === NOTES && typeof notes.context === 'string' ? notes.context : run;
   const { waiting = [] } = record.document;
   if (recordMs === undefined || waiting.length > 0 || notes?.attended !== true) return { context, record };
@@ -87,7 +89,8 @@ export class Contexts {
 
   /**
    * The turns up to the last task of a context that has succeeded. A message that is sent again goes on from what it went on from
-   * before. Throws `STORE_UNAVAILABLE`, and `ORCHESTRATOR_UNAVAILABLE` where it is not recorded yet what the last task has said.
+   * before. Throws `STORE_UNAVAILABLE`, `RATE_LIMITED` while too many large runs are read, and `ORCHESTRATOR_UNAVAILABLE` where it is not recorded
+   * yet what the last task has said.
    */
   async before(name: ContextName, key: string, model: Model): Promise<readonly Turn[]> {
     const { caller } = name;

@@ -1,7 +1,6 @@
 import type { Json } from '../../pipelines/json.js';
 import { readRun } from '../../runs/read.js';
 import { RECORDED_MS } from '../../runs/recorded.js';
-import { PacedRuns } from '../rest/paced-runs.js';
 import { type Ask, expectOpen, findTask } from './ask.js';
 import { ProtocolError, RPC } from './errors.js';
 import { pushIn, pushNameIn, sentIn, taskIn } from './message.js';
@@ -45,12 +44,7 @@ const METHODS: Readonly<Record<string, Method>> = {
   },
   async GetTask(ask, params) {
     const run = taskIn(params);
-    const { context, record } = await PacedRuns.of(ask.deps).reading(
-      run,
-      ask.caller,
-      () => findTask(ask, run, { recordMs: RECORDED_MS }),
-      (found) => found.record.document,
-    );
+    const { context, record } = await findTask(ask, run, { recordMs: RECORDED_MS });
     return await taskOf(ask.deps, ask, record.document, context);
   },
   CancelTask: async (ask, params) => await now(ask, await tasks.cancelTask(ask, taskIn(params))),

@@ -115,7 +115,7 @@ function followedUntilTurn(ask: Ask, { run, events, context, found, ends, releas
 /** Decides waits of a task by a message to it. Throws `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`. */
 export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided> {
   const { deps, caller } = ask;
-  const { context, record } = await findTask(ask, run);
+  const { context, record } = await findTask(ask, run, { acts: true });
   if (sent.contextId !== undefined && sent.contextId !== context) {
     const message = `is not the context of the task ${run}`;
     throw new ProtocolError(RPC.invalidParams, 'INVALID_INPUT', `message.contextId ${message}`, 'message.contextId');
@@ -160,7 +160,7 @@ async function follow(ask: Ask, name: TaskName, turns: Omit<Turns, 'found'>): Pr
 /** Cancels a task and waits a moment for its end. Throws `RUN_NOT_FOUND`, and the protocol's error for a task that has ended. */
 export async function cancelTask(ask: Ask, run: string): Promise<TaskName> {
   const { deps, caller, left } = ask;
-  const { context, record } = await findTask(ask, run);
+  const { context, record } = await findTask(ask, run, { acts: true });
   requirePermission(caller, 'run');
   if (record.document.status !== 'running') throw ended(RPC.taskNotCancelable, run);
   await cancelRun(deps, run).catch((error: unknown) => {

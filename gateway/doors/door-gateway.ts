@@ -5,6 +5,7 @@ import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { followRun } from '../../runs/follow.js';
 import { launch } from '../../runs/launch.js';
 import { runOptionsOf } from '../../runs/options.js';
+import { readEnded, readPaced } from '../../runs/paced-runs.js';
 import { findRun } from '../../runs/read.js';
 import { orderInput } from '../../runs/sent-input.js';
 import { type Caller, callerOf, IDEMPOTENCY_KEY, requirePermission } from '../access/caller.js';
@@ -15,7 +16,6 @@ import { leaving } from '../http/leaving.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
-import { PacedRuns } from '../rest/paced-runs.js';
 import { pipelineNotFound } from '../rest/run-routes.js';
 import type { DoorGateway, DoorOrder } from './door.js';
 
@@ -57,8 +57,9 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     const caller = permitted(request, 'read');
     const leave = deps.streams.take(caller.tenant);
     try {
-      await findRun(deps, id, caller);
-      for await (const each of followRun(deps, { id, caller }, { gone: leaving(replyOf(request)) })) {
+      const { running } = await findRun(deps, id, caller);
+      const document = running ? undefined : await readEnded(deps, { id, tenant: caller.tenant });
+      for await (const each of followRun(deps, { id, caller }, { gone: leaving(replyOf(request)), document })) {
         if ('event' in each) yield each.event;
       }
     } finally {
@@ -70,7 +71,7 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     tenantOf: (request) => callerOf(request).tenant,
     pipelines: (request) => pipelinesOf(callerOf(request)),
     start,
-    read: async (request, id) => (await PacedRuns.of(deps).read(id, permitted(request, 'read'))).document,
+    read: async (request, id) => (await readPaced(deps, id, permitted(request, 'read'))).document,
     follow,
     async cancel(request, id) {
       if (!(await findRun(deps, id, permitted(request, 'run'))).running) throw hasEnded();

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { bytesIn } from '../../pipelines/bytes-in.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { Blocks } from './blocks.js';
@@ -58,23 +59,6 @@ export async function readBody(request: FastifyRequest, payload: IncomingMessage
 export function forgetBody(request: FastifyRequest, runs = 1, left?: Json): void {
   request.body = undefined;
   request.held.keep(runs * MOST_INPUT_BYTES + bytesIn(left));
-}
-
-/** Bytes that a value takes in memory, at most: two for a character, and 64 for each value; 0 if there is none. */
-export function bytesIn(value: Json | undefined): number {
-  let bytes = 0;
-  const left: Json[] = value === undefined ? [] : [value];
-  for (let each = left.pop(); each !== undefined; each = left.pop()) {
-    bytes += 64;
-    if (typeof each === 'string') bytes += 2 * each.length;
-    else if (Array.isArray(each)) for (const item of each as readonly Json[]) left.push(item);
-    else if (typeof each === 'object' && each !== null)
-      for (const [key, item] of Object.entries(each)) {
-        bytes += 2 * key.length;
-        left.push(item);
-      }
-  }
-  return bytes;
 }
 
 interface Lengths {

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { findRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { START } from '../../stores/events/index.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -30,8 +30,8 @@ export async function resumeStream(
   }
   const { request: id, token, run, ...sent } = placeOf(last);
   const caller = callerOf(request);
-  await findRun(deps, run, caller);
   // Before the stream begins: a client that is refused comes again, while a result in the stream is the last.
+  const { document: read } = await readPaced(deps, run, caller);
   const leave = deps.streams.take(caller.tenant);
   // At a shutdown the stream ends without the response to its call: the client continues it, at another gateway.
   const stream = new EventStream(reply);
@@ -51,7 +51,7 @@ export async function resumeStream(
       resumeCall(
         deps,
         { caller },
-        { run, after: sent.after ?? START },
+        { run, after: sent.after ?? START, read },
         {
           cancelled: stream.left,
           closing,

@@ -7,12 +7,11 @@ import { failureOf } from '../../runs/failed.js';
 import { launch } from '../../runs/launch.js';
 import { onLeaveOf } from '../../runs/leaving.js';
 import { openWaitsOf } from '../../runs/open-waits.js';
-import { readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import type { OrderInput } from '../../runs/sent-input.js';
 import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chargeReads } from '../openai/charged-reads.js';
-import { PacedRuns } from '../rest/paced-runs.js';
 import { decideAs } from '../waiting/decide-as.js';
 import { decisionIn, type Elicited, hasForm } from './ask.js';
 import type { ToolCall } from './call.js';
@@ -46,7 +45,7 @@ export async function startTask(
  * @param asks whether its client can ask its user; for others a task that waits for a person is working
  */
 export async function readTask(deps: GatewayDeps, asker: Asker, id: string, asks: boolean): Promise<JsonObject> {
-  const found = await askedOf(deps, asker, id);
+  const found = await runOf(deps, asker, id);
   const run = asks ? found : { ...found, waiting: [] };
   const { waiting = [] } = run;
   const shown = task(run);
@@ -61,7 +60,7 @@ export async function readTask(deps: GatewayDeps, asker: Asker, id: string, asks
 
 /** A task of version 2025-11-25. */
 export const readOldTask = async (deps: GatewayDeps, asker: Asker, id: string) =>
-  oldTask(await askedOf(deps, asker, id));
+  oldTask(await runOf(deps, asker, id));
 
 /** The caller’s runs as tasks of version 2025-11-25. */
 export async function listTasks(deps: GatewayDeps, { caller }: Asker, cursor: string | undefined) {
@@ -77,7 +76,7 @@ export async function listTasks(deps: GatewayDeps, { caller }: Asker, cursor: st
 /** Requests cancellation; a task that has ended stays as it is. */
 export async function cancelTask(deps: GatewayDeps, asker: Asker, id: string): Promise<RunDocument> {
   await asProtocol(async () => requirePermission(asker.caller, 'run'));
-  const run = await runOf(deps, asker, id);
+  const run = await runOf(deps, asker, id, true);
   if (run.status === 'running') await asProtocol(() => cancel(deps, id));
   return run;
 }
@@ -97,7 +96,7 @@ export async function answerWaits(
   answers: Readonly<Record<string, unknown>>,
 ): Promise<ReadonlySet<string>> {
   const given = Object.entries(answers);
-  const { document } = await asProtocol(() => readRun(deps, run, caller));
+  const { document } = await asProtocol(() => readPaced(deps, run, caller, given.length > 0));
   const decided = new Set<string>();
   if (given.length === 0) return decided;
   // An answer must not be taken for one to no question only because no worker has said what the run waits for.
@@ -117,14 +116,9 @@ export async function answerWaits(
   return decided;
 }
 
-async function runOf(deps: GatewayDeps, { caller }: Asker, id: string): Promise<RunDocument> {
-  const { document } = await asProtocol(() => readRun(deps, id, caller));
-  return seenBy(caller, document);
-}
-
-/** The same for who only asks: large runs at a pace. */
-async function askedOf(deps: GatewayDeps, { caller }: Asker, id: string): Promise<RunDocument> {
-  const { document } = await asProtocol(() => PacedRuns.of(deps).read(id, caller));
+/** The run as its caller sees it. Throws as `readPaced` does, as an error of the protocol. */
+async function runOf(deps: GatewayDeps, { caller }: Asker, id: string, acts = false): Promise<RunDocument> {
+  const { document } = await asProtocol(() => readPaced(deps, id, caller, acts));
   return seenBy(caller, document);
 }
 

@@ -1,4 +1,6 @@
 import type { Result, ServerContext } from '@modelcontextprotocol/server';
+import { MillraceError } from '../../pipelines/errors.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { readRun } from '../../runs/read.js';
 import { START } from '../../stores/events/index.js';
 import type { Asked } from '../waiting/follow-call.js';
@@ -8,6 +10,7 @@ import { askingId } from './asking-id.js';
 import { answerOf } from './call-tool.js';
 import { canAsk, mayDecide, type Serving } from './serving.js';
 import { RELATED_TASK } from './task.js';
+import { asError } from './task-handlers.js';
 import type { Sending } from './tools-call.js';
 
 /** `tasks/result` of version 2025-11-25: waits for the run’s end, and asks the client’s user meanwhile. */
@@ -30,11 +33,16 @@ export async function oldResult(
     });
   };
   const asks = canAsk(serving, 'legacy', context) && mayDecide(serving);
+  const found = await readPaced(deps, taskId, caller).catch((error: unknown) => {
+    // Not as the result of the task, of which there is one: its client asks again.
+    if (error instanceof MillraceError && error.code === 'RATE_LIMITED') throw asError(error);
+    return undefined;
+  });
   const answer = await answerOf(deps, serving, () =>
     resumeCall(
       deps,
       { caller },
-      { run: taskId, after: START },
+      { run: taskId, after: START, ...(found && { read: found.document }) },
       {
         cancelled: context.mcpReq.signal,
         closing,

@@ -5,7 +5,7 @@ import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
-import { readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { readRecorded } from '../../runs/recorded.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -185,8 +185,8 @@ const MOST_SPOKEN = 64;
 const AT_ONCE = 8;
 
 /**
- * The conversation with the texts of earlier audio answers, which clients refer to by id. Throws `INVALID_INPUT`, and
- * `REQUEST_ABORTED` when the client leaves.
+ * The conversation with the texts of earlier audio answers, which clients refer to by id. Throws `INVALID_INPUT`, `RATE_LIMITED`
+ * while too many large runs are read, and `REQUEST_ABORTED` when the client leaves.
  */
 export async function withSpokenTurns(
   deps: GatewayDeps,
@@ -223,7 +223,7 @@ export async function withSpokenTurns(
 
 async function textSpoken(deps: GatewayDeps, models: Models, caller: Caller, param: string, id: string) {
   const known = id.startsWith(PREFIX)
-    ? await readRun(deps, id.slice(PREFIX.length), caller)
+    ? await readPaced(deps, id.slice(PREFIX.length), caller)
         .then((found) => readRecorded(deps, found, caller))
         .catch((error: unknown) => {
           if (error instanceof MillraceError && error.code === 'RUN_NOT_FOUND') return undefined;

@@ -4,12 +4,12 @@ import { canonicalJson, type Json, type JsonObject } from '../../pipelines/json.
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import { ownerOf, sessionsOf } from '../../runs/caller.js';
+import { ReadPace } from '../../runs/read-pace.js';
 import type { SessionName } from '../../stores/sessions/index.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chargeReads } from './charged-reads.js';
 import type { Turn } from './conversation.js';
-import { ReadPace } from './read-pace.js';
 import type { Item } from './responses-items.js';
 import { turnsOf } from './responses-turns.js';
 import { responseOfItem, type StoredResponses } from './stored-responses.js';

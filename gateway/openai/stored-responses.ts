@@ -4,11 +4,11 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { ContentPart } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { notesOf } from '../../runs/notes.js';
-import { type RunRecord, readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
+import type { RunRecord } from '../../runs/read.js';
 import { readRecorded } from '../../runs/recorded.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
-import { PacedRuns } from '../rest/paced-runs.js';
 import { chargeReads } from './charged-reads.js';
 import { answerOf } from './chat-reply.js';
 import { type Turn, turnsOfInput } from './conversation.js';
@@ -58,23 +58,15 @@ export class StoredResponses {
    * too many large runs are read.
    */
   async find(id: string, caller: Caller): Promise<StoredResponse> {
-    const runs = PacedRuns.of(this.#deps);
-    return await runs.reading(
-      id,
-      caller,
-      () => this.#found(id, caller),
-      ({ document }) => document,
-    );
-  }
-
-  async #found(id: string, caller: Caller): Promise<StoredResponse> {
     const run = RESPONSE_ID.exec(id)?.[1];
     if (run === undefined) throw notFound(id);
     try {
       const echo = echoIn(await notesOf(this.#deps, run, caller));
+      // Any run of the tenant may be named so: what is no response is not read.
+      if (echo === undefined) throw notFound(id);
       const { document, input = {} } = await this.#read(run, caller, echo);
       const model = this.#models.find('chat', document.pipeline, caller);
-      if (echo === undefined || model === undefined) throw notFound(id);
+      if (model === undefined) throw notFound(id);
       const seal = echo.sealed_reasoning && (await this.#seals.of(caller.tenant)).seal;
       return { of: { run, createdAt: document.createdAt, model, echo, seal }, document, input };
     } catch (error) {
@@ -83,9 +75,9 @@ export class StoredResponses {
   }
 
   /** A response that is sent ahead of Temporal's record is complete for who has got it. */
-  async #read(run: string, caller: Caller, echo: Echo | undefined): Promise<RunRecord> {
-    const found = await readRun(this.#deps, run, caller);
-    if (echo === undefined || echo.background) return found;
+  async #read(run: string, caller: Caller, echo: Echo): Promise<RunRecord> {
+    const found = await readPaced(this.#deps, run, caller);
+    if (echo.background) return found;
     return await readRecorded(this.#deps, found, caller);
   }
 

@@ -106,13 +106,13 @@ function wantedOf(query: unknown): { readonly stream: boolean; readonly after: n
 async function sendFrom(
   { deps }: ResponsesDoor,
   { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
-  { of }: StoredResponse,
+  { of, document }: StoredResponse,
   after: number,
 ): Promise<void> {
   const { model } = of;
   const writer = new ResponseWriter(of);
   const caller = callerOf(request);
-  const events = followRun(deps, { id: of.run, caller }, { gone: leaving(reply) });
+  const events = followRun(deps, { id: of.run, caller }, { gone: leaving(reply), document });
   const all = responseEvents({ writer, of, deferred: false }, piecesOf(events, model, of.run));
   async function* wanted() {
     for await (const event of all) {

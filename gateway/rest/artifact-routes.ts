@@ -5,6 +5,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { artifactNamed } from '../../runs/document.js';
 import { liveAudioOf } from '../../runs/live-audio.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import type { RunRecord } from '../../runs/read.js';
 import { readRecorded } from '../../runs/recorded.js';
 import { type Caller, callerOf, TENANT_HEADER } from '../access/caller.js';
@@ -15,7 +16,6 @@ import { OF_RUNS } from '../openapi/problems.js';
 import type { ContentDoc, RouteDoc } from '../openapi/route-doc.js';
 import { parseRange } from './byte-range.js';
 import { artifactAtEnd, formatOf, sendLive } from './live-artifact.js';
-import { PacedRuns } from './paced-runs.js';
 import { ID } from './run-docs.js';
 
 const HEADERS = { ETag: 'The artifact’s SHA-256', 'Accept-Ranges': '`bytes`', 'Content-Disposition': 'A file name' };
@@ -71,7 +71,6 @@ type Named = { Params: { id: string; name: string } };
  * the artifact's sha256, so responses can be cached for ever.
  */
 export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
-  const runs = PacedRuns.of(deps);
   app.route<Named>({
     method: ['GET', 'HEAD'],
     config: { doc: DOC },
@@ -81,7 +80,7 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       request.notes.runId = id;
       const format = formatOf(request.query);
       const caller = callerOf(request);
-      let run = await runs.read(id, caller);
+      let run = await readPaced(deps, id, caller);
       let artifact = artifactNamed(name, run);
       const running = run.document.status === 'running';
       const signal = leaving(reply);

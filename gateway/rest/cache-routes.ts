@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import { invalidField } from '../../pipelines/invalid-fields.js';
-import { readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
@@ -43,7 +43,7 @@ export async function cacheRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       request.notes.runId = id;
       const caller = callerOf(request);
       const { stage } = wrongHitOf(request.body ?? {});
-      const { document } = await readRun(deps, id, caller);
+      const { document } = await readPaced(deps, id, caller);
       const hits = (document.stages ?? []).filter(
         (row) => row.cachedBy && (stage === undefined || row.stage === stage),
       );

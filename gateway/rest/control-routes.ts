@@ -5,6 +5,7 @@ import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
 import type { RunDocument } from '../../runs/document.js';
 import { eraseRun } from '../../runs/erase.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { documentOfStarted, findRun, isDelayed, readRun } from '../../runs/read.js';
 import { resumeRun } from '../../runs/resume.js';
 import { type Caller, callerOf, holds } from '../access/caller.js';
@@ -53,7 +54,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const resumed = await resumeRun(deps, id, caller, resumptionWanted(request.body ?? {}));
       const document = resumed.started
         ? documentOfStarted(deps, resumed.started, resumed.input)
-        : (await readRun(deps, resumed.there, caller)).document;
+        : (await readPaced(deps, resumed.there, caller)).document;
       return await reply.code(202).header('location', document.links.self).send(shownTo(caller, document));
     },
   );

@@ -1,14 +1,15 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { withoutPlace } from '../../runs/document.js';
 import { END, type Followed, followRun, isPosition } from '../../runs/follow.js';
+import { readEnded } from '../../runs/paced-runs.js';
 import { findRun } from '../../runs/read.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
-import { callerOf, invalidHeader } from '../access/caller.js';
+import { type Caller, callerOf, holds, invalidHeader } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { documentTurns, sharedJson } from '../http/document-turns.js';
 import { EventStream } from '../http/event-stream.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { type AudioForm, audioFormOf, withData } from './audio-events.js';
-import { PacedRuns } from './paced-runs.js';
 import { FOLLOW_RUN } from './run-docs.js';
 
 /**
@@ -17,7 +18,6 @@ import { FOLLOW_RUN } from './run-docs.js';
  * is 204, which stops an `EventSource`.
  */
 export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
-  const runs = PacedRuns.of(deps);
   app.get<{ Params: { id: string } }>(
     '/v1/runs/:id/events',
     { config: { doc: FOLLOW_RUN } },
@@ -31,12 +31,11 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       try {
         const { running } = await findRun(deps, id, caller);
         if (after === END) return await reply.code(204).send();
-        // Of one that has ended this is a request for its document.
-        const hadTurn = running || (await runs.turn(id, caller));
-        const ended = (bytes: number) => runs.note(id, caller, bytes, hadTurn);
         const gone = new AbortController();
-        const events = followRun(deps, { id, caller }, { after, gone: gone.signal });
-        await sendEvents(reply, events, { gone, form, tenant: caller.tenant, artifacts: deps.artifacts, ended });
+        // Of one that has ended this is a request for its document.
+        const document = running ? undefined : await readEnded(deps, { id, tenant: caller.tenant });
+        const events = followRun(deps, { id, caller }, { after, gone: gone.signal, document });
+        await sendEvents(reply, events, { gone, form, caller, artifacts: deps.artifacts });
         return reply;
       } finally {
         leave();
@@ -50,18 +49,18 @@ export interface Sending {
   readonly gone: AbortController;
   /** How the client wants audio. */
   readonly form: AudioForm;
-  readonly tenant: string;
+  /** Without the permission to read it is not told of the place in the author’s sources where a run has failed. */
+  readonly caller: Caller;
   readonly artifacts: Pick<ArtifactStore, 'read'>;
-  /** Called with the bytes of the document of a run that has ended. */
-  readonly ended?: (bytes: number) => void;
 }
 
 /** Responds with a run's events. */
 export async function sendEvents(
   reply: FastifyReply,
   events: AsyncGenerator<Followed>,
-  { gone, form, tenant, artifacts, ended }: Sending,
+  { gone, form, caller, artifacts }: Sending,
 ): Promise<void> {
+  const { tenant } = caller;
   const stream = new EventStream(reply);
   stream.left.addEventListener('abort', () => gone.abort(), { once: true });
   if (stream.left.aborted) gone.abort();
@@ -70,11 +69,8 @@ export async function sendEvents(
     for await (const each of events) {
       if ('document' in each) {
         const { id, document } = each;
-        await documentTurns.in(tenant, () => {
-          const data = sharedJson(document);
-          ended?.(data.length);
-          return stream.send({ id, event: 'run', data });
-        });
+        const shown = holds(caller, 'read') ? document : withoutPlace(document);
+        await documentTurns.in(tenant, () => stream.send({ id, event: 'run', data: sharedJson(shown) }));
       } else {
         const { id, event, json } = each;
         const bytes = event.type === 'stage.audio' && form === 'inline' ? event.audio.bytes : 0;

@@ -9,7 +9,7 @@ import {
   webhookQueue,
 } from '../../pipelines/run/index.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../../runs/orchestrator.js';
-import { readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { notEnded } from '../../runs/recorded.js';
 import { webhookEventOf } from '../../runs/webhooks/event.js';
 import { callerOf } from '../access/caller.js';
@@ -62,7 +62,7 @@ export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
-      const { document, webhooks } = await readRun(deps, id, caller);
+      const { document, webhooks } = await readPaced(deps, id, caller);
       // Subscriptions have ended with the run.
       const targets = (webhooks ?? []).filter((each): each is NamedTarget => !('subscriptions' in each));
       if (targets.length === 0) throw new MillraceError('NO_WEBHOOK', 'the run was started without a webhook');

@@ -10,6 +10,7 @@ import { failureOf } from '../../runs/failed.js';
 import { launch, launchFollowed } from '../../runs/launch.js';
 import { endsWithCaller } from '../../runs/leaving.js';
 import { type RunOptions, runOptionsOf } from '../../runs/options.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import { webhookTargets } from '../../runs/webhooks/targets.js';
@@ -24,7 +25,6 @@ import { type InputForm, inputForm } from '../input/input-form.js';
 import { readInput, STREAMED } from '../input/read-input.js';
 import { type AudioForm, audioFormOf } from './audio-events.js';
 import { sendEvents } from './event-routes.js';
-import { PacedRuns } from './paced-runs.js';
 import { type Preference, parsePrefer } from './prefer.js';
 import { GET_RUN, START_RUN } from './run-docs.js';
 
@@ -49,7 +49,6 @@ type NamedPipeline = { Params: { name: string } };
 export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const forms = new Map(deps.pipelines.map((pipeline) => [pipeline.name, { pipeline, form: inputForm(pipeline) }]));
   const orders = new WeakMap<FastifyRequest, StartRequest>();
-  const runs = PacedRuns.of(deps);
 
   takeJson(app, { exact: true });
   await app.register(multipart);
@@ -106,7 +105,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
           left.addEventListener('abort', leave, { once: true });
           if (left.aborted) leave();
         }
-        await sendEvents(reply, events, { gone, form: audio, tenant: caller.tenant, artifacts: deps.artifacts });
+        await sendEvents(reply, events, { gone, form: audio, caller, artifacts: deps.artifacts });
         // The end of the response, which an error of Temporal's may be, is no leaving.
         left.removeEventListener('abort', leave);
         return reply;
@@ -132,7 +131,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
 
   app.get<{ Params: { id: string } }>('/v1/runs/:id', { config: { doc: GET_RUN } }, async (request) => {
     request.notes.runId = request.params.id;
-    return (await runs.read(request.params.id, callerOf(request))).document;
+    return (await readPaced(deps, request.params.id, callerOf(request))).document;
   });
 }
 

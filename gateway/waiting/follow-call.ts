@@ -6,6 +6,7 @@ import { type RunDocument, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import { followRun, type Followed as RunFollowed } from '../../runs/follow.js';
 import { openWaitsOf } from '../../runs/open-waits.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { readRun } from '../../runs/read.js';
 import type { OrderInput } from '../../runs/sent-input.js';
 import { isBehind, START } from '../../stores/events/index.js';
@@ -83,14 +84,19 @@ export async function startCall(
   }
 }
 
-/** Follows a run that has been started before, from a position on. Throws the run's error, and `RUN_NOT_FOUND`. */
+/**
+ * Follows a run that has been started before, from a position on. Throws the run's error, `RUN_NOT_FOUND`, and `RATE_LIMITED` while too many
+ * large runs of the tenant are read, which a call that has just decided a wait of a run under way is spared.
+ * @param read the run, where the caller has just read it
+ */
 export async function resumeCall(
   deps: GatewayDeps,
   { caller }: Pick<WaitedCall, 'caller'>,
-  { run, after }: { readonly run: string; readonly after: string },
+  { run, after, read }: { readonly run: string; readonly after: string; readonly read?: RunDocument },
   watch: Watch,
 ): Promise<Followed> {
-  const { document } = await readRun(deps, run, caller);
+  const acts = watch.decided !== undefined && watch.decided.size > 0;
+  const document = read ?? (await readPaced(deps, run, caller, acts)).document;
   watch.started(run);
   if (document.status !== 'running') return ended(document);
   // Where no worker can be asked, the run's events tell of later waits.

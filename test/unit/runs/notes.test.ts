@@ -43,3 +43,18 @@ it.each<[string, Record<string, readonly Json[]>, Json | undefined]>([
 it('fails where Temporal has nothing of the run, or does not answer', async () => {
   await expect(notesIn(having({}), 'run-1', described('latest'))).rejects.toThrow('not found');
 });
+
+it('are all that is read of what a history begins with: its input may be large', async () => {
+  const read: Json[] = [];
+  const temporal = having({ first: [{ name: 'Ada' }, {}, notes] });
+  const { options } = temporal as unknown as { options: { loadedDataConverter: { payloadConverter: object } } };
+  options.loadedDataConverter.payloadConverter = {
+    fromPayload: (payload: never) => {
+      const value = defaultPayloadConverter.fromPayload<Json>(payload);
+      read.push(value);
+      return value;
+    },
+  };
+  expect(await notesIn(temporal, 'run-1', described('first'))).toEqual(notes);
+  expect(read).toEqual([notes]);
+});

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { chargeReads } from '../../../../gateway/openai/charged-reads.js';
 import { Conversations } from '../../../../gateway/openai/conversations.js';
-import { ReadPace } from '../../../../gateway/openai/read-pace.js';
 import type { StoredResponses } from '../../../../gateway/openai/stored-responses.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
+import { ReadPace } from '../../../../runs/read-pace.js';
+import { LATE_ONCE } from '../../../support/soonest.js';
 
 const LARGE = 32 * 1024 * 1024;
 
@@ -21,6 +23,45 @@ describe('the pace of reading conversations', () => {
     // Neither those of another tenant nor small ones wait.
     await pace.turn('other', LARGE);
     await pace.turn('acme', 1_000);
+  });
+
+  test('who has read much of unknown size owes a bounded time, and waits with more of it', LATE_ONCE, async () => {
+    const pace = new ReadPace('runs', 8_000);
+    const timed = async (tenant: string) => {
+      const began = performance.now();
+      await pace.turnOfUnknown(tenant);
+      return performance.now() - began;
+    };
+    pace.charge('acme', 4_000_000);
+    // One large run holds up nothing that may be small.
+    expect(await timed('acme')).toBeLessThan(300);
+    pace.charge('acme', 16_000_000);
+    expect(await timed('acme')).toBeGreaterThan(500);
+    // A hundred take 50 s at this pace.
+    for (let n = 0; n < 100; n++) pace.charge('acme', 4_000_000);
+    const refusals = await Promise.allSettled([pace.turn('acme', 4_000_000), pace.turnOfUnknown('acme')]);
+    for (const each of refusals) {
+      const { code, details } = (each as PromiseRejectedResult).reason as MillraceError;
+      expect(code).toBe('RATE_LIMITED');
+      expect(details.retryAfterMs).toBeLessThanOrEqual(20_000);
+    }
+    expect(await timed('other')).toBeLessThan(300);
+  });
+
+  test('of those that have waited and may be large a few are read at a time', LATE_ONCE, async () => {
+    const pace = new ReadPace('runs', 8_000);
+    pace.charge('acme', 10_000_000);
+    let read = 0;
+    const all = Array.from({ length: 50 }, async () => {
+      await pace.turnOfUnknown('acme');
+      read += 1;
+      await sleep(20);
+      pace.charge('acme', 8_000_000);
+    });
+    for (const each of all) each.catch(() => undefined);
+    await sleep(1_500);
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThan(10);
   });
 });
 

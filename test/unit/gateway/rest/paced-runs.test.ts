@@ -47,13 +47,19 @@ const post = (url: string, body: object, headers: Record<string, string> = {}) =
   });
 const call = (method: string, params: object) => ({ jsonrpc: '2.0', id: 1, method, params });
 
-test.each<[string, (base: string, run: string) => Promise<Response>]>([
+type Ask = (base: string, run: string) => Promise<Response>;
+const ASKS: [string, Ask][] = [
   ['the events of a run that has ended', (base, run) => fetch(`${base}/v1/runs/${run}/events`)],
   ['a response of OpenAI’s API', (base, run) => fetch(`${base}/v1/responses/resp_${run}`)],
   ['a task of A2A', (base, run) => post(`${base}/a2a/chat`, call('GetTask', { id: run }), { 'a2a-version': '1.0' })],
   ['a task of MCP', (base, run) => post(`${base}/mcp`, call('tasks/get', { taskId: run }))],
-])('so is %s', async (_, ask) => {
-  gateway = await testGateway({}, { pipelines: [chatModel] as unknown as Pipeline[], placementOf: () => ({}) });
+  ['the result of a task of MCP', (base, run) => post(`${base}/mcp`, call('tasks/result', { taskId: run }))],
+  ['a report that a cached answer was wrong', (base, run) => post(`${base}/v1/runs/${run}/cache/wrong`, {})],
+];
+
+/** The longest of ten requests at once for a large run, in milliseconds. */
+async function longestOf(ask: Ask, isKnown: boolean, refused = false): Promise<number> {
+  gateway = await testGateway({}, { pipelines: [chatModel, greet] as unknown as Pipeline[], placementOf: () => ({}) });
   gateway.temporal.onStart = (run) =>
     run.end({ output: { text: 'x'.repeat(MEBIBYTE), finish: 'stop', toolCalls: [] }, stages: [] });
   await gateway.app.listen({ host: '127.0.0.1', port: 0 });
@@ -63,9 +69,58 @@ test.each<[string, (base: string, run: string) => Promise<Response>]>([
   const timed = async () => {
     const began = performance.now();
     const response = await ask(base, id.replace('resp_', ''));
-    expect([response.status, (await response.text()).includes('"error":{')]).toEqual([200, false]);
+    expect([response.status, (await response.text()).includes('"error":{')]).toEqual([200, refused]);
     return performance.now() - began;
   };
-  await timed();
-  expect(Math.max(...(await Promise.all(Array.from({ length: 10 }, timed))))).toBeGreaterThan(1_000);
+  if (isKnown) await timed();
+  return Math.max(...(await Promise.all(Array.from({ length: 10 }, timed))));
+}
+
+test.each(ASKS)('so is %s', async (_, ask) => {
+  expect(await longestOf(ask, true)).toBeGreaterThan(1_000);
+});
+
+test.each(ASKS)('where nobody has read the run before, others wait for who reads it first: %s', async (_, ask) => {
+  expect(await longestOf(ask, false)).toBeGreaterThan(1_000);
+});
+
+test('a task that is asked of another agent has been read all the same', async () => {
+  const ask: Ask = (base, run) => post(`${base}/a2a/greet`, call('GetTask', { id: run }), { 'a2a-version': '1.0' });
+  expect(await longestOf(ask, true, true)).toBeGreaterThan(1_000);
+});
+
+test('a request that is sent again with its key reads the run at a pace, as a document and as events', async () => {
+  gateway = await testGateway({}, { pipelines: [greet] });
+  gateway.temporal.onStart = (run) => run.end({ output: { name: 'x'.repeat(MEBIBYTE) }, stages: [] });
+  await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${(gateway.app.server.address() as AddressInfo).port}/v1/pipelines/greet/runs`;
+  const timed = async (accept: string) => {
+    const began = performance.now();
+    const response = await post(url, { name: 'Ada' }, { accept, 'idempotency-key': 'one', prefer: 'wait=2' });
+    expect([response.status, (await response.text()).length > MEBIBYTE]).toEqual([200, true]);
+    return performance.now() - began;
+  };
+  // The first starts it, the second learns how large it is.
+  for (let n = 0; n < 2; n++) await timed('application/json');
+  const accepts = ['application/json', 'text/event-stream'].flatMap((accept) => Array<string>(5).fill(accept));
+  expect(Math.max(...(await Promise.all(accepts.map(timed))))).toBeGreaterThan(1_000);
+});
+
+test('a run that is no response is not read to say so', async () => {
+  gateway = await testGateway({}, { pipelines: [chatModel, greet] as unknown as Pipeline[], placementOf: () => ({}) });
+  gateway.temporal.onStart = (run) => run.end({ output: { name: 'x'.repeat(MEBIBYTE) }, stages: [] });
+  const self = await start('Ada', 'acme');
+  const { workflow } = gateway.temporal.client;
+  const { getHandle } = workflow;
+  let read = 0;
+  workflow.getHandle = ((id: string) => ({
+    ...getHandle(id),
+    result: () => {
+      read += 1;
+      return getHandle(id).result();
+    },
+  })) as never;
+  const url = self.replace('/v1/runs/', '/v1/responses/resp_');
+  const { statusCode } = await gateway.app.inject({ method: 'GET', url, headers: { 'millrace-tenant': 'acme' } });
+  expect([statusCode, read]).toEqual([404, 0]);
 });
