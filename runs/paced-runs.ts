@@ -61,7 +61,7 @@ class PacedRuns {
       begin: async () => {
         const other = this.#first.get(name);
         if (!this.#known.has(name)) {
-          if (other) await endOf(other, id);
+          if (other !== undefined) await endOf(other, id);
           else end = this.#begin(name);
         }
         await turn();

@@ -149,8 +149,7 @@ async function holdRecord(
 }
 
 /** Temporal removes a history some time after the record is gone: resumed by its history alone, the run would repeat what it has done. */
-const erased = (): MillraceError =>
-  new MillraceError('NOT_RESUMABLE', 'the run has been erased: start another one');
+const erased = (): MillraceError => new MillraceError('NOT_RESUMABLE', 'the run has been erased: start another one');
 
 async function answerOf<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {
   try {

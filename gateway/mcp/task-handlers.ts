@@ -59,8 +59,7 @@ export async function readTask(deps: GatewayDeps, asker: Asker, id: string, asks
 }
 
 /** A task of version 2025-11-25. */
-export const readOldTask = async (deps: GatewayDeps, asker: Asker, id: string) =>
-  oldTask(await runOf(deps, asker, id));
+export const readOldTask = async (deps: GatewayDeps, asker: Asker, id: string) => oldTask(await runOf(deps, asker, id));
 
 /** The caller’s runs as tasks of version 2025-11-25. */
 export async function listTasks(deps: GatewayDeps, { caller }: Asker, cursor: string | undefined) {
