@@ -15,7 +15,7 @@ import {
 } from '@temporalio/workflow';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
-import { allSteps, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
+import { allSteps, type Plan, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
   type Change,
   type Decision,
@@ -100,8 +100,9 @@ export class TemporalHost implements RunHost {
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
   readonly #noteBytes: number;
-  /** Options of the stages, by their id. */
-  readonly #planned: ReadonlyMap<string, JsonObject>;
+  readonly #plan: Plan;
+  /** Options of the stages, by their id, once one of them is called: the plan has been checked by then. */
+  #planned?: ReadonlyMap<string, JsonObject>;
   readonly waits: Waits;
   /** Questions of calls that are open in workers. */
   readonly held = new HeldQuestions();
@@ -112,7 +113,7 @@ export class TemporalHost implements RunHost {
   /** @param notes what the door that started the run keeps with it */
   constructor(context: RunContext, notes: JsonObject = {}) {
     this.#noteBytes = bytesOf(notes);
-    this.#planned = new Map([...allSteps(context.plan)].map((step) => [step.id, (step as StagePlan).with]));
+    this.#plan = context.plan;
     this.waits = new Waits(context.carried?.decided);
     this.pieces = new TemporalPieces(context, this.#room);
     setDefaultSignalHandler((name, ...args) => {
@@ -141,6 +142,7 @@ export class TemporalHost implements RunHost {
       });
     const since = call.since ?? Date.now();
     const ofInput = bytesOf(input);
+    this.#planned ??= new Map([...allSteps(this.#plan)].map((step) => [step.id, (step as StagePlan).with]));
     const bytes = callBytes(ofInput, this.#planned.get(stage.id) ?? stage.with, call);
     const nextRoom = () => this.#room.takeUncounted(bytes);
     const begin = () => stageActivity(stage, input, call, placed, nextRoom, shown);
