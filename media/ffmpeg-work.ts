@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { FairSlots } from '../runtime/fair-slots.js';
+import { timeLimit } from '../runtime/limited.js';
 import { tooManyWait, waitedTooLong } from '../runtime/waiting-room.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { ENCODINGS, encodingOf } from './encodings.js';
@@ -113,12 +114,14 @@ export async function* ffmpegOver(
 
 /** Has the caller’s slot again. Throws `OVERLOADED` if it is not free in time, and the signal’s reason. */
 async function takeAgain(slot: GivenUp, signal: AbortSignal, ms: number): Promise<void> {
-  const late = AbortSignal.timeout(ms);
+  const limit = timeLimit(ms, signal);
   try {
-    await slot.take(AbortSignal.any([signal, late]));
+    await slot.take(limit.signal);
   } catch (error) {
     // The reason may be the lateness of another work of the same attempt, which waits for the same slot.
     throw signal.aborted ? error : waitedTooLong(SLOT, ms);
+  } finally {
+    limit.release();
   }
 }
 

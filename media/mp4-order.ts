@@ -26,11 +26,27 @@ export async function* indexFirst(read: ReadRange, size: number): AsyncGenerator
   if (moved > MOST_INDEX_BYTES)
     throw invalidMedia(`the MP4 index has ${moved} bytes; at most ${MOST_INDEX_BYTES} are read`);
   if (media.start > 0) yield* read({ start: 0, end: media.start - 1 });
-  yield* shiftedIndex(read({ start: index.start, end: index.end - 1 }), moved, (offset) =>
+  const source = sized(read({ start: index.start, end: index.end - 1 }), moved);
+  yield* shiftedIndex(source, moved, (offset) =>
     offset >= media.start && offset < index.start ? offset + moved : offset,
   );
   yield* read({ start: media.start, end: index.start - 1 });
   if (index.end < size) yield* read({ start: index.end, end: size - 1 });
+}
+
+/** A box with its size, where it has none because it reaches to the end of its file. */
+async function* sized(box: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array, void> {
+  let head: Buffer = Buffer.alloc(0);
+  for await (const piece of box) {
+    if (head.length >= 4) {
+      yield piece;
+      continue;
+    }
+    head = Buffer.concat([head, piece]);
+    if (head.length < 4) continue;
+    if (head.readUInt32BE(0) === 0) head.writeUInt32BE(size, 0);
+    yield head;
+  }
 }
 
 /** The index, and the first media box before it. */

@@ -4,7 +4,8 @@ import type { Json } from './json.js';
 export function bytesIn(value: Json | undefined): number {
   let bytes = 0;
   const left: Json[] = value === undefined ? [] : [value];
-  for (let each = left.pop(); each !== undefined; each = left.pop()) {
+  while (left.length > 0) {
+    const each = left.pop();
     bytes += 64;
     if (typeof each === 'string') bytes += 2 * each.length;
     else if (Array.isArray(each)) for (const item of each as readonly Json[]) left.push(item);

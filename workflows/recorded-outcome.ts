@@ -28,8 +28,8 @@ const MOST_QUESTIONS = { inTime: 18, late: 5 };
 /** For all questions, in milliseconds. */
 const LONGEST_MS = { inTime: 40_000, late: 6_000 };
 /**
- * The same of a call with effects, in milliseconds: without an answer it would be made again. What ends the questions is their number, unless all
- * slots of the worker are taken for so long.
+ * The same of a call with effects, in milliseconds: without an answer it would be made again. What ends the questions is their number; while all
+ * slots of the worker are taken they wait for one.
  */
 const LONGEST_WITH_EFFECTS_MS = 600_000;
 /** For a large outcome that is known to be there, in milliseconds: the task may have to wait for a slot. */

@@ -40,6 +40,7 @@ export async function askedAgain<T>(
 /** The result of `work`, which may be a read that takes seconds; rejects with the signal's reason if that aborts before. */
 function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
     const abort = () => reject(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     work()

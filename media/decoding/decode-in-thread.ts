@@ -128,15 +128,13 @@ function asking(port: MessagePort): (thread: Thread, send: (to: Thread) => void)
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<Reply>((resolve, reject) => {
-        if (isClosed) throw lost(thread);
-        waiting = {
-          resolve,
-          lost: () => {
-            // Its exit may be reported after its ports have closed: the next file, whose turn comes first, must not get it.
-            forget(thread);
-            reject(lost(thread));
-          },
+        const isLost = () => {
+          // Its exit may be reported after its ports have closed: the next file, whose turn comes first, must not get it.
+          forget(thread);
+          reject(lost(thread));
         };
+        if (isClosed) return isLost();
+        waiting = { resolve, lost: isLost };
         late = setTimeout(() => {
           end(thread);
           reject(lost(thread));

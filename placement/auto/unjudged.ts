@@ -14,7 +14,7 @@ export interface Unjudged {
   readonly text: string;
   /** There were enough before, and as many were to be expected: what kept them away may be the change. */
   readonly isDoubt: boolean;
-  /** Measured for as long again there may be enough. */
+  /** Measured for as long again there may be enough; not where as many have ended as are looked at. */
   readonly isSoon: boolean;
 }
 
@@ -35,6 +35,6 @@ export function unjudgedIn(
     const lookedAt = (evidence: Evidence) => Math.min(endedIn(evidence), most);
     const expected = (past * lookedAt(after)) / Math.max(1, lookedAt(before));
     const isDoubt = past >= least && expected >= least && beyondChance(expected, count);
-    return [{ text: `${of} (${count} ${what}, fewer than ${least})`, isDoubt, isSoon: 2 * count >= least }];
+    return [{ text: `${of} (${count} ${what}, fewer than ${least})`, isDoubt, isSoon: 2 * count >= least && lookedAt(after) < most }];
   });
 }

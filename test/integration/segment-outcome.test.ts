@@ -177,6 +177,28 @@ describe('a segment in its worker', () => {
       }
     });
 
+    it('is returned though its worker ends, where its journal lacks what was done', async () => {
+      const first = await worker();
+      const cut = code('cut', { input: one, output: one }, ({ n }) => {
+        first.redis.disconnect();
+        return { n };
+      });
+      const of = pipeline('cut', { input: one }, ({ input, stage }) => ({
+        n: stage('a', cut, { n: input.n }, inline).n,
+      })) as unknown as Pipeline;
+      const ending = new AbortController();
+      const turn: ResultPace['turn'] = async (_run, _bytes, { signal } = {}) => {
+        ending.abort();
+        signal?.throwIfAborted();
+      };
+      const outcome = await run(`segment-${randomUUID()}`, 0, first.redis, first.losses, of, {
+        ends: ending.signal,
+        pace: { turn },
+      });
+      expect(outcome.away).toBeUndefined();
+      expect(outcome.rows).toHaveLength(1);
+    });
+
     it('begins after the length of a lease where its process is lost too', async () => {
       const first = await worker();
       const id = `segment-${randomUUID()}`;

@@ -119,8 +119,9 @@ export function createSegmentActivity(
       const outcome = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
-      // Nobody may wait for it any more, or this worker is to end: then it stays in the journal.
-      await pace.turn(runId, bytesOf(outcome), { taskMs, tenant: segment.context.tenant, signal });
+      // Nobody may wait for it any more, or this worker is to end: then it stays in the journal, unless that lacks something.
+      const given = complete ? signal : cancellationSignal;
+      await pace.turn(runId, bytesOf(outcome), { taskMs, tenant: segment.context.tenant, signal: given });
       kept = undefined;
       // Until then its outcome may be lost: its journal lives as long as its run may, also if the store does not.
       whenTaken(client, workflowId, runId, () => {

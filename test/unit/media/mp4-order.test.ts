@@ -70,6 +70,16 @@ test('an index behind the media is moved before it, and every offset still finds
   expect(found.map((offset) => moved.toString('latin1', offset, offset + 3))).toEqual(['the', 'sou', 'of ']);
 });
 
+test('an index that reaches to the end of the file has a size where something follows it', async () => {
+  const toTheEnd = index(offsets('stco', start.length + 8));
+  toTheEnd.writeUInt32BE(0, 0);
+  const { file: moved } = await ordered(Buffer.concat([start, media, toTheEnd]));
+  const at = moved.indexOf('moov') - 4;
+  expect(at).toBeLessThan(moved.indexOf('mdat'));
+  expect(moved.readUInt32BE(at)).toBe(toTheEnd.length);
+  expect(moved.readUInt32BE(moved.indexOf('stco') + 12)).toBe(moved.indexOf('mdat') + 4);
+});
+
 test.each([
   ['an index before the media', Buffer.concat([start, index(offsets('stco', 5)), media])],
   ['fragments', Buffer.concat([start, index(), box('moof', Buffer.alloc(4)), media])],
