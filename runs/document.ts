@@ -28,11 +28,20 @@ function addHrefs(value: Json, base: string, name: string): Json {
 const joined = (prefix: string, key: string): string =>
   prefix === '' || prefix === INPUT_PREFIX ? `${prefix}${key}` : `${prefix}.${key}`;
 
-/** The document for those who may not know the author's sources: end users of a door, receivers of webhooks. */
+const shownOf = new WeakMap<RunDocument, RunDocument>();
+
+/**
+ * The document for those who may not know the author's sources: end users of a door, receivers of webhooks. The same one each time, so that all who
+ * follow a run have one.
+ */
 export function withoutPlace(document: RunDocument): RunDocument {
   if (document.error?.at === undefined) return document;
+  const known = shownOf.get(document);
+  if (known) return known;
   const { at: _, ...error } = document.error;
-  return { ...document, error };
+  const shown: RunDocument = { ...document, error };
+  shownOf.set(document, shown);
+  return shown;
 }
 
 /** Finds a run's artifact by name: `speech`, `parts.0`, `input.speech`. */

@@ -2,7 +2,7 @@ import type { JsonObject } from '../pipelines/json.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { RunResult } from '../pipelines/run/index.js';
 import { linkedAbort } from '../runtime/limited.js';
-import { ownerOf } from './caller.js';
+import { type Caller, ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
 import { type FollowedRun, followRun } from './follow.js';
@@ -11,7 +11,7 @@ import type { Order } from './order.js';
 import { never, OVER } from './over.js';
 import { pacedRuns, type Reading } from './paced-runs.js';
 import { prepareRun } from './prepare.js';
-import { documentOfEnded, documentOfStarted } from './read.js';
+import { documentOfEnded, documentOfStarted, findRun } from './read.js';
 import { readTogether } from './read-together.js';
 import { noteSent } from './recorded.js';
 import { type Claim, claimOf } from './retried.js';
@@ -45,23 +45,23 @@ export async function launch(deps: RunDeps, order: Order, wait: Wait): Promise<L
 
 async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
   const { own: close, release } = linkedAbort(gone);
+  let reading: Reading | undefined;
   try {
     const wanted = { answer: waitMs > 0, events: waitMs === 0 };
     const { run, answered, noResult, ended } = await start(deps, order, wanted, { over: close.signal, gone });
     started?.(run);
-    const reading = run.replayed ? pacedRuns(deps).reading(run.id, order.caller) : undefined;
+    reading = run.replayed ? pacedRuns(deps).reading(run.id, order.caller) : undefined;
+    const turn = reading && turnOf(deps, run, { caller: order.caller, reading, ended, gone: close.signal });
     const documents = answered !== undefined ? [answered] : [];
     const left = noResult === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, noResult);
-    const settled = Promise.all([left, reading?.turn()]).then(([leftMs]) =>
-      settle(deps, run, order, { waits: waitMs > 0, leftMs }, close.signal),
+    const settled = Promise.all([left, turn]).then(([leftMs]) =>
+      settle(deps, run, order, { waits: waitMs > 0, leftMs, reading }, close.signal),
     );
     const document = await Promise.race([settled, ...documents]);
-    if (document.status !== 'running') {
-      ended();
-      reading?.read(document);
-    }
+    if (document.status !== 'running') ended();
     return { run, document };
   } finally {
+    reading?.end();
     close.abort(OVER);
     release();
   }
@@ -107,6 +107,7 @@ export async function launchFollowed(
       }
     } finally {
       gone.removeEventListener('abort', stop);
+      reading?.end();
       stop();
     }
   }
@@ -155,8 +156,28 @@ async function startedAtItsTurn(
   const started = await start(deps, order, wanted, signals);
   if (!started.run.replayed) return started;
   const reading = pacedRuns(deps).reading(started.run.id, order.caller);
-  await reading.turn();
+  await turnOf(deps, started.run, { caller: order.caller, reading, ended: started.ended, gone: signals.gone });
   return { ...started, reading };
+}
+
+interface Turn extends Pick<Started, 'ended'> {
+  readonly caller: Caller;
+  readonly reading: Reading;
+  /** Aborts when nobody waits for the run any more. */
+  readonly gone: AbortSignal;
+}
+
+/** Waits for the turn to read a run that was there before: one that has ended is read at once. Throws `RATE_LIMITED`, unless nobody waits for it. */
+async function turnOf(deps: RunDeps, { id }: StartedRun, { caller, reading, ended, gone }: Turn): Promise<void> {
+  // Where Temporal cannot say so, there is nothing to read either.
+  const running = await findRun(deps, id, caller).then(
+    (found) => found.running,
+    () => true,
+  );
+  if (!running) ended();
+  await reading.act(running, gone).catch((error: unknown) => {
+    if (!gone.aborted) throw error;
+  });
 }
 
 async function startAs(
@@ -218,6 +239,14 @@ function asAnswered(
   return { answered, ...(!run.replayed && { noResult }) };
 }
 
+interface Settling {
+  /** Whether the caller waits for the end. */
+  readonly waits: boolean;
+  readonly leftMs: number;
+  /** Of a run that was there before. */
+  readonly reading: Reading | undefined;
+}
+
 /**
  * The run when it has ended or the wait is over. Temporal is asked once for all who wait for a run that existed before, and for nobody who has
  * left: a thousand clients that leave at once would be a thousand readings, each with a query of a worker.
@@ -226,7 +255,7 @@ async function settle(
   deps: RunDeps,
   run: StartedRun,
   { caller: { tenant }, input }: Order,
-  { waits, leftMs }: { readonly waits: boolean; readonly leftMs: number },
+  { waits, leftMs, reading }: Settling,
   gone: AbortSignal,
 ): Promise<RunDocument> {
   const end = await waitForRun(deps, { id: run.id, tenant }, leftMs, gone);
@@ -234,7 +263,9 @@ async function settle(
   if (!end && (gone.aborted || !(waits || run.replayed))) return documentOfStarted(deps, run, input);
   try {
     // A run that existed before may have ended long ago: only Temporal knows when.
-    return end ? await end.document() : (await readTogether(deps, { id: run.id, tenant })).document;
+    const document = end ? await end.document() : (await readTogether(deps, { id: run.id, tenant })).document;
+    reading?.read(document);
+    return document;
   } catch (error) {
     // The run exists: its id and what is known of its end must reach the caller even if Temporal is unavailable now.
     deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');

@@ -1,100 +1,96 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { bytesIn } from '../pipelines/bytes-in.js';
-import { MillraceError } from '../pipelines/errors.js';
 import type { Json } from '../pipelines/json.js';
 import { keepNewest } from '../pipelines/keep-newest.js';
 import type { Caller } from './caller.js';
 import type { RunDocument } from './document.js';
 import type { EndingRun } from './outcome.js';
 import { type RunReading, type RunRecord, readRun } from './read.js';
-import { MOST_WAIT_MS, ReadPace, SMALL_BYTES } from './read-pace.js';
+import { ReadPace, SMALL_BYTES } from './read-pace.js';
 import { readTogether } from './read-together.js';
 
 /** What is read of the runs of one tenant, in bytes for each millisecond: to read it and to make a text of it takes a seventh of the time. */
 const BYTES_PER_MS = 8_000;
-/** Large runs that are remembered, the latest ones. */
+/** Runs that are remembered, the latest ones. */
 const MOST_KNOWN = 10_000;
-/** Pause that a caller is asked for where another's first reading of the run takes too long, in milliseconds. */
-const AGAIN_MS = 1_000;
+
+/** A run as it was when it was last read. */
+interface Known {
+  readonly bytes: number;
+  readonly running: boolean;
+}
 
 /** A reading of a run by a caller that may see it. */
 export interface Reading {
   /**
-   * Waits for its turn. While a run whose size is not known is read for the first time, others who would read it wait: it may be large. `end` must be
-   * called then. Throws `RATE_LIMITED` if too many large runs are read.
+   * Waits for its turn. Throws `RATE_LIMITED` if too much is read of large runs, and `REQUEST_ABORTED` if `signal` aborts first.
    */
-  begin(): Promise<void>;
-  /** As `begin`, where what is read is not read at once: nobody else waits for it, and it has no `end`. */
-  turn(): Promise<void>;
+  turn(running: boolean, signal?: AbortSignal): Promise<void>;
+  /** The same for a decision or a cancellation, which does not wait while the run goes on: it is refused if the tenant owes as much as it can. */
+  act(running: boolean, signal?: AbortSignal): Promise<void>;
   /** Counts the run that has been read, if there was no turn for it. */
   read(document: RunDocument): void;
-  /** Must be called after `begin`, also where it throws. */
+  /** The reading is over, also where it has failed: another may begin at once. */
   end(): void;
 }
 
 /**
  * The pace of reading runs for requests that are small, such as `GET /v1/runs/{id}`. A document of some megabytes takes tens of milliseconds of
- * the event loop: those of a tenant are read at a pace. How large a run is is known when it has been read; it is remembered for the next request.
+ * the event loop: those of a tenant are read at a pace. How large a run is is known when it has been read; a small one may be large when it has ended.
  */
 class PacedRuns {
   readonly #pace = new ReadPace('runs', BYTES_PER_MS);
-  /** Bytes of large runs, by tenant and id. */
-  readonly #known = new Map<string, number>();
-  /** First readings under way, by tenant and id. Each resolves at its end. */
-  readonly #first = new Map<string, Promise<void>>();
+  /** By tenant and id. */
+  readonly #known = new Map<string, Known>();
   /** Those who wait for a run, or follow it, have one document. */
   readonly #counted = new WeakSet<RunDocument>();
 
   reading(id: string, { tenant }: Pick<Caller, 'tenant'>): Reading {
     const name = JSON.stringify([tenant, id]);
-    let hadTurn = false;
-    let end: () => void = () => undefined;
-    const turn = async () => {
-      const known = this.#known.get(name);
-      if (known === undefined) return await this.#pace.turnOfUnknown(tenant);
-      await this.#pace.turn(tenant, known);
-      hadTurn = true;
+    const pace = this.#pace;
+    /** Bytes for which there was a turn. */
+    let paid = 0;
+    let begun = false;
+    const end = () => {
+      if (begun) pace.end(tenant);
+      begun = false;
+    };
+    const turn = async (running: boolean, signal?: AbortSignal) => {
+      let bytes = this.#bytesOf(name, running);
+      if (bytes === undefined) {
+        await pace.begin(tenant, signal);
+        begun = true;
+        bytes = this.#bytesOf(name, running);
+        if (bytes === undefined) return;
+        // Another has read it meanwhile.
+        end();
+      }
+      await pace.turn(tenant, bytes, signal);
+      paid = bytes;
     };
     return {
       turn,
-      begin: async () => {
-        const other = this.#first.get(name);
-        if (!this.#known.has(name)) {
-          if (other !== undefined) await endOf(other, id);
-          else end = this.#begin(name);
-        }
-        await turn();
+      act: async (running, signal) => {
+        if (running) pace.expectCounted(tenant);
+        else await turn(running, signal);
       },
       read: (document) => {
         if (this.#counted.has(document)) return;
         this.#counted.add(document);
         // Two bytes for a character in memory are one in a text.
         const bytes = bytesIn(document as unknown as Json) / 2;
-        if (!hadTurn) this.#pace.charge(tenant, bytes);
-        this.#remember(name, bytes);
+        pace.charge(tenant, bytes - paid);
+        this.#known.delete(name);
+        this.#known.set(name, { bytes, running: document.status === 'running' });
+        keepNewest(this.#known, MOST_KNOWN);
       },
-      end: () => end(),
+      end,
     };
   }
 
-  #begin(name: string): () => void {
-    let resolve: () => void = () => undefined;
-    const first = new Promise<void>((done) => {
-      resolve = done;
-    });
-    this.#first.set(name, first);
-    return () => {
-      if (this.#first.get(name) === first) this.#first.delete(name);
-      resolve();
-    };
-  }
-
-  #remember(name: string, bytes: number): void {
-    this.#known.delete(name);
-    if (bytes <= SMALL_BYTES) return;
-    this.#known.set(name, bytes);
-    keepNewest(this.#known, MOST_KNOWN);
+  #bytesOf(name: string, running: boolean): number | undefined {
+    const known = this.#known.get(name);
+    return known && (known.bytes > SMALL_BYTES || known.running === running) ? known.bytes : undefined;
   }
 }
 
@@ -109,16 +105,32 @@ export function pacedRuns({ temporal }: Pick<RunReading, 'temporal'>): PacedRuns
   return made;
 }
 
+/** How a run is read. */
+export interface Paced {
+  /**
+   * Whether the reading waits for its turn. `acts`: for a decision or a cancellation, which waits only where the run has ended. `no`: after one, or
+   * within a response that has begun; it counts only. Default: it waits.
+   */
+  readonly waits?: 'acts' | 'no' | undefined;
+  /** Aborts when the client has left, which ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Reads a run whole for a request that may be repeated. Throws as `readRun` does, and `RATE_LIMITED` if too many large ones of the tenant are read.
- * Who may not see the run waits for nothing and counts for nothing.
- * @param acts whether it is read for a decision or a cancellation: these do not wait while the run goes on, but count
+ * Reads a run whole for a request that may be repeated. Throws as `readRun` does, `RATE_LIMITED` if too much is read of the tenant's large runs, and
+ * `REQUEST_ABORTED` if the client leaves while it waits. Who may not see the run waits for nothing and counts for nothing.
  */
-export async function readPaced(deps: RunReading, id: string, caller: Caller, acts = false): Promise<RunRecord> {
+export async function readPaced(
+  deps: RunReading,
+  id: string,
+  caller: Caller,
+  { waits, signal }: Paced = {},
+): Promise<RunRecord> {
   const reading = pacedRuns(deps).reading(id, caller);
+  const turn = waits === 'acts' ? reading.act : reading.turn;
   try {
     const found = await readRun(deps, id, caller, async (running) => {
-      if (!acts || !running) await reading.begin();
+      if (waits !== 'no') await turn(running, signal);
     });
     reading.read(found.document);
     return found;
@@ -131,25 +143,18 @@ export async function readPaced(deps: RunReading, id: string, caller: Caller, ac
  * The document of a run that has ended, for who follows it and may see it; those who ask for it at the same time share it. Throws as `readPaced`
  * does.
  */
-export async function readEnded(deps: RunReading, { id, tenant }: EndingRun): Promise<RunDocument> {
+export async function readEnded(
+  deps: RunReading,
+  { id, tenant }: EndingRun,
+  signal?: AbortSignal,
+): Promise<RunDocument> {
   const reading = pacedRuns(deps).reading(id, { tenant });
   try {
-    await reading.begin();
+    await reading.turn(false, signal);
     const { document } = await readTogether(deps, { id, tenant });
     reading.read(document);
     return document;
   } finally {
     reading.end();
   }
-}
-
-/** Waits for the end of another's reading, at most as long as for a turn. Throws `RATE_LIMITED` if it takes longer. */
-async function endOf(reading: Promise<void>, id: string): Promise<void> {
-  const over = new AbortController();
-  const late = sleep(MOST_WAIT_MS, true, { signal: over.signal }).catch(() => false);
-  const isLate = await Promise.race([reading.then(() => false), late]);
-  over.abort();
-  if (!isLate) return;
-  const message = `another request has been reading the run ${id} for ${MOST_WAIT_MS / 1_000} s`;
-  throw new MillraceError('RATE_LIMITED', message, { retryAfterMs: AGAIN_MS });
 }

@@ -2,7 +2,8 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
-import { type RunRecord, readRun } from './read.js';
+import { type Paced, readPaced } from './paced-runs.js';
+import type { RunRecord } from './read.js';
 import { BACKSTOP_MS } from './start.js';
 import { waitForRun } from './wait.js';
 
@@ -35,21 +36,23 @@ type Recording = Pick<RunDeps, 'sentResults' | 'temporal' | 'uiUrl' | 'webhooks'
 /**
  * A run for callers who may have been sent its result: of one that Temporal shows as running, the record of its end is waited for if the
  * result has been sent, or if that is not known. Throws `ORCHESTRATOR_UNAVAILABLE` if the result has been sent and Temporal has not
- * recorded it by then: that the run has not ended would be wrong. Throws as `readRun` does.
+ * recorded it by then: that the run has not ended would be wrong. Throws as `readPaced` does.
  * @param found the run as it has just been read
+ * @param how how it is read again at its end
  */
 export async function readRecorded(
   deps: Recording,
   found: RunRecord,
   caller: Caller,
   waitMs: number = RECORDED_MS,
+  how?: Paced,
 ): Promise<RunRecord> {
   const { id, status } = found.document;
   if (status !== 'running') return found;
   const isSent = await deps.sentResults?.has(id).catch(() => undefined);
   if (isSent === false) return found;
   const end = await waitForRun(deps, { id, tenant: caller.tenant }, waitMs, new AbortController().signal);
-  if (end) return await readRun(deps, id, caller);
+  if (end) return await readPaced(deps, id, caller, how);
   if (isSent) throw notRecorded(id);
   return found;
 }

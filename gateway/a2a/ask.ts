@@ -22,11 +22,11 @@ export interface Ask extends Asker {
 
 /** A task of this agent. Throws `RUN_NOT_FOUND`, and `RATE_LIMITED` while too many large runs of the tenant are read. */
 export async function findTask(
-  { deps, caller, agent, request }: Ask,
+  { deps, caller, agent, request, left }: Ask,
   run: string,
   options?: Parameters<typeof readTask>[3],
 ): Promise<FoundTask> {
-  const found = await readTask(deps, run, caller, options);
+  const found = await readTask(deps, run, caller, { signal: left, ...options });
   if (found.record.document.pipeline !== agent.pipeline.name) {
     const message = `no task of this agent has the id "${run}"`;
     throw new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'id', message }] });

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import { ownerOf } from '../../runs/caller.js';
 import { notesOf } from '../../runs/notes.js';
-import { readPaced } from '../../runs/paced-runs.js';
+import { type Paced, readPaced } from '../../runs/paced-runs.js';
 import type { RunRecord } from '../../runs/read.js';
 import { RECORDED_MS, readRecorded } from '../../runs/recorded.js';
 import type { SessionName } from '../../stores/sessions/index.js';
@@ -61,8 +61,7 @@ export interface FoundTask {
 }
 
 /**
- * A task as it is, large ones of a tenant at a pace.
- * @param acts whether it is read for a decision or a cancellation, as of `readPaced`
+ * A task as it is, large ones of a tenant at a pace, as of `readPaced`.
  * @param recordMs how long Temporal's record is waited for where the result may have been sent ahead of it: who has got the result
  * knows that the task is complete. Absent: the caller need not have it. Throws as `readRecorded` and `readPaced` do.
  */
@@ -70,13 +69,13 @@ export async function readTask(
   deps: GatewayDeps,
   run: string,
   caller: Caller,
-  { recordMs, acts }: { readonly recordMs?: number; readonly acts?: boolean } = {},
+  { recordMs, ...how }: { readonly recordMs?: number } & Paced = {},
 ): Promise<FoundTask> {
-  const [notes, record] = await Promise.all([notesOf(deps, run, caller), readPaced(deps, run, caller, acts)]);
+  const [notes, record] = await Promise.all([notesOf(deps, run, caller), readPaced(deps, run, caller, how)]);
   const context = notes?.a2a === NOTES && typeof notes.context === 'string' ? notes.context : run;
   const { waiting = [] } = record.document;
   if (recordMs === undefined || waiting.length > 0 || notes?.attended !== true) return { context, record };
-  return { context, record: await readRecorded(deps, record, caller, recordMs) };
+  return { context, record: await readRecorded(deps, record, caller, recordMs, how) };
 }
 
 /** The tasks of contexts, of pipelines that are given earlier turns: sessions of the tenant, under its quota. */

@@ -1,5 +1,5 @@
 import type { Json } from '../../pipelines/json.js';
-import { readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { RECORDED_MS } from '../../runs/recorded.js';
 import { type Ask, expectOpen, findTask } from './ask.js';
 import { ProtocolError, RPC } from './errors.js';
@@ -40,7 +40,7 @@ const METHODS: Readonly<Record<string, Method>> = {
     const run = taskIn(params);
     const { context, record } = await findTask(ask, run);
     expectOpen(record.document);
-    return await tasks.followTask(ask, { run, context });
+    return await tasks.followTask(ask, { run, context }, record.document);
   },
   async GetTask(ask, params) {
     const run = taskIn(params);
@@ -88,7 +88,7 @@ function notOffered(name: string, known: string | undefined, { version }: Wire):
 const LONGEST_NAME = 64;
 
 const now = async (ask: Ask, { run, context }: TaskName): Promise<Task> =>
-  await taskOf(ask.deps, ask, (await readRun(ask.deps, run, ask.caller)).document, context);
+  await taskOf(ask.deps, ask, (await readPaced(ask.deps, run, ask.caller, { waits: 'no' })).document, context);
 
 /** The task when it has ended, or waits for its client; when this process shuts down, as it is. */
 export async function atItsTurn(ask: Ask, { name, happenings, done }: tasks.FollowedTask): Promise<Task> {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../../pipelines/json.js';
 import { ownerOf } from '../../runs/caller.js';
-import { type RunRecord, readRun } from '../../runs/read.js';
+import { findRun, type RunRecord } from '../../runs/read.js';
 import { expectTarget, signs } from '../../runs/webhooks/targets.js';
 import type { Subscription } from '../../stores/subscriptions/index.js';
 import { type Caller, holds, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
-import { type Ask, expectOpen, findTask } from './ask.js';
+import { type Ask, ended, expectOpen, findTask } from './ask.js';
 import { ProtocolError, RPC } from './errors.js';
 import { type GivenPush, noPush } from './message.js';
 import type { PushConfig } from './protocol.js';
@@ -97,18 +97,17 @@ export function expectTold({ document: { id }, webhooks = [] }: RunRecord): void
 export async function setConfig(ask: Ask, given: GivenPush & { readonly taskId: string }): Promise<PushConfig> {
   const { deps, caller } = ask;
   const { taskId: run } = given;
-  const { context, record } = await findTask(ask, run);
   requirePermission(caller, 'run');
+  const { context, record } = await findTask(ask, run);
   expectOpen(record.document);
   expectTold(record);
   const { config, isNew, takeBack } = await subscribe(ask, { run, context }, given, 'url');
   // Of a task that has ended meanwhile, the receivers may have been looked up before.
-  const { document } = await readRun(deps, run, caller);
-  if (document.status === 'running') return config;
+  const { running } = await findRun(deps, run, caller);
+  if (running) return config;
   // In place of one of the same id, which is to be told of the end, it may be told.
   if (isNew) await takeBack();
-  expectOpen(document);
-  return config;
+  throw ended(RPC.unsupportedOperation, run);
 }
 
 interface ConfigName {

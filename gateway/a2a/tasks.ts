@@ -6,8 +6,8 @@ import { type Followed, type FollowedRun, followRun } from '../../runs/follow.js
 import { launch, launchFollowed } from '../../runs/launch.js';
 import { endsWithCaller } from '../../runs/leaving.js';
 import type { Order } from '../../runs/order.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { runId } from '../../runs/prepare.js';
-import { readRun } from '../../runs/read.js';
 import { orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import { waitForRun } from '../../runs/wait.js';
@@ -115,13 +115,13 @@ function followedUntilTurn(ask: Ask, { run, events, context, found, ends, releas
 /** Decides waits of a task by a message to it. Throws `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`. */
 export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided> {
   const { deps, caller } = ask;
-  const { context, record } = await findTask(ask, run, { acts: true });
+  requirePermission(caller, 'approve');
+  const { context, record } = await findTask(ask, run, { waits: 'acts' });
   if (sent.contextId !== undefined && sent.contextId !== context) {
     const message = `is not the context of the task ${run}`;
     throw new ProtocolError(RPC.invalidParams, 'INVALID_INPUT', `message.contextId ${message}`, 'message.contextId');
   }
   expectOpen(record.document);
-  requirePermission(caller, 'approve');
   const decisions = decisionsIn(sent);
   if (sent.push) expectTold(record);
   // Each reads the run. The first was counted with the request. Before anything is changed, so that a refused message changes nothing.
@@ -132,14 +132,14 @@ export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided
 }
 
 /** Follows a task from its beginning on, until its end. */
-export const followTask = async (ask: Ask, name: TaskName): Promise<FollowedTask> =>
-  await follow(ask, name, { ends: false });
+export const followTask = async (ask: Ask, name: TaskName, found: RunDocument): Promise<FollowedTask> =>
+  await follow(ask, name, { ends: false, found });
 
 /** The same, until it waits for another decision of its client. */
 export const followDecided = async (ask: Ask, { name, nonces }: Decided): Promise<FollowedTask> =>
-  await follow(ask, name, { ends: true, decided: nonces });
+  await follow(ask, name, { ends: true, found: undefined, decided: nonces });
 
-async function follow(ask: Ask, name: TaskName, turns: Omit<Turns, 'found'>): Promise<FollowedTask> {
+async function follow(ask: Ask, name: TaskName, turns: Turns): Promise<FollowedTask> {
   const { deps, caller } = ask;
   const leave = deps.streams.take(caller.tenant);
   const { signal, release } = goneOf(ask);
@@ -148,9 +148,9 @@ async function follow(ask: Ask, name: TaskName, turns: Omit<Turns, 'found'>): Pr
     leave();
   };
   try {
-    const { document } = await readRun(deps, name.run, caller);
+    const found = turns.found ?? (await readPaced(deps, name.run, caller, { waits: 'no' })).document;
     const events = followRun(deps, { id: name.run, caller }, { gone: signal });
-    return { name, found: document, happenings: untilTurn(ask, name.run, events, { ...turns, found: document }), done };
+    return { name, found, happenings: untilTurn(ask, name.run, events, { ...turns, found }), done };
   } catch (error) {
     done();
     throw error;
@@ -160,8 +160,8 @@ async function follow(ask: Ask, name: TaskName, turns: Omit<Turns, 'found'>): Pr
 /** Cancels a task and waits a moment for its end. Throws `RUN_NOT_FOUND`, and the protocol's error for a task that has ended. */
 export async function cancelTask(ask: Ask, run: string): Promise<TaskName> {
   const { deps, caller, left } = ask;
-  const { context, record } = await findTask(ask, run, { acts: true });
   requirePermission(caller, 'run');
+  const { context, record } = await findTask(ask, run, { waits: 'acts' });
   if (record.document.status !== 'running') throw ended(RPC.taskNotCancelable, run);
   await cancelRun(deps, run).catch((error: unknown) => {
     throw error instanceof MillraceError && error.code === 'RUN_ENDED' ? ended(RPC.taskNotCancelable, run) : error;
@@ -205,7 +205,8 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
     refused,
     started: async ({ id: run, replayed }) => {
       request.notes.runId = run;
-      const found = replayed ? await readTask(deps, run, caller) : undefined;
+      // Its turn was that of the launch.
+      const found = replayed ? await readTask(deps, run, caller, { waits: 'no' }) : undefined;
       // Of a run that no worker has started yet the context is not known.
       if (found && found.context !== context && found.context !== run) return await refused(ofAnotherContext());
       const isOpen = found === undefined || found.record.document.status === 'running';
@@ -229,7 +230,7 @@ function ofAnotherContext(): MillraceError {
 interface Turns {
   /** Whether to end where the task waits for its client. */
   readonly ends: boolean;
-  /** The task as it is. Absent: it has just been started. */
+  /** The task as it is. Absent: it has just been started, or decided. */
   readonly found: RunDocument | undefined;
   /** Nonces of waits that have been decided: their events come again, and no worker may be there to say so. */
   readonly decided?: ReadonlySet<string>;
@@ -264,7 +265,7 @@ async function* untilTurn(
 
 /** The open waits of a run; none if this one has been decided. The known one where no worker can be asked. */
 async function openWaits(deps: GatewayDeps, caller: Caller, run: string, known: Asked): Promise<readonly Asked[]> {
-  const read = await readRun(deps, run, caller).catch(() => undefined);
+  const read = await readPaced(deps, run, caller, { waits: 'no' }).catch(() => undefined);
   if (read !== undefined && read.document.status !== 'running') return [];
   const waiting = read?.document.waiting ?? [known];
   return waiting.some(({ nonce }) => nonce === known.nonce) ? waiting : [];

@@ -58,8 +58,9 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     const leave = deps.streams.take(caller.tenant);
     try {
       const { running } = await findRun(deps, id, caller);
-      const document = running ? undefined : await readEnded(deps, { id, tenant: caller.tenant });
-      for await (const each of followRun(deps, { id, caller }, { gone: leaving(replyOf(request)), document })) {
+      const gone = leaving(replyOf(request));
+      const document = running ? undefined : await readEnded(deps, { id, tenant: caller.tenant }, gone);
+      for await (const each of followRun(deps, { id, caller }, { gone, document })) {
         if ('event' in each) yield each.event;
       }
     } finally {
@@ -71,7 +72,10 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     tenantOf: (request) => callerOf(request).tenant,
     pipelines: (request) => pipelinesOf(callerOf(request)),
     start,
-    read: async (request, id) => (await readPaced(deps, id, permitted(request, 'read'))).document,
+    read: async (request, id) => {
+      const signal = leaving(replyOf(request));
+      return (await readPaced(deps, id, permitted(request, 'read'), { signal })).document;
+    },
     follow,
     async cancel(request, id) {
       if (!(await findRun(deps, id, permitted(request, 'run'))).running) throw hasEnded();

@@ -6,6 +6,7 @@ import { START } from '../../stores/events/index.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
+import { leaving } from '../http/leaving.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { baseUrlOf } from '../http/public-url.js';
 import { resumeCall } from '../waiting/follow-call.js';
@@ -31,7 +32,7 @@ export async function resumeStream(
   const { request: id, token, run, ...sent } = placeOf(last);
   const caller = callerOf(request);
   // Before the stream begins: a client that is refused comes again, while a result in the stream is the last.
-  const { document: read } = await readPaced(deps, run, caller);
+  const { document: read } = await readPaced(deps, run, caller, { signal: leaving(reply) });
   const leave = deps.streams.take(caller.tenant);
   // At a shutdown the stream ends without the response to its call: the client continues it, at another gateway.
   const stream = new EventStream(reply);

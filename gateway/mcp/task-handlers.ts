@@ -7,9 +7,9 @@ import { failureOf } from '../../runs/failed.js';
 import { launch } from '../../runs/launch.js';
 import { onLeaveOf } from '../../runs/leaving.js';
 import { openWaitsOf } from '../../runs/open-waits.js';
-import { readPaced } from '../../runs/paced-runs.js';
+import { type Paced, readPaced } from '../../runs/paced-runs.js';
 import type { OrderInput } from '../../runs/sent-input.js';
-import { requirePermission } from '../access/caller.js';
+import { holds, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chargeReads } from '../openai/charged-reads.js';
 import { decideAs } from '../waiting/decide-as.js';
@@ -75,7 +75,7 @@ export async function listTasks(deps: GatewayDeps, { caller }: Asker, cursor: st
 /** Requests cancellation; a task that has ended stays as it is. */
 export async function cancelTask(deps: GatewayDeps, asker: Asker, id: string): Promise<RunDocument> {
   await asProtocol(async () => requirePermission(asker.caller, 'run'));
-  const run = await runOf(deps, asker, id, true);
+  const run = await runOf(deps, asker, id, { waits: 'acts' });
   if (run.status === 'running') await asProtocol(() => cancel(deps, id));
   return run;
 }
@@ -87,20 +87,29 @@ export async function cancelOldTask(deps: GatewayDeps, asker: Asker, id: string)
   return { ...oldTask(run), status: 'cancelled' as const };
 }
 
-/** Takes answers to a run’s questions; those to others, and those without a decision, are ignored. Returns the nonces of what is decided. */
+/** What answers have done. */
+interface Answers {
+  /** Nonces of what is decided. */
+  readonly decided: ReadonlySet<string>;
+  /** The run as it has been read; absent where something is decided. */
+  readonly read?: RunDocument;
+}
+
+/** Takes answers to a run’s questions; those to others, and those without a decision, are ignored. */
 export async function answerWaits(
   deps: GatewayDeps,
-  { caller }: Pick<Asker, 'caller'>,
+  { caller, signal }: Pick<Asker, 'caller'> & Pick<Paced, 'signal'>,
   run: string,
   answers: Readonly<Record<string, unknown>>,
-): Promise<ReadonlySet<string>> {
+): Promise<Answers> {
   const given = Object.entries(answers);
-  const { document } = await asProtocol(() => readPaced(deps, run, caller, given.length > 0));
+  const waits = given.length > 0 && holds(caller, 'approve') ? 'acts' : undefined;
+  const { document } = await asProtocol(() => readPaced(deps, run, caller, { waits, signal }));
   const decided = new Set<string>();
-  if (given.length === 0) return decided;
+  if (given.length === 0) return { decided, read: document };
   // An answer must not be taken for one to no question only because no worker has said what the run waits for.
-  const waits = await asProtocol(() => openWaitsOf(deps, caller, document));
-  const open = new Map(waits.map((wait) => [wait.nonce, wait]));
+  const asked = await asProtocol(() => openWaitsOf(deps, caller, document));
+  const open = new Map(asked.map((wait) => [wait.nonce, wait]));
   const decisions = given.flatMap(([nonce, answer]) => {
     const wait = open.get(nonce);
     const decision = wait && decisionIn(answer as Elicited, hasForm(wait));
@@ -112,12 +121,12 @@ export async function answerWaits(
     await asProtocol(() => decideAs(deps, caller, { run, ...decision }));
     decided.add(decision.nonce);
   }
-  return decided;
+  return { decided, ...(decided.size === 0 && { read: document }) };
 }
 
 /** The run as its caller sees it. Throws as `readPaced` does, as an error of the protocol. */
-async function runOf(deps: GatewayDeps, { caller }: Asker, id: string, acts = false): Promise<RunDocument> {
-  const { document } = await asProtocol(() => readPaced(deps, id, caller, acts));
+async function runOf(deps: GatewayDeps, { caller }: Asker, id: string, how: Paced = {}): Promise<RunDocument> {
+  const { document } = await asProtocol(() => readPaced(deps, id, caller, how));
   return seenBy(caller, document);
 }
 
@@ -142,6 +151,8 @@ async function asProtocol<T>(work: () => Promise<T>): Promise<T> {
 
 export function asError(error: MillraceError): ProtocolError {
   const { status } = errorRow(error.code);
-  const code = status >= 500 ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams;
+  // Clients take invalid parameters for a mistake: they do not send the request again.
+  const isMistake = status < 500 && status !== 429;
+  const code = isMistake ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
   return new ProtocolError(code, `${error.code}: ${error.message}`, { 'millrace/code': error.code });
 }

@@ -1,7 +1,6 @@
 import type { Result, ServerContext } from '@modelcontextprotocol/server';
 import { MillraceError } from '../../pipelines/errors.js';
 import { readPaced } from '../../runs/paced-runs.js';
-import { readRun } from '../../runs/read.js';
 import { START } from '../../stores/events/index.js';
 import type { Asked } from '../waiting/follow-call.js';
 import { resumeCall } from '../waiting/follow-call.js';
@@ -24,7 +23,7 @@ export async function oldResult(
   const related = { [RELATED_TASK]: { taskId } };
   const ask = async (run: string, wait: Asked) => {
     // An event tells of every wait that there was; those that are decided are not asked again.
-    const { waiting = [] } = (await readRun(deps, run, caller)).document;
+    const { waiting = [] } = (await readPaced(deps, run, caller, { waits: 'no' })).document;
     if (!waiting.some(({ nonce }) => nonce === wait.nonce)) return;
     const { method, params } = formOf(wait);
     await request(askingId({ run, nonce: wait.nonce, isContent: hasForm(wait) }), {
@@ -33,16 +32,16 @@ export async function oldResult(
     });
   };
   const asks = canAsk(serving, 'legacy', context) && mayDecide(serving);
-  const found = await readPaced(deps, taskId, caller).catch((error: unknown) => {
+  const found = readPaced(deps, taskId, caller, { signal: context.mcpReq.signal });
+  await found.catch((error: unknown) => {
     // Not as the result of the task, of which there is one: its client asks again.
     if (error instanceof MillraceError && error.code === 'RATE_LIMITED') throw asError(error);
-    return undefined;
   });
-  const answer = await answerOf(deps, serving, () =>
+  const answer = await answerOf(deps, serving, async () =>
     resumeCall(
       deps,
       { caller },
-      { run: taskId, after: START, ...(found && { read: found.document }) },
+      { run: taskId, after: START, read: (await found).document },
       {
         cancelled: context.mcpReq.signal,
         closing,

@@ -130,10 +130,12 @@ async function modernCall(serving: Serving, call: Call): Promise<Result> {
   const state = mcpReq.requestState() as unknown;
   if (typeof state === 'string') {
     const place = unsealed(state);
-    const decided = await answerWaits(deps, { caller }, place.run, mcpReq.inputResponses ?? {});
+    // Before the call goes on: its client sends the call again where this is refused, while a result would be the last.
+    const { signal } = mcpReq;
+    const { decided, read } = await answerWaits(deps, { caller, signal }, place.run, mcpReq.inputResponses ?? {});
     call.argumentsRead();
     const onWait = asks && mayDecide(serving) ? 'end' : undefined;
-    const resume = (watch: Watch) => resumeCall(deps, call, place, { ...watch, decided });
+    const resume = (watch: Watch) => resumeCall(deps, call, { ...place, ...(read && { read }) }, { ...watch, decided });
     return await followed(serving, call, onWait, resume, place.after);
   }
   const { input, missing } = await inputOrMissing(deps, call, asks);

@@ -150,7 +150,7 @@ export class Conversations {
         if (status === 'running') throw busy(entry.response);
         // What was said in a response that has failed is not part of the conversation.
         if (found === undefined || status !== 'succeeded') continue;
-        const turns = await this.#responses.turnsUpTo(entry.response, caller, PARAM);
+        const turns = this.#responses.turnsIn(found, PARAM);
         const since = sinceThen();
         return { turns: [...turns, ...since], since };
       }

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { ContentPart } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { notesOf } from '../../runs/notes.js';
-import { readPaced } from '../../runs/paced-runs.js';
+import { type Paced, readPaced } from '../../runs/paced-runs.js';
 import type { RunRecord } from '../../runs/read.js';
 import { readRecorded } from '../../runs/recorded.js';
 import { type Caller, requirePermission } from '../access/caller.js';
@@ -57,14 +57,14 @@ export class StoredResponses {
    * Throws as `readRecorded` does, `RUN_NOT_FOUND` also for a response of `store: false` and for one of another tenant, and `RATE_LIMITED` while
    * too many large runs are read.
    */
-  async find(id: string, caller: Caller): Promise<StoredResponse> {
+  async find(id: string, caller: Caller, how?: Paced): Promise<StoredResponse> {
     const run = RESPONSE_ID.exec(id)?.[1];
     if (run === undefined) throw notFound(id);
     try {
       const echo = echoIn(await notesOf(this.#deps, run, caller));
       // Any run of the tenant may be named so: what is no response is not read.
       if (echo === undefined) throw notFound(id);
-      const { document, input = {} } = await this.#read(run, caller, echo);
+      const { document, input = {} } = await this.#read(run, caller, echo, how);
       const model = this.#models.find('chat', document.pipeline, caller);
       if (model === undefined) throw notFound(id);
       const seal = echo.sealed_reasoning && (await this.#seals.of(caller.tenant)).seal;
@@ -75,10 +75,10 @@ export class StoredResponses {
   }
 
   /** A response that is sent ahead of Temporal's record is complete for who has got it. */
-  async #read(run: string, caller: Caller, echo: Echo): Promise<RunRecord> {
-    const found = await readPaced(this.#deps, run, caller);
+  async #read(run: string, caller: Caller, echo: Echo, how?: Paced): Promise<RunRecord> {
+    const found = await readPaced(this.#deps, run, caller, how);
     if (echo.background) return found;
-    return await readRecorded(this.#deps, found, caller);
+    return await readRecorded(this.#deps, found, caller, undefined, how);
   }
 
   /** The response as its caller sees it now. */
@@ -110,6 +110,11 @@ export class StoredResponses {
     const found = await this.#named(id, caller, param);
     const { status } = found.document;
     if (status !== 'succeeded') throw invalidParam(param, `the response "${id}" has no answer: its run is ${status}`);
+    return this.turnsIn(found, param);
+  }
+
+  /** The same, of a response that has an answer. */
+  turnsIn(found: StoredResponse, param: string): Turn[] {
     return [...this.turnsBefore(found, param), ...turnsOf(this.itemsOf(found), () => param)];
   }
 

@@ -3,6 +3,7 @@ import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { cancelRun } from '../../runs/cancel.js';
 import { eraseRun } from '../../runs/erase.js';
 import { followRun } from '../../runs/follow.js';
+import type { Paced } from '../../runs/paced-runs.js';
 import { waitForRun } from '../../runs/wait.js';
 import { type Caller, callerOf, holds, requirePermission } from '../access/caller.js';
 import { takeJson } from '../http/json-body.js';
@@ -28,8 +29,8 @@ type OfResponse = { Params: { id: string } };
 export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
   const { deps, responses } = door;
   takeJson(app, { mayBeEmpty: true });
-  const found = async (request: FastifyRequest<OfResponse>) => {
-    const stored = await responses.find(request.params.id, callerOf(request));
+  const found = async (request: FastifyRequest<OfResponse>, how: Paced) => {
+    const stored = await responses.find(request.params.id, callerOf(request), how);
     request.notes.runId = stored.of.run;
     return stored;
   };
@@ -39,7 +40,7 @@ export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
     const caller = callerOf(request);
     const leave = stream ? deps.streams.take(caller.tenant) : () => undefined;
     try {
-      const stored = await found(request);
+      const stored = await found(request, { signal: leaving(reply) });
       reply.header('millrace-run', stored.of.run);
       if (!stream) return responses.body(stored);
       await sendFrom(door, { request, reply }, stored, after);
@@ -54,7 +55,8 @@ export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
     { bodyLimit: MOST_BYTES, config: { doc: CANCEL_RESPONSE } },
     async (request, reply) => {
       const caller = callerOf(request);
-      const stored = await found(request);
+      const signal = leaving(reply);
+      const stored = await found(request, { waits: 'acts', signal });
       const { id, tenant, status } = stored.document;
       if (status !== 'running') {
         // Nothing is left to cancel: what remains is to read it.
@@ -62,8 +64,8 @@ export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
         return responses.body(stored);
       }
       await cancelRun(deps, id);
-      await waitForRun(deps, { id, tenant }, CANCELLED_MS, leaving(reply));
-      return responses.body(cancelledFor(caller, await found(request)));
+      await waitForRun(deps, { id, tenant }, CANCELLED_MS, signal);
+      return responses.body(cancelledFor(caller, await found(request, { waits: 'no' })));
     },
   );
 
@@ -71,16 +73,20 @@ export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
     '/v1/responses/:id',
     { bodyLimit: MOST_BYTES, config: { doc: DELETE_RESPONSE } },
     async (request, reply) => {
-      const { of } = await found(request);
+      const { of } = await found(request, { signal: leaving(reply) });
       await eraseRun(deps, of.run, callerOf(request), leaving(reply));
       return { id: request.params.id, object: 'response', deleted: true };
     },
   );
 
-  app.get<OfResponse>('/v1/responses/:id/input_items', { config: { doc: LIST_INPUT_ITEMS } }, async (request) => {
-    const stored = await found(request);
-    return pageOf(messageItemsOf(responses.turnsBefore(stored, 'input'), stored.of.run), request.query);
-  });
+  app.get<OfResponse>(
+    '/v1/responses/:id/input_items',
+    { config: { doc: LIST_INPUT_ITEMS } },
+    async (request, reply) => {
+      const stored = await found(request, { signal: leaving(reply) });
+      return pageOf(messageItemsOf(responses.turnsBefore(stored, 'input'), stored.of.run), request.query);
+    },
+  );
 }
 
 const STARTING_AFTER = /^\d{1,9}$/;

@@ -80,10 +80,10 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       request.notes.runId = id;
       const format = formatOf(request.query);
       const caller = callerOf(request);
-      let run = await readPaced(deps, id, caller);
+      const signal = leaving(reply);
+      let run = await readPaced(deps, id, caller, { signal });
       let artifact = artifactNamed(name, run);
       const running = run.document.status === 'running';
-      const signal = leaving(reply);
       const live = artifact === undefined && running && deps.channels && (await liveAudioOf(deps, id, name));
       if (live && deps.channels) {
         const { channels } = deps;

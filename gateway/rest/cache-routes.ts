@@ -6,6 +6,7 @@ import { readPaced } from '../../runs/paced-runs.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
 import { OF_RUNS } from '../openapi/problems.js';
 import type { RouteDoc } from '../openapi/route-doc.js';
 import { json, schemaOf } from '../openapi/schemas.js';
@@ -38,12 +39,12 @@ export async function cacheRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
   app.post<{ Params: { id: string } }>(
     '/v1/runs/:id/cache/wrong',
     { bodyLimit: MOST_BYTES, config: { doc: REPORT_WRONG } },
-    async (request) => {
+    async (request, reply) => {
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
       const { stage } = wrongHitOf(request.body ?? {});
-      const { document } = await readPaced(deps, id, caller);
+      const { document } = await readPaced(deps, id, caller, { signal: leaving(reply) });
       const hits = (document.stages ?? []).filter(
         (row) => row.cachedBy && (stage === undefined || row.stage === stage),
       );

@@ -5,8 +5,8 @@ import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
 import type { RunDocument } from '../../runs/document.js';
 import { eraseRun } from '../../runs/erase.js';
-import { readPaced } from '../../runs/paced-runs.js';
-import { documentOfStarted, findRun, isDelayed, readRun } from '../../runs/read.js';
+import { pacedRuns, readPaced } from '../../runs/paced-runs.js';
+import { documentOfStarted, findRun, isDelayed } from '../../runs/read.js';
 import { resumeRun } from '../../runs/resume.js';
 import { type Caller, callerOf, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -32,8 +32,10 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       request.notes.runId = id;
       const caller = callerOf(request);
       await stillRuns(deps, id, caller);
+      await pacedRuns(deps).reading(id, caller).act(true);
       await cancelRun(deps, id);
-      return await reply.code(202).send(shownTo(caller, (await readRun(deps, id, caller)).document));
+      const { document } = await readPaced(deps, id, caller, { waits: 'no' });
+      return await reply.code(202).send(shownTo(caller, document));
     },
   );
 
@@ -54,7 +56,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const resumed = await resumeRun(deps, id, caller, resumptionWanted(request.body ?? {}));
       const document = resumed.started
         ? documentOfStarted(deps, resumed.started, resumed.input)
-        : (await readPaced(deps, resumed.there, caller)).document;
+        : (await readPaced(deps, resumed.there, caller, { signal: leaving(reply) })).document;
       return await reply.code(202).header('location', document.links.self).send(shownTo(caller, document));
     },
   );
@@ -68,15 +70,18 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
-      const { description, accepted } = await findRun(deps, id, caller);
+      const { description, accepted, running } = await findRun(deps, id, caller);
       const { stage, ...decided } = decisionOf(request.body ?? {}, approved);
       const { nonce } = decided;
       // Before its first workflow task a run has no waits.
       if (accepted || isDelayed(description)) throw notWaiting(nonce, []);
       const actor = actorOf(caller);
       const sent = { ...decided, approved, ...(actor !== undefined && { actor }) } as GivenDecision;
+      // A decision that is sent again is accepted after the end too.
+      await pacedRuns(deps).reading(id, caller).act(running, leaving(reply));
       await decideOn(deps, id, sent, stage);
-      return await reply.code(202).send(shownTo(caller, (await readRun(deps, id, caller)).document));
+      const { document } = await readPaced(deps, id, caller, { waits: 'no' });
+      return await reply.code(202).send(shownTo(caller, document));
     });
   }
 }

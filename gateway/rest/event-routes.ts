@@ -8,6 +8,7 @@ import { type Caller, callerOf, holds, invalidHeader } from '../access/caller.js
 import type { GatewayDeps } from '../deps.js';
 import { documentTurns, sharedJson } from '../http/document-turns.js';
 import { EventStream } from '../http/event-stream.js';
+import { leaving } from '../http/leaving.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { type AudioForm, audioFormOf, withData } from './audio-events.js';
 import { FOLLOW_RUN } from './run-docs.js';
@@ -33,7 +34,7 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
         if (after === END) return await reply.code(204).send();
         const gone = new AbortController();
         // Of one that has ended this is a request for its document.
-        const document = running ? undefined : await readEnded(deps, { id, tenant: caller.tenant });
+        const document = running ? undefined : await readEnded(deps, { id, tenant: caller.tenant }, leaving(reply));
         const events = followRun(deps, { id, caller }, { after, gone: gone.signal, document });
         await sendEvents(reply, events, { gone, form, caller, artifacts: deps.artifacts });
         return reply;

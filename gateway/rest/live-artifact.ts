@@ -7,7 +7,8 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Caller } from '../../runs/caller.js';
 import { artifactNamed, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
-import { type RunRecord, readRun } from '../../runs/read.js';
+import { readPaced } from '../../runs/paced-runs.js';
+import type { RunRecord } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
 import type { GatewayDeps } from '../deps.js';
 
@@ -120,7 +121,7 @@ async function endedRun(deps: GatewayDeps, id: string, caller: Caller, signal: A
     if (left <= 0) throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal did not report the end of the run');
     await waitForRun(deps, { id, tenant: caller.tenant }, left, signal);
     signal.throwIfAborted();
-    const run = await readRun(deps, id, caller).catch((error: unknown) => {
+    const run = await readPaced(deps, id, caller, { waits: 'no' }).catch((error: unknown) => {
       if (error instanceof MillraceError && error.code === 'ORCHESTRATOR_UNAVAILABLE') return undefined;
       throw error;
     });

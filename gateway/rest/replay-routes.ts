@@ -15,6 +15,7 @@ import { webhookEventOf } from '../../runs/webhooks/event.js';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
 import { OF_RUNS } from '../openapi/problems.js';
 import type { RouteDoc } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
@@ -62,7 +63,7 @@ export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
-      const { document, webhooks } = await readPaced(deps, id, caller);
+      const { document, webhooks } = await readPaced(deps, id, caller, { signal: leaving(reply) });
       // Subscriptions have ended with the run.
       const targets = (webhooks ?? []).filter((each): each is NamedTarget => !('subscriptions' in each));
       if (targets.length === 0) throw new MillraceError('NO_WEBHOOK', 'the run was started without a webhook');

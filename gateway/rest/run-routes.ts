@@ -129,9 +129,10 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     },
   });
 
-  app.get<{ Params: { id: string } }>('/v1/runs/:id', { config: { doc: GET_RUN } }, async (request) => {
-    request.notes.runId = request.params.id;
-    return (await readPaced(deps, request.params.id, callerOf(request))).document;
+  app.get<{ Params: { id: string } }>('/v1/runs/:id', { config: { doc: GET_RUN } }, async (request, reply) => {
+    const { id } = request.params;
+    request.notes.runId = id;
+    return (await readPaced(deps, id, callerOf(request), { signal: leaving(reply) })).document;
   });
 }
 

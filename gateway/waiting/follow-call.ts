@@ -7,7 +7,6 @@ import { failureOf } from '../../runs/failed.js';
 import { followRun, type Followed as RunFollowed } from '../../runs/follow.js';
 import { openWaitsOf } from '../../runs/open-waits.js';
 import { readPaced } from '../../runs/paced-runs.js';
-import { readRun } from '../../runs/read.js';
 import type { OrderInput } from '../../runs/sent-input.js';
 import { isBehind, START } from '../../stores/events/index.js';
 import type { Caller } from '../access/caller.js';
@@ -86,7 +85,7 @@ export async function startCall(
 
 /**
  * Follows a run that has been started before, from a position on. Throws the run's error, `RUN_NOT_FOUND`, and `RATE_LIMITED` while too many
- * large runs of the tenant are read, which a call that has just decided a wait of a run under way is spared.
+ * large runs of the tenant are read, which a call that has just decided a wait is spared.
  * @param read the run, where the caller has just read it
  */
 export async function resumeCall(
@@ -96,7 +95,8 @@ export async function resumeCall(
   watch: Watch,
 ): Promise<Followed> {
   const acts = watch.decided !== undefined && watch.decided.size > 0;
-  const document = read ?? (await readPaced(deps, run, caller, acts)).document;
+  const { cancelled: signal } = watch;
+  const document = read ?? (await readPaced(deps, run, caller, acts ? { waits: 'no' } : { signal })).document;
   watch.started(run);
   if (document.status !== 'running') return ended(document);
   // Where no worker can be asked, the run's events tell of later waits.
@@ -166,7 +166,7 @@ async function toItsEnd(
 
 /** All open waits, so that they are asked together; the one that is known where no worker can be asked. */
 async function openWaits(deps: GatewayDeps, { caller }: Pick<WaitedCall, 'caller'>, run: string, known: Asked) {
-  const { waiting = [] } = (await readRun(deps, run, caller).catch(() => undefined))?.document ?? {};
+  const { waiting = [] } = (await readPaced(deps, run, caller, { waits: 'no' }).catch(() => undefined))?.document ?? {};
   return waiting.length > 0 ? waiting : [known];
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import type { Caller } from '../../../../gateway/access/caller.js';
 import { answerWaits } from '../../../../gateway/mcp/task-handlers.js';
+import { owe } from '../../../support/owing.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 let gateway: TestGateway | undefined;
@@ -19,7 +20,7 @@ async function answered(worker: 'slow' | 'away') {
   if (worker === 'away') temporal.waits = undefined;
   const nonce = wait?.nonce ?? '';
   const answers = { [nonce]: { action: 'accept', content: { confirm: true } } };
-  const decided = await answerWaits(deps as never, { caller }, temporal.only().options.workflowId, answers);
+  const { decided } = await answerWaits(deps as never, { caller }, temporal.only().options.workflowId, answers);
   return { decided: [...decided], nonce, sent: temporal.sent };
 }
 
@@ -44,8 +45,34 @@ it('many answers count as requests of their caller', async () => {
   );
   const charge = vi.fn(async () => undefined);
   const charged = { ...deps, authenticator: { charge } };
-  const decided = await answerWaits(charged as never, { caller }, temporal.only().options.workflowId, answers);
+  const { decided } = await answerWaits(charged as never, { caller }, temporal.only().options.workflowId, answers);
   expect(decided.size).toBe(6);
   // Each reads the run; four reads are a request, and the first was counted with the answers'.
   expect(charge.mock.calls).toEqual([[caller, 2]]);
+});
+
+it('a call that goes on without a decision has read its run once, and one that has decided reads it again', async () => {
+  gateway = await testGateway();
+  const { app, temporal, deps } = gateway;
+  await app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload: { name: 'Ada' } });
+  temporal.waitAt(['sign']);
+  const [wait] = temporal.waits?.open ?? [];
+  const answer = (answers: Record<string, unknown>) =>
+    answerWaits(deps as never, { caller }, temporal.only().options.workflowId, answers);
+  const accept = { action: 'accept', content: { confirm: true } };
+  for (const answers of [{}, { other: accept }]) expect((await answer(answers)).read?.status).toBe('running');
+  expect((await answer({ [wait?.nonce ?? '']: accept })).read).toBeUndefined();
+});
+
+it('answers to nothing wait like other readings where their sender may decide nothing', async () => {
+  gateway = await testGateway();
+  const { app, temporal, deps } = gateway;
+  await app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload: { name: 'Ada' } });
+  owe(deps, 'default', 15);
+  const answer = (permissions: string[]) =>
+    answerWaits(deps as never, { caller: { ...caller, permissions } as never }, temporal.only().options.workflowId, {
+      other: { action: 'accept' },
+    });
+  await answer(['approve']);
+  await expect(answer(['read'])).rejects.toMatchObject({ code: -32603, data: { 'millrace/code': 'RATE_LIMITED' } });
 });

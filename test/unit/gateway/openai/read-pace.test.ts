@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { chargeReads } from '../../../../gateway/openai/charged-reads.js';
 import { Conversations } from '../../../../gateway/openai/conversations.js';
 import type { StoredResponses } from '../../../../gateway/openai/stored-responses.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import { ReadPace } from '../../../../runs/read-pace.js';
-import { LATE_ONCE } from '../../../support/soonest.js';
 
 const LARGE = 32 * 1024 * 1024;
 
@@ -25,43 +23,132 @@ describe('the pace of reading conversations', () => {
     await pace.turn('acme', 1_000);
   });
 
-  test('who has read much of unknown size owes a bounded time, and waits with more of it', LATE_ONCE, async () => {
-    const pace = new ReadPace('runs', 8_000);
-    const timed = async (tenant: string) => {
-      const began = performance.now();
-      await pace.turnOfUnknown(tenant);
-      return performance.now() - began;
-    };
-    pace.charge('acme', 4_000_000);
+  test('a wait ends when the client leaves, and the turn is another one’s', async () => {
+    const pace = new ReadPace();
+    for (let n = 0; n < 3; n++) void pace.turn('acme', LARGE);
+    const left = new AbortController();
+    const all = [pace.turn('acme', LARGE, left.signal), pace.turn('acme', LARGE, left.signal)];
+    const ends = Promise.allSettled(all);
+    left.abort();
+    for (const each of await ends) expect(each).toMatchObject({ reason: { code: 'REQUEST_ABORTED' } });
+    // Three take six seconds; with the two that have left there would be no turn within ten.
+    await expect(pace.turn('acme', LARGE, AbortSignal.abort())).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+  });
+});
+
+describe('the pace of reading what may be small', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const MS = 8_000;
+  /** What has begun of many that would be read. */
+  function beginning(pace: ReadPace, count: number, tenant = 'acme') {
+    const seen = { begun: [] as number[], refused: 0 };
+    for (let n = 0; n < count; n++)
+      pace.begin(tenant).then(
+        () => {
+          seen.begun.push(n);
+        },
+        () => {
+          seen.refused += 1;
+        },
+      );
+    return seen;
+  }
+  const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+
+  test('eight are read at once, and one more, in order, for each that ends', async () => {
+    const pace = new ReadPace('runs', MS);
+    const seen = beginning(pace, 20);
+    await pass();
+    expect(seen.begun).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    const later = beginning(pace, 1);
+    for (let n = 0; n < 3; n++) pace.end('acme');
+    await pass();
+    expect([seen.begun.slice(8), later.begun]).toEqual([[8, 9, 10], []]);
+    const other = beginning(pace, 1, 'other');
+    await pass();
+    expect(other.begun).toEqual([0]);
+  });
+
+  test('who has read nothing large is never refused, however long the others take', async () => {
+    const pace = new ReadPace('runs', MS);
+    const seen = beginning(pace, 300);
+    await pass(10_100);
+    expect([seen.begun.length, seen.refused]).toEqual([300, 0]);
+  });
+
+  test('those who wait go on in their order when what is owed is over, before who comes then', async () => {
+    const pace = new ReadPace('runs', MS);
+    pace.charge('acme', 2_000 * MS);
+    const seen = beginning(pace, 2);
+    await pass(990);
+    expect(seen.begun).toEqual([]);
+    await pass(20);
+    const later = beginning(pace, 1);
+    await pass();
+    expect([seen.begun, later.begun]).toEqual([[0], []]);
+    await pass(300);
+    expect([seen.begun, later.begun]).toEqual([[0, 1], [0]]);
+  });
+
+  test('who has read much owes a bounded time, and waits with more of it', async () => {
+    const pace = new ReadPace('runs', MS);
+    pace.charge('acme', 500 * MS);
     // One large run holds up nothing that may be small.
-    expect(await timed('acme')).toBeLessThan(300);
-    pace.charge('acme', 16_000_000);
-    expect(await timed('acme')).toBeGreaterThan(500);
+    const first = beginning(pace, 1);
+    await pass();
+    expect(first.begun).toEqual([0]);
+    pace.end('acme');
     // A hundred take 50 s at this pace.
-    for (let n = 0; n < 100; n++) pace.charge('acme', 4_000_000);
-    const refusals = await Promise.allSettled([pace.turn('acme', 4_000_000), pace.turnOfUnknown('acme')]);
+    for (let n = 0; n < 100; n++) pace.charge('acme', 500 * MS);
+    await pass(1);
+    const refusals = await Promise.allSettled([pace.turn('acme', 500 * MS), pace.begin('acme')]);
     for (const each of refusals) {
       const { code, details } = (each as PromiseRejectedResult).reason as MillraceError;
       expect(code).toBe('RATE_LIMITED');
       expect(details.retryAfterMs).toBeLessThanOrEqual(20_000);
     }
-    expect(await timed('other')).toBeLessThan(300);
+    const other = beginning(pace, 1, 'other');
+    await pass();
+    expect(other.begun).toEqual([0]);
+    expect(() => pace.expectCounted('other')).not.toThrow();
+    expect(() => pace.expectCounted('acme')).toThrow(MillraceError);
+    await pass(2_000);
+    expect(() => pace.expectCounted('acme')).not.toThrow();
   });
 
-  test('of those that have waited and may be large a few are read at a time', LATE_ONCE, async () => {
-    const pace = new ReadPace('runs', 8_000);
-    pace.charge('acme', 10_000_000);
+  test('of those that have waited and are large a few are read', async () => {
+    const pace = new ReadPace('runs', MS);
+    pace.charge('acme', 1_250 * MS);
     let read = 0;
-    const all = Array.from({ length: 50 }, async () => {
-      await pace.turnOfUnknown('acme');
-      read += 1;
-      await sleep(20);
-      pace.charge('acme', 8_000_000);
-    });
-    for (const each of all) each.catch(() => undefined);
-    await sleep(1_500);
-    expect(read).toBeGreaterThan(0);
-    expect(read).toBeLessThan(10);
+    for (let n = 0; n < 50; n++)
+      pace.begin('acme').then(
+        () => {
+          read += 1;
+          pace.charge('acme', 1_000 * MS);
+          pace.end('acme');
+        },
+        () => undefined,
+      );
+    await pass(3_500);
+    expect(read).toBeGreaterThan(1);
+    expect(read).toBeLessThan(6);
+  });
+
+  test('a wait ends when the client leaves', async () => {
+    const pace = new ReadPace('runs', MS);
+    pace.charge('acme', 5_000 * MS);
+    const left = new AbortController();
+    const waits = expect(pace.begin('acme', left.signal)).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    await pass(10);
+    left.abort();
+    await waits;
+    await expect(pace.begin('acme', left.signal)).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
   });
 });
 

@@ -4,6 +4,7 @@ import type { GatewayDeps } from '../../../../gateway/deps.js';
 import { resumeCall, type Watch } from '../../../../gateway/waiting/follow-call.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { isBehind, START } from '../../../../stores/events/index.js';
+import { owe } from '../../../support/owing.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 let gateway: TestGateway | undefined;
@@ -35,7 +36,7 @@ async function runWith(events: readonly object[]) {
         ...more,
       },
     );
-  return { temporal, run, told, resume };
+  return { temporal, run, told, resume, deps };
 }
 const waits = (nonce: string) => ({ type: 'stage.waiting', path: nonce, nonce, subject: nonce, until: '' });
 
@@ -77,5 +78,13 @@ describe('a call that its client goes on with after an answer', () => {
     await expect.poll(() => told).toEqual(['2-0']);
     left.abort();
     await expect(going).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+  });
+
+  it('is told the end of its run, whatever is owed, where its decision has ended it', async () => {
+    const { run, resume, deps } = await runWith([]);
+    run.end({ output: { name: 'Ada' }, stages: [] });
+    owe(deps, 'default', 15);
+    await expect(resume('1-0')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(await resume('1-0', { decided: new Set(['first']) })).toMatchObject({ document: { status: 'succeeded' } });
   });
 });
