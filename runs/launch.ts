@@ -1,15 +1,16 @@
+import { MillraceError } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { RunResult } from '../pipelines/run/index.js';
 import { linkedAbort } from '../runtime/limited.js';
-import { type Caller, ownerOf } from './caller.js';
+import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
 import { type FollowedRun, followRun } from './follow.js';
 import { startGuarded } from './guarded-start.js';
 import type { Order } from './order.js';
 import { never, OVER } from './over.js';
-import { pacedRuns, type Reading } from './paced-runs.js';
+import { countRead, readEnded } from './paced-runs.js';
 import { prepareRun } from './prepare.js';
 import { documentOfEnded, documentOfStarted, findRun } from './read.js';
 import { readTogether } from './read-together.js';
@@ -45,23 +46,20 @@ export async function launch(deps: RunDeps, order: Order, wait: Wait): Promise<L
 
 async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
   const { own: close, release } = linkedAbort(gone);
-  let reading: Reading | undefined;
   try {
     const wanted = { answer: waitMs > 0, events: waitMs === 0 };
-    const { run, answered, noResult, ended } = await start(deps, order, wanted, { over: close.signal, gone });
+    const begun = await start(deps, order, wanted, { over: close.signal, gone });
+    const { run, answered, noResult, ended } = begun;
     started?.(run);
-    reading = run.replayed ? pacedRuns(deps).reading(run.id, order.caller) : undefined;
-    const turn = reading && turnOf(deps, run, { caller: order.caller, reading, ended, gone: close.signal });
+    const before = await endedBefore(deps, begun, order, close.signal);
+    if (before) return { run, document: before };
     const documents = answered !== undefined ? [answered] : [];
     const left = noResult === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, noResult);
-    const settled = Promise.all([left, turn]).then(([leftMs]) =>
-      settle(deps, run, order, { waits: waitMs > 0, leftMs, reading }, close.signal),
-    );
+    const settled = left.then((leftMs) => settle(deps, run, order, { waits: waitMs > 0, leftMs }, close.signal));
     const document = await Promise.race([settled, ...documents]);
     if (document.status !== 'running') ended();
     return { run, document };
   } finally {
-    reading?.end();
     close.abort(OVER);
     release();
   }
@@ -87,27 +85,28 @@ export async function launchFollowed(
   };
   const wanted = { answer: true, events: true };
   const signals = { over: close.signal, gone: left };
-  const { run, answered, noResult, ended, reading } = await startedAtItsTurn(deps, order, wanted, signals).catch(
-    (error: unknown) => {
-      stop();
-      throw error;
-    },
-  );
+  const started = async () => {
+    const begun = await start(deps, order, wanted, signals);
+    return { ...begun, document: await endedBefore(deps, begun, order, left) };
+  };
+  const { run, answered, noResult, ended, document } = await started().catch((error: unknown) => {
+    stop();
+    throw error;
+  });
   gone.addEventListener('abort', stop, { once: true });
   if (gone.aborted) stop();
   async function* events(): FollowedRun['events'] {
     try {
       const of = { id: run.id, caller: order.caller };
-      for await (const each of followRun(deps, of, { gone, answered, noResult })) {
+      for await (const each of followRun(deps, of, { gone, answered, noResult, document })) {
         if ('document' in each) {
           ended();
-          reading?.read(each.document);
+          if (run.replayed) countRead(deps, order.caller, each.document);
         }
         yield each;
       }
     } finally {
       gone.removeEventListener('abort', stop);
-      reading?.end();
       stop();
     }
   }
@@ -146,38 +145,33 @@ async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }
   return await startAs(deps, order, { ...wanted, id: own, repeated: false, keep: keepOwn }, over);
 }
 
-/** The same, and of a run that was there before its turn to be read. */
-async function startedAtItsTurn(
+const REFUSALS: ReadonlySet<string> = new Set(['RATE_LIMITED', 'OVERLOADED', 'REQUEST_ABORTED']);
+
+/**
+ * The document of a run that was there before, and has ended, read at its turn; undefined of another one. Throws `RATE_LIMITED`, `OVERLOADED` and
+ * `REQUEST_ABORTED`: a request that is sent again gets the run.
+ */
+async function endedBefore(
   deps: RunDeps,
-  order: Order,
-  wanted: Wanted,
-  signals: Signals,
-): Promise<Started & { readonly reading?: Reading }> {
-  const started = await start(deps, order, wanted, signals);
-  if (!started.run.replayed) return started;
-  const reading = pacedRuns(deps).reading(started.run.id, order.caller);
-  await turnOf(deps, started.run, { caller: order.caller, reading, ended: started.ended, gone: signals.gone });
-  return { ...started, reading };
-}
-
-interface Turn extends Pick<Started, 'ended'> {
-  readonly caller: Caller;
-  readonly reading: Reading;
-  /** Aborts when nobody waits for the run any more. */
-  readonly gone: AbortSignal;
-}
-
-/** Waits for the turn to read a run that was there before: one that has ended is read at once. Throws `RATE_LIMITED`, unless nobody waits for it. */
-async function turnOf(deps: RunDeps, { id }: StartedRun, { caller, reading, ended, gone }: Turn): Promise<void> {
+  { run, ended }: Started,
+  { caller }: Order,
+  gone: AbortSignal,
+): Promise<RunDocument | undefined> {
+  if (!run.replayed) return undefined;
   // Where Temporal cannot say so, there is nothing to read either.
-  const running = await findRun(deps, id, caller).then(
+  const running = await findRun(deps, run.id, caller).then(
     (found) => found.running,
     () => true,
   );
-  if (!running) ended();
-  await reading.act(running, gone).catch((error: unknown) => {
-    if (!gone.aborted) throw error;
-  });
+  if (running) return undefined;
+  ended();
+  try {
+    return await readEnded(deps, { id: run.id, tenant: caller.tenant }, gone);
+  } catch (error) {
+    if (error instanceof MillraceError && REFUSALS.has(error.code)) throw error;
+    // As of a run whose end is not known: its id must reach the caller.
+    return undefined;
+  }
 }
 
 async function startAs(
@@ -243,8 +237,6 @@ interface Settling {
   /** Whether the caller waits for the end. */
   readonly waits: boolean;
   readonly leftMs: number;
-  /** Of a run that was there before. */
-  readonly reading: Reading | undefined;
 }
 
 /**
@@ -254,17 +246,18 @@ interface Settling {
 async function settle(
   deps: RunDeps,
   run: StartedRun,
-  { caller: { tenant }, input }: Order,
-  { waits, leftMs, reading }: Settling,
+  { caller, input }: Order,
+  { waits, leftMs }: Settling,
   gone: AbortSignal,
 ): Promise<RunDocument> {
+  const { tenant } = caller;
   const end = await waitForRun(deps, { id: run.id, tenant }, leftMs, gone);
   if (end && !run.replayed) return documentOfEnded(deps, run, input, end.outcome);
   if (!end && (gone.aborted || !(waits || run.replayed))) return documentOfStarted(deps, run, input);
   try {
     // A run that existed before may have ended long ago: only Temporal knows when.
     const document = end ? await end.document() : (await readTogether(deps, { id: run.id, tenant })).document;
-    reading?.read(document);
+    if (run.replayed) countRead(deps, caller, document);
     return document;
   } catch (error) {
     // The run exists: its id and what is known of its end must reach the caller even if Temporal is unavailable now.

@@ -2,17 +2,23 @@ import type { Client } from '@temporalio/client';
 import { bytesIn } from '../pipelines/bytes-in.js';
 import type { Json } from '../pipelines/json.js';
 import { keepNewest } from '../pipelines/keep-newest.js';
+import { FairSlots } from '../runtime/fair-slots.js';
 import type { Caller } from './caller.js';
 import type { RunDocument } from './document.js';
 import type { EndingRun } from './outcome.js';
 import { type RunReading, type RunRecord, readRun } from './read.js';
-import { ReadPace, SMALL_BYTES } from './read-pace.js';
+import { clientLeft, MOST_WAIT_MS, ReadPace, SMALL_BYTES } from './read-pace.js';
 import { readTogether } from './read-together.js';
 
 /** What is read of the runs of one tenant, in bytes for each millisecond: to read it and to make a text of it takes a seventh of the time. */
 const BYTES_PER_MS = 8_000;
 /** Runs that are remembered, the latest ones. */
 const MOST_KNOWN = 10_000;
+/** Runs of unknown size that are read for one tenant at once, and as many for its decisions and cancellations. */
+const AT_ONCE = 8;
+const BOUNDS = { ms: MOST_WAIT_MS, what: 'place to read a run' };
+/** A tenant waits for its own readings only. */
+const places = () => new FairSlots(Number.POSITIVE_INFINITY, AT_ONCE, BOUNDS);
 
 /** A run as it was when it was last read. */
 interface Known {
@@ -23,14 +29,15 @@ interface Known {
 /** A reading of a run by a caller that may see it. */
 export interface Reading {
   /**
-   * Waits for its turn. Throws `RATE_LIMITED` if too much is read of large runs, and `REQUEST_ABORTED` if `signal` aborts first.
+   * Waits for its turn, and for a place while it is not known how large the run is. Throws `RATE_LIMITED` if too much is read of the tenant's large
+   * runs, `OVERLOADED` if its earlier readings take too long, and `REQUEST_ABORTED` if `signal` aborts first.
    */
   turn(running: boolean, signal?: AbortSignal): Promise<void>;
-  /** The same for a decision or a cancellation, which does not wait while the run goes on: it is refused if the tenant owes as much as it can. */
-  act(running: boolean, signal?: AbortSignal): Promise<void>;
+  /** The same for a decision or a cancellation of a run that goes on, which waits for a place only: it is refused if the tenant owes as much as it can. */
+  act(signal?: AbortSignal): Promise<void>;
   /** Counts the run that has been read, if there was no turn for it. */
   read(document: RunDocument): void;
-  /** The reading is over, also where it has failed: another may begin at once. */
+  /** Must be called when the reading is over, also where it has failed or its turn has not come: gives its place back. */
   end(): void;
 }
 
@@ -40,6 +47,8 @@ export interface Reading {
  */
 class PacedRuns {
   readonly #pace = new ReadPace('runs', BYTES_PER_MS);
+  readonly #places = places();
+  readonly #actPlaces = places();
   /** By tenant and id. */
   readonly #known = new Map<string, Known>();
   /** Those who wait for a run, or follow it, have one document. */
@@ -50,29 +59,38 @@ class PacedRuns {
     const pace = this.#pace;
     /** Bytes for which there was a turn. */
     let paid = 0;
-    let begun = false;
+    let isOver = false;
+    let leave: (() => void) | undefined;
     const end = () => {
-      if (begun) pace.end(tenant);
-      begun = false;
+      isOver = true;
+      leave?.();
     };
-    const turn = async (running: boolean, signal?: AbortSignal) => {
-      let bytes = this.#bytesOf(name, running);
-      if (bytes === undefined) {
-        await pace.begin(tenant, signal);
-        begun = true;
-        bytes = this.#bytesOf(name, running);
-        if (bytes === undefined) return;
-        // Another has read it meanwhile.
-        end();
-      }
-      await pace.turn(tenant, bytes, signal);
-      paid = bytes;
+    const take = async (from: FairSlots, signal = new AbortController().signal) => {
+      const place = await from.acquire(tenant, signal).catch((error: unknown) => {
+        if (signal.aborted) throw clientLeft();
+        // What takes so long may be what the tenant owes.
+        pace.expectSettled(tenant);
+        throw error;
+      });
+      if (isOver) place();
+      else leave = place;
     };
     return {
-      turn,
-      act: async (running, signal) => {
-        if (running) pace.expectCounted(tenant);
-        else await turn(running, signal);
+      turn: async (running, signal) => {
+        let bytes = this.#bytesOf(name, running);
+        if (bytes === undefined) {
+          await take(this.#places, signal);
+          bytes = this.#bytesOf(name, running);
+          if (bytes === undefined) return await pace.settled(tenant, signal);
+          // Another has read it meanwhile.
+          leave?.();
+        }
+        await pace.turn(tenant, bytes, signal);
+        paid = bytes;
+      },
+      act: async (signal) => {
+        pace.expectCounted(tenant);
+        await take(this.#actPlaces, signal);
       },
       read: (document) => {
         if (this.#counted.has(document)) return;
@@ -105,6 +123,11 @@ export function pacedRuns({ temporal }: Pick<RunReading, 'temporal'>): PacedRuns
   return made;
 }
 
+/** Counts a run that was read for who waited for its end: later readings wait for it. */
+export function countRead(deps: Pick<RunReading, 'temporal'>, caller: Pick<Caller, 'tenant'>, document: RunDocument): void {
+  pacedRuns(deps).reading(document.id, caller).read(document);
+}
+
 /** How a run is read. */
 export interface Paced {
   /**
@@ -127,11 +150,37 @@ export async function readPaced(
   { waits, signal }: Paced = {},
 ): Promise<RunRecord> {
   const reading = pacedRuns(deps).reading(id, caller);
-  const turn = waits === 'acts' ? reading.act : reading.turn;
+  // Not of one that has been accepted only: it is small, and may be large once it has started.
+  let isWhole = false;
   try {
     const found = await readRun(deps, id, caller, async (running) => {
-      if (waits !== 'no') await turn(running, signal);
+      isWhole = true;
+      if (waits === 'no') return;
+      await (running && waits === 'acts' ? reading.act(signal) : reading.turn(running, signal));
     });
+    if (isWhole) reading.read(found.document);
+    return found;
+  } finally {
+    reading.end();
+  }
+}
+
+/**
+ * Decides or cancels at its turn, and reads the run then, for a caller that may see it. Throws as `readPaced` does, and what the work throws.
+ * @param running whether the run still goes on
+ */
+export async function readActed(
+  deps: RunReading,
+  id: string,
+  caller: Caller,
+  { running, signal }: { readonly running: boolean; readonly signal: AbortSignal },
+  work: () => Promise<unknown>,
+): Promise<RunRecord> {
+  const reading = pacedRuns(deps).reading(id, caller);
+  try {
+    await (running ? reading.act(signal) : reading.turn(false, signal));
+    await work();
+    const found = await readRun(deps, id, caller);
     reading.read(found.document);
     return found;
   } finally {

@@ -5,7 +5,7 @@ import { cancelRun, hasEnded } from '../../runs/cancel.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
 import type { RunDocument } from '../../runs/document.js';
 import { eraseRun } from '../../runs/erase.js';
-import { pacedRuns, readPaced } from '../../runs/paced-runs.js';
+import { readActed, readPaced } from '../../runs/paced-runs.js';
 import { documentOfStarted, findRun, isDelayed } from '../../runs/read.js';
 import { resumeRun } from '../../runs/resume.js';
 import { type Caller, callerOf, holds } from '../access/caller.js';
@@ -32,9 +32,8 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       request.notes.runId = id;
       const caller = callerOf(request);
       await stillRuns(deps, id, caller);
-      await pacedRuns(deps).reading(id, caller).act(true);
-      await cancelRun(deps, id);
-      const { document } = await readPaced(deps, id, caller, { waits: 'no' });
+      const how = { running: true, signal: leaving(reply) };
+      const { document } = await readActed(deps, id, caller, how, () => cancelRun(deps, id));
       return await reply.code(202).send(shownTo(caller, document));
     },
   );
@@ -78,9 +77,8 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const actor = actorOf(caller);
       const sent = { ...decided, approved, ...(actor !== undefined && { actor }) } as GivenDecision;
       // A decision that is sent again is accepted after the end too.
-      await pacedRuns(deps).reading(id, caller).act(running, leaving(reply));
-      await decideOn(deps, id, sent, stage);
-      const { document } = await readPaced(deps, id, caller, { waits: 'no' });
+      const how = { running, signal: leaving(reply) };
+      const { document } = await readActed(deps, id, caller, how, () => decideOn(deps, id, sent, stage));
       return await reply.code(202).send(shownTo(caller, document));
     });
   }

@@ -1,7 +1,6 @@
 import type { GivenDecision } from '../../pipelines/run/index.js';
 import { actorOf } from '../../runs/caller.js';
 import { decideOn, notWaiting } from '../../runs/decide.js';
-import { pacedRuns } from '../../runs/paced-runs.js';
 import { findRun, isDelayed } from '../../runs/read.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -18,8 +17,7 @@ export type AnswerOfRun = Omit<GivenAnswer, 'run'>;
 
 /**
  * Decides a wait as the caller, for the doors of protocols whose clients ask a person. Throws `FORBIDDEN` without the
- * permission `approve`, `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, `ALREADY_DECIDED`, and `RATE_LIMITED` while too
- * much is read of the tenant's large runs.
+ * permission `approve`, `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING` and `ALREADY_DECIDED`.
  */
 export async function decideAs(
   deps: GatewayDeps,
@@ -27,11 +25,9 @@ export async function decideAs(
   { run, stage, ...given }: GivenAnswer,
 ): Promise<void> {
   requirePermission(caller, 'approve');
-  const { description, accepted, running } = await findRun(deps, run, caller);
+  const { description, accepted } = await findRun(deps, run, caller);
   // Before its first workflow task a run has no waits.
   if (accepted || isDelayed(description)) throw notWaiting(given.nonce, []);
-  // The run is read then, also where the decision was taken before and the run has ended.
-  await pacedRuns(deps).reading(run, caller).act(running);
   const actor = actorOf(caller);
   await decideOn(deps, run, { ...given, ...(actor !== undefined && { actor }) }, stage);
 }
