@@ -3,6 +3,8 @@ import { bytesIn } from '../pipelines/bytes-in.js';
 import type { Json } from '../pipelines/json.js';
 import { keepNewest } from '../pipelines/keep-newest.js';
 import { FairSlots } from '../runtime/fair-slots.js';
+import { timeLimit } from '../runtime/limited.js';
+import { waitedTooLong } from '../runtime/waiting-room.js';
 import type { Caller } from './caller.js';
 import type { RunDocument } from './document.js';
 import type { EndingRun } from './outcome.js';
@@ -16,9 +18,10 @@ const BYTES_PER_MS = 8_000;
 const MOST_KNOWN = 10_000;
 /** Runs of unknown size that are read for one tenant at once, and as many for its decisions and cancellations. */
 const AT_ONCE = 8;
-const BOUNDS = { ms: MOST_WAIT_MS, what: 'place to read a run' };
 /** A tenant waits for its own readings only. */
-const places = () => new FairSlots(Number.POSITIVE_INFINITY, AT_ONCE, BOUNDS);
+const places = () => new FairSlots(Number.POSITIVE_INFINITY, AT_ONCE);
+
+const NEVER = new AbortController().signal;
 
 /** A run as it was when it was last read. */
 interface Known {
@@ -33,8 +36,10 @@ export interface Reading {
    * runs, `OVERLOADED` if its earlier readings take too long, and `REQUEST_ABORTED` if `signal` aborts first.
    */
   turn(running: boolean, signal?: AbortSignal): Promise<void>;
-  /** The same for a decision or a cancellation of a run that goes on, which waits for a place only: it is refused if the tenant owes as much as it can. */
-  act(signal?: AbortSignal): Promise<void>;
+  /** For a decision or a cancellation of a run that goes on. Throws `RATE_LIMITED` if the tenant owes as much as it can. */
+  expectCounted(): void;
+  /** Waits for a place to read the run for one, however long its others take: it is done already, or must be. */
+  place(): Promise<void>;
   /** Counts the run that has been read, if there was no turn for it. */
   read(document: RunDocument): void;
   /** Must be called when the reading is over, also where it has failed or its turn has not come: gives its place back. */
@@ -65,21 +70,30 @@ class PacedRuns {
       isOver = true;
       leave?.();
     };
-    const take = async (from: FairSlots, signal = new AbortController().signal) => {
-      const place = await from.acquire(tenant, signal).catch((error: unknown) => {
-        if (signal.aborted) throw clientLeft();
-        // What takes so long may be what the tenant owes.
-        pace.expectSettled(tenant);
-        throw error;
-      });
+    const placeIn = async (from: FairSlots, signal: AbortSignal) => {
+      const place = await from.acquire(tenant, signal);
       if (isOver) place();
       else leave = place;
+    };
+    const placeInTime = async (signal = new AbortController().signal) => {
+      const limit = timeLimit(MOST_WAIT_MS, signal);
+      try {
+        await placeIn(this.#places, limit.signal);
+      } catch (error) {
+        if (signal.aborted) throw clientLeft();
+        if (!limit.signal.aborted) throw error;
+        // What takes so long may be what the tenant owes.
+        pace.expectSettled(tenant);
+        throw waitedTooLong('place to read a run', MOST_WAIT_MS);
+      } finally {
+        limit.release();
+      }
     };
     return {
       turn: async (running, signal) => {
         let bytes = this.#bytesOf(name, running);
         if (bytes === undefined) {
-          await take(this.#places, signal);
+          await placeInTime(signal);
           bytes = this.#bytesOf(name, running);
           if (bytes === undefined) return await pace.settled(tenant, signal);
           // Another has read it meanwhile.
@@ -88,10 +102,8 @@ class PacedRuns {
         await pace.turn(tenant, bytes, signal);
         paid = bytes;
       },
-      act: async (signal) => {
-        pace.expectCounted(tenant);
-        await take(this.#actPlaces, signal);
-      },
+      expectCounted: () => pace.expectCounted(tenant),
+      place: () => placeIn(this.#actPlaces, NEVER),
       read: (document) => {
         if (this.#counted.has(document)) return;
         this.#counted.add(document);
@@ -124,15 +136,19 @@ export function pacedRuns({ temporal }: Pick<RunReading, 'temporal'>): PacedRuns
 }
 
 /** Counts a run that was read for who waited for its end: later readings wait for it. */
-export function countRead(deps: Pick<RunReading, 'temporal'>, caller: Pick<Caller, 'tenant'>, document: RunDocument): void {
+export function countRead(
+  deps: Pick<RunReading, 'temporal'>,
+  caller: Pick<Caller, 'tenant'>,
+  document: RunDocument,
+): void {
   pacedRuns(deps).reading(document.id, caller).read(document);
 }
 
 /** How a run is read. */
 export interface Paced {
   /**
-   * Whether the reading waits for its turn. `acts`: for a decision or a cancellation, which waits only where the run has ended. `no`: after one, or
-   * within a response that has begun; it counts only. Default: it waits.
+   * Whether the reading waits for its turn. `acts`: before a decision or a cancellation, which waits for those of others only while the run goes on.
+   * `no`: after one, or within a response that has begun; it counts only. Default: it waits.
    */
   readonly waits?: 'acts' | 'no' | undefined;
   /** Aborts when the client has left, which ends the wait. */
@@ -140,8 +156,8 @@ export interface Paced {
 }
 
 /**
- * Reads a run whole for a request that may be repeated. Throws as `readRun` does, `RATE_LIMITED` if too much is read of the tenant's large runs, and
- * `REQUEST_ABORTED` if the client leaves while it waits. Who may not see the run waits for nothing and counts for nothing.
+ * Reads a run whole for a request that may be repeated. Throws as `readRun` does, `RATE_LIMITED` if too much is read of the tenant's large runs,
+ * `OVERLOADED` if its earlier readings take too long, and `REQUEST_ABORTED` if the client leaves while it waits. Who may not see the run waits for nothing and counts for nothing.
  */
 export async function readPaced(
   deps: RunReading,
@@ -150,23 +166,38 @@ export async function readPaced(
   { waits, signal }: Paced = {},
 ): Promise<RunRecord> {
   const reading = pacedRuns(deps).reading(id, caller);
-  // Not of one that has been accepted only: it is small, and may be large once it has started.
-  let isWhole = false;
   try {
-    const found = await readRun(deps, id, caller, async (running) => {
-      isWhole = true;
+    return await wholeRun(deps, id, caller, reading, async (running) => {
       if (waits === 'no') return;
-      await (running && waits === 'acts' ? reading.act(signal) : reading.turn(running, signal));
+      if (!running || waits !== 'acts') return await reading.turn(running, signal);
+      reading.expectCounted();
+      await reading.place();
     });
-    if (isWhole) reading.read(found.document);
-    return found;
   } finally {
     reading.end();
   }
 }
 
+async function wholeRun(
+  deps: RunReading,
+  id: string,
+  caller: Caller,
+  reading: Reading,
+  begin?: (running: boolean) => Promise<void>,
+): Promise<RunRecord> {
+  // Not one that has been accepted only: it is small, and may be large once it has started.
+  let isWhole = false;
+  const found = await readRun(deps, id, caller, async (running) => {
+    isWhole = true;
+    await begin?.(running);
+  });
+  if (isWhole) reading.read(found.document);
+  return found;
+}
+
 /**
- * Decides or cancels at its turn, and reads the run then, for a caller that may see it. Throws as `readPaced` does, and what the work throws.
+ * Decides or cancels, and reads the run then, for a caller that may see it. Where it has ended, at its turn; otherwise the client's leaving undoes
+ * nothing. Throws as `readPaced` does, and what the work throws.
  * @param running whether the run still goes on
  */
 export async function readActed(
@@ -178,11 +209,11 @@ export async function readActed(
 ): Promise<RunRecord> {
   const reading = pacedRuns(deps).reading(id, caller);
   try {
-    await (running ? reading.act(signal) : reading.turn(false, signal));
+    if (running) reading.expectCounted();
+    else await reading.turn(false, signal);
     await work();
-    const found = await readRun(deps, id, caller);
-    reading.read(found.document);
-    return found;
+    if (running) await reading.place();
+    return await wholeRun(deps, id, caller, reading);
   } finally {
     reading.end();
   }

@@ -124,7 +124,7 @@ export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided
   expectOpen(record.document);
   const decisions = decisionsIn(sent);
   if (sent.push) expectTold(record);
-  // Each reads the run. The first was counted with the request. Before anything is changed, so that a refused message changes nothing.
+  // Each asks Temporal. The first was counted with the request. Before anything is changed, so that a refused message changes nothing.
   await chargeReads(deps, caller, decisions.length - 1);
   if (sent.push) await subscribe(ask, { run, context }, sent.push, PUSH_FIELD);
   for (const decision of decisions) await decideAs(deps, caller, { run, ...decision });

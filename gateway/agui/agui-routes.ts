@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Json } from '../../pipelines/json.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import { orderInput } from '../../runs/sent-input.js';
-import { callerOf, holds } from '../access/caller.js';
+import { callerOf, holds, requirePermission } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
@@ -89,7 +90,10 @@ async function workOf(deps: GatewayDeps, call: WaitedCall, model: Model, given: 
     return (watch) => startCall(deps, call, input, watch);
   }
   const { run, answers } = resumption;
-  // Each reads the run. The first was counted with the request.
+  requirePermission(caller, 'approve');
+  // At its turn: what follows the decisions reads it without one.
+  await readPaced(deps, run, caller, { waits: 'acts' });
+  // Each asks Temporal. The first was counted with the request.
   await chargeReads(deps, caller, answers.length - 1);
   for (const answer of answers) await decideAs(deps, caller, { run, ...answer });
   const decided = new Set(answers.map(({ nonce }) => nonce));

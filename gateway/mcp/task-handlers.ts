@@ -115,7 +115,7 @@ export async function answerWaits(
     const decision = wait && decisionIn(answer as Elicited, hasForm(wait));
     return decision ? [{ nonce, ...decision }] : [];
   });
-  // Each reads the run. The first was counted with the request.
+  // Each asks Temporal. The first was counted with the request.
   await asProtocol(() => chargeReads(deps, caller, decisions.length - 1));
   for (const decision of decisions) {
     await asProtocol(() => decideAs(deps, caller, { run, ...decision }));

@@ -27,11 +27,11 @@ export const GET_RESPONSE = route('getResponse', 'Get a response, or the events 
   answers: {
     200: { description: 'The response', content: { ...json(RESPONSE), ...eventStream('With `stream=true`') } },
   },
-  problems: ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE', 'INVALID_INPUT', 'TOO_MANY_STREAMS'],
+  problems: ['RUN_NOT_FOUND', 'OVERLOADED', 'ORCHESTRATOR_UNAVAILABLE', 'INVALID_INPUT', 'TOO_MANY_STREAMS'],
 });
 export const CANCEL_RESPONSE = route('cancelResponse', 'Cancel a response', RESPONSE, {
   path: ofResponse,
-  problems: ['RUN_NOT_FOUND', 'RUN_ENDED', 'ORCHESTRATOR_UNAVAILABLE'],
+  problems: ['RUN_NOT_FOUND', 'OVERLOADED', 'RUN_ENDED', 'ORCHESTRATOR_UNAVAILABLE'],
 });
 export const DELETE_RESPONSE = route('deleteResponse', 'Erase a response and its run', DELETED, {
   path: ofResponse,
@@ -40,7 +40,7 @@ export const DELETE_RESPONSE = route('deleteResponse', 'Erase a response and its
 export const LIST_INPUT_ITEMS = route('listInputItems', 'List the input items of a response', LIST, {
   path: ofResponse,
   query: PAGE,
-  problems: ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE', 'INVALID_INPUT'],
+  problems: ['RUN_NOT_FOUND', 'OVERLOADED', 'ORCHESTRATOR_UNAVAILABLE', 'INVALID_INPUT'],
 });
 
 const KEPT = ['STORE_UNAVAILABLE', 'STATE_STORE_FULL', 'QUOTA_EXCEEDED', 'INVALID_INPUT'] as const;
@@ -68,7 +68,7 @@ export const DELETE_CONVERSATION = route('deleteConversation', 'Erase a conversa
 export const LIST_ITEMS = route('listConversationItems', 'List a conversation’s items', LIST, {
   path: ofConversation,
   query: PAGE,
-  problems: ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE', 'STORE_UNAVAILABLE', 'INVALID_INPUT'],
+  problems: ['RUN_NOT_FOUND', 'OVERLOADED', 'ORCHESTRATOR_UNAVAILABLE', 'STORE_UNAVAILABLE', 'INVALID_INPUT'],
 });
 export const ADD_ITEMS = route('addConversationItems', 'Add items to a conversation', LIST, {
   path: ofConversation,

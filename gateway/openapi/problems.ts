@@ -15,7 +15,7 @@ export const OF_BODIES: readonly ErrorCode[] = [
   'REQUEST_TIMEOUT',
 ];
 /** Errors of routes about one run. */
-export const OF_RUNS: readonly ErrorCode[] = ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE'];
+export const OF_RUNS: readonly ErrorCode[] = ['RUN_NOT_FOUND', 'OVERLOADED', 'ORCHESTRATOR_UNAVAILABLE'];
 
 /** Codes that no response has: they are used in logs, pipeline definitions and the command line. */
 const NEVER_OF_A_RUN: ReadonlySet<string> = new Set<ErrorCode>([

@@ -47,7 +47,7 @@ it('many answers count as requests of their caller', async () => {
   const charged = { ...deps, authenticator: { charge } };
   const { decided } = await answerWaits(charged as never, { caller }, temporal.only().options.workflowId, answers);
   expect(decided.size).toBe(6);
-  // Each reads the run; four reads are a request, and the first was counted with the answers'.
+  // Each asks Temporal; four questions are a request, and the first was counted with the answers'.
   expect(charge.mock.calls).toEqual([[caller, 2]]);
 });
 
