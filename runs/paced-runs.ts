@@ -21,8 +21,6 @@ const AT_ONCE = 8;
 /** A tenant waits for its own readings only. */
 const places = () => new FairSlots(Number.POSITIVE_INFINITY, AT_ONCE);
 
-const NEVER = new AbortController().signal;
-
 /** A run as it was when it was last read. */
 interface Known {
   readonly bytes: number;
@@ -30,7 +28,7 @@ interface Known {
 }
 
 /** A reading of a run by a caller that may see it. */
-export interface Reading {
+interface Reading {
   /**
    * Waits for its turn, and for a place while it is not known how large the run is. Throws `RATE_LIMITED` if too much is read of the tenant's large
    * runs, `OVERLOADED` if its earlier readings take too long, and `REQUEST_ABORTED` if `signal` aborts first.
@@ -103,7 +101,7 @@ class PacedRuns {
         paid = bytes;
       },
       expectCounted: () => pace.expectCounted(tenant),
-      place: () => placeIn(this.#actPlaces, NEVER),
+      place: () => placeIn(this.#actPlaces, new AbortController().signal),
       read: (document) => {
         if (this.#counted.has(document)) return;
         this.#counted.add(document);
