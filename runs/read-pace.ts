@@ -37,7 +37,7 @@ export class ReadPace {
   }
 
   /** Waits for the turn of one of this size. Throws `RATE_LIMITED` if too many wait already, and `REQUEST_ABORTED` if `signal` aborts first. */
-  async turn(tenant: string, bytes: number, signal = new AbortController().signal): Promise<void> {
+  async turn(tenant: string, bytes: number, signal: AbortSignal = new AbortController().signal): Promise<void> {
     if (bytes <= SMALL_BYTES) return;
     if (signal.aborted) throw clientLeft();
     const now = performance.now();
@@ -57,7 +57,7 @@ export class ReadPace {
    * Waits while the tenant owes much, with one whose size is known only when it has been read. Throws `RATE_LIMITED` if that takes too long, never
    * for a tenant that has read nothing large, and `REQUEST_ABORTED` if `signal` aborts first.
    */
-  async settled(tenant: string, signal = new AbortController().signal): Promise<void> {
+  async settled(tenant: string, signal: AbortSignal = new AbortController().signal): Promise<void> {
     const until = performance.now() + MOST_WAIT_MS;
     for (;;) {
       if (signal.aborted) throw clientLeft();

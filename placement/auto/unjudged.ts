@@ -35,6 +35,12 @@ export function unjudgedIn(
     const lookedAt = (evidence: Evidence) => Math.min(endedIn(evidence), most);
     const expected = (past * lookedAt(after)) / Math.max(1, lookedAt(before));
     const isDoubt = past >= least && expected >= least && beyondChance(expected, count);
-    return [{ text: `${of} (${count} ${what}, fewer than ${least})`, isDoubt, isSoon: 2 * count >= least && lookedAt(after) < most }];
+    return [
+      {
+        text: `${of} (${count} ${what}, fewer than ${least})`,
+        isDoubt,
+        isSoon: 2 * count >= least && lookedAt(after) < most,
+      },
+    ];
   });
 }

@@ -83,9 +83,13 @@ test.each(ASKS)('so is %s', async (_, ask) => {
   expect(await longestOf(ask, true)).toBeGreaterThan(1_000);
 });
 
-test.each(ASKS)('where nobody has read the run before, others wait for a few who do: %s', async (_, ask) => {
-  expect(await longestOf(ask, false)).toBeGreaterThan(1_000);
-}, 30_000);
+test.each(ASKS)(
+  'where nobody has read the run before, others wait for a few who do: %s',
+  async (_, ask) => {
+    expect(await longestOf(ask, false)).toBeGreaterThan(1_000);
+  },
+  30_000,
+);
 
 test('a task that is asked of another agent has been read all the same', async () => {
   const ask: Ask = (base, run) => post(`${base}/a2a/greet`, call('GetTask', { id: run }), { 'a2a-version': '1.0' });
