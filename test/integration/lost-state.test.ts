@@ -13,6 +13,7 @@ import { type FastWorker, serveFastJobs } from '../../workers/hosts/fast-worker.
 import { caught } from '../support/caught.js';
 import { type GuardedRun, type Starter, starter } from '../support/guarded-runs.js';
 import { CodeRunner } from '../support/in-process.js';
+import { monitoring } from '../support/monitoring.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, CallLog, connect, fixtures, start, until } from '../support/runs.js';
 import { TestWorker, testRedis } from '../support/test-worker.js';
@@ -162,7 +163,7 @@ describe('a state store that fails over without its last second', () => {
       const gateway = await starter(client, queue, own.url);
       const worker = await TestWorker.start({ queue, runner, redis: testRedis(own.url), fast: own.url });
       const jobs: string[] = [];
-      const monitor = await redis.monitor();
+      const monitor = await monitoring(redis);
       monitor.on('monitor', (_: string, [, , , key, , job = '']: string[]) => {
         if (key === waiting && job.startsWith('{')) jobs.push(job);
       });

@@ -11,6 +11,7 @@ import { place } from '../../placement/place.js';
 import { connected } from '../../stores/redis/index.js';
 import { SessionStore } from '../../stores/sessions/index.js';
 import { runInProcess } from '../../workers/hosts/in-process-host.js';
+import { monitoring } from '../support/monitoring.js';
 import { poolOf } from '../support/runs.js';
 import { type ModelRequest, runScript, type Said, scripted } from '../support/scripted-model.js';
 import { testRedis } from '../support/test-worker.js';
@@ -124,7 +125,7 @@ describe('a session in Redis', () => {
     const of = name();
     await store.add(of, part('a'));
     const sent: string[] = [];
-    const watching = await redis.monitor();
+    const watching = await monitoring(redis);
     watching.on('monitor', (_, [command = '', ...args]: string[], source: string) => {
       if (source === 'lua' && args[0]?.includes(of.session)) sent.push(command.toLowerCase());
     });

@@ -104,7 +104,7 @@ describe('the document', () => {
       /"enum":\[([^\]]*)\]/.exec(JSON.stringify(paths[path]?.[method]?.responses[status]))?.[1];
     expect(codes('/v1/runs/{id}/approve', 'post', 409)).toBe('"RUN_ENDED","NOT_WAITING","ALREADY_DECIDED"');
     expect(codes('/v1/runs/{id}', 'get', 404)).toBe('"RUN_NOT_FOUND","ROUTE_NOT_FOUND"');
-    expect(codes('/v1/runs/{id}', 'get', 503)).toBe('"ISSUER_UNAVAILABLE","ORCHESTRATOR_UNAVAILABLE"');
+    expect(codes('/v1/runs/{id}', 'get', 503)).toBe('"ISSUER_UNAVAILABLE","OVERLOADED","ORCHESTRATOR_UNAVAILABLE"');
     expect(codes('/v1/pipelines/greet/runs', 'post', 401)).toBe('"UNAUTHENTICATED"');
     expect(paths['/healthz']?.get?.responses).not.toHaveProperty('401');
     const start = JSON.stringify(paths['/v1/pipelines/{name}/runs']?.post?.responses);
