@@ -14,7 +14,7 @@ export interface Unjudged {
   readonly text: string;
   /** There were enough before, and as many were to be expected: what kept them away may be the change. */
   readonly isDoubt: boolean;
-  /** Measured for as long again there may be enough; not where as many have ended as are looked at. */
+  /** Measured for as long again there may be enough. */
   readonly isSoon: boolean;
 }
 
@@ -39,7 +39,7 @@ export function unjudgedIn(
       {
         text: `${of} (${count} ${what}, fewer than ${least})`,
         isDoubt,
-        isSoon: 2 * count >= least && lookedAt(after) < most,
+        isSoon: 2 * count >= least,
       },
     ];
   });

@@ -63,6 +63,8 @@ describe('the interpreter replays', () => {
       'delivery-of-waits.json',
       'each-on-queues.json',
       'large-children.json.gz',
+      'large-state-2.json.gz',
+      'large-state.json.gz',
       'lost-attempt.json',
       'lost-stream.json',
     ]);

@@ -55,11 +55,13 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
         table.close('done');
         return { output: result, stages: rowsBeside(result, table.rows) };
       }
-      // Decisions that come meanwhile are counted.
-      if (host.busy) await host.settled?.();
+      // What comes meanwhile is counted too.
+      if (host.busy && holds(host, 'next-history-holds-all')) await host.settled?.();
       const next = nextHistory({ input, context, host, startedAt, memo, table });
-      if (!next.misfit) return { carried: next.carried };
-      if (host.full(true) || !holds(host, 'next-history-holds-all')) throw next.misfit;
+      const holdsAll = next.misfit !== undefined && holds(host, 'next-history-holds-all');
+      const misfit = next.misfit && !holdsAll ? next.misfitBefore : next.misfit;
+      if (!misfit) return { carried: next.carried };
+      if (host.full(true) || !holdsAll) throw misfit;
       // It goes on here as it would there: it may end, or have less.
       run.continuing = false;
       run.stays = true;

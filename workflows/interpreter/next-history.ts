@@ -21,6 +21,8 @@ interface Next {
   readonly carried: Omit<Carried, 'decided'>;
   /** Why the history cannot begin with it; names the step that has the most. */
   readonly misfit: StageError | undefined;
+  /** The same by what has ended alone, which is all that earlier releases looked at. */
+  readonly misfitBefore: StageError | undefined;
 }
 
 /**
@@ -35,6 +37,7 @@ export function nextHistory({ input, context, host, startedAt, memo, table }: Pa
   return {
     carried: { startedAt, done, rows },
     misfit: carriedMisfit({ done }, Math.min(MOST_BYTES, left - sizeOf(rows))),
+    misfitBefore: carriedMisfit({ done }, MOST_BYTES),
   };
 }
 
