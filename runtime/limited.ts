@@ -39,3 +39,17 @@ export function limited<T>(ms: number, signal: AbortSignal, work: (signal: Abort
       .finally(release);
   });
 }
+
+/**
+ * The result of `work`, or the signal's reason as soon as it aborts, even if `work` ignores it: a later result or error is dropped.
+ */
+export function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', leave));
+  });
+}

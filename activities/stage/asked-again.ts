@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../pipelines/errors.js';
+import { untilAborted } from '../../runtime/limited.js';
 
 /**
  * How long a store that cannot be reached is asked again about a call that must not be repeated, in milliseconds: one that fails over is back
@@ -35,18 +36,6 @@ export async function askedAgain<T>(
     }
     await sleep(ASKED.everyMs, undefined, { signal }).catch(() => undefined);
   }
-}
-
-/** The result of `work`, which may be a read that takes seconds; rejects with the signal's reason if that aborts before. */
-function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    work()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 /** Whether it says that a call has ended whose outcome cannot be read. */

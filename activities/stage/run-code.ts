@@ -7,6 +7,7 @@ import { codeName } from '../../pipelines/stages/index.js';
 import type { CodeContext, NamedCode, StreamContext } from '../../pipelines/stages/kind.js';
 import { streamedInputs } from '../../pipelines/stream.js';
 import { authorStack, placeOf, placeText } from '../../runtime/author-frames.js';
+import { untilAborted } from '../../runtime/limited.js';
 import { CodeStreams } from '../streams/code-streams.js';
 import { check } from './check.js';
 import type { Attempt, ServingParts } from './serving.js';
@@ -103,10 +104,13 @@ function iteratorOf(made: unknown): Iterator<unknown> | AsyncIterator<unknown> |
   return later?.call(made) ?? now?.call(made);
 }
 
-/** Runs the author's function; what it throws becomes a failure of the stage with its place in the code. */
+/**
+ * Runs the author's function; what it throws becomes a failure of the stage with its place in the code. One that ignores its signal does not hold a
+ * slot of the worker for ever.
+ */
 async function ofAuthor<T>(signal: AbortSignal, sources: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await untilAbort(signal, work);
+    return await untilAborted(signal, work);
   } catch (error) {
     if (signal.aborted) throw error;
     throw codeError(error, sources);
@@ -123,19 +127,4 @@ function codeError(error: unknown, sources: string): MillraceError {
   // A function may throw an error with a `code` of the error table to control retries.
   const own = (error as { code?: unknown } | null)?.code;
   return new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), where, { cause: error });
-}
-
-/**
- * The result of `work`, or the signal's reason as soon as it aborts: a function that ignores its signal must not hold a
- * slot of the worker for ever. Its later result or error is dropped.
- */
-function untilAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const leave = () => reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
-    work()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', leave));
-  });
 }
