@@ -36,7 +36,7 @@ interface Reading {
   turn(running: boolean, signal?: AbortSignal): Promise<void>;
   /** For a decision or a cancellation of a run that goes on. Throws `RATE_LIMITED` if the tenant owes as much as it can. */
   expectCounted(): void;
-  /** Waits for a place to read the run for one, however long its others take: it is done already, or must be. */
+  /** Waits for a place to read the run for a decision or a cancellation, however long those of others take: nobody refuses it any more. */
   place(): Promise<void>;
   /** Counts the run that has been read, if there was no turn for it. */
   read(document: RunDocument): void;
@@ -155,7 +155,8 @@ export interface Paced {
 
 /**
  * Reads a run whole for a request that may be repeated. Throws as `readRun` does, `RATE_LIMITED` if too much is read of the tenant's large runs,
- * `OVERLOADED` if its earlier readings take too long, and `REQUEST_ABORTED` if the client leaves while it waits. Who may not see the run waits for nothing and counts for nothing.
+ * `OVERLOADED` if its earlier readings take too long, and `REQUEST_ABORTED` if the client leaves while it waits. Who may not see the run waits for
+ * nothing and counts for nothing.
  */
 export async function readPaced(
   deps: RunReading,
