@@ -6,10 +6,13 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** Histogram buckets of runs in seconds: from a cached answer to a run that waits for a person, a day. */
 const RUN_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400];
 
-/** The worker's metrics, in Prometheus' units. */
+/**
+ * The worker’s metrics, in Prometheus’ units. A counter whose labels are known here begins at 0: to Prometheus a series
+ * that appears with the value 1 has not increased, and an alert would miss the first event.
+ */
 export function createMetrics(registry = new Registry()) {
   const registers = [registry];
-  return {
+  const metrics = {
     registry,
     runs: new Counter({
       name: 'millrace_runs_total',
@@ -161,6 +164,9 @@ export function createMetrics(registry = new Registry()) {
       registers,
     }),
   };
+  for (const outcome of ['delivered', 'failed', 'refused', 'busy']) metrics.webhookAttempts.inc({ outcome }, 0);
+  for (const why of ['away', 'full']) metrics.eventsLost.inc({ why }, 0);
+  return metrics;
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;

@@ -43,6 +43,15 @@ export class Healer {
     this.#parts = parts;
   }
 
+  /** Sets an endpoint’s counts of repairs to 0, so that the first repair is an increase. */
+  countFromZero({ url, backend }: Endpoint): void {
+    if (backend.heal === undefined) return;
+    const { name, connector, off, metrics } = this.#parts;
+    for (const outcome of off ? ['off'] : ['ok', 'failed', 'refused']) {
+      metrics.heals.inc({ connector, model: name, endpoint: url, outcome }, 0);
+    }
+  }
+
   /** The smallest real call. Throws what the backend throws. */
   probe(endpoint: Endpoint): Promise<void> {
     const { model, kind, closing } = this.#parts;

@@ -156,6 +156,8 @@ export class Pool {
     this.#gone.set(endpoint, gone);
     if (endpoint.backend.ready) endpoint.starting = true;
     this.#residency?.add(endpoint);
+    this.#healer.countFromZero(endpoint);
+    this.#metrics.ejections.inc({ model: this.#name, endpoint: endpoint.url }, 0);
     // Without support for repairs a canary would have only costs, at some servers in money. On demand it would load the model.
     if (endpoint.backend.heal === undefined || this.#residency) return;
     new Monitor(endpoint, {

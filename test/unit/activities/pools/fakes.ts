@@ -135,8 +135,9 @@ export const settle = async (): Promise<void> => {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 };
 
-/** Values of a counter, by their labels joined with spaces. */
+/** Values of a counter that are not 0, by their labels joined with spaces. */
 export async function counts(counter: Metrics['heals' | 'backendCalls' | 'hedges']): Promise<Record<string, number>> {
   const { values } = await counter.get();
-  return Object.fromEntries(values.map(({ labels, value }) => [Object.values(labels).join(' '), value]));
+  const counted = values.filter(({ value }) => value > 0);
+  return Object.fromEntries(counted.map(({ labels, value }) => [Object.values(labels).join(' '), value]));
 }

@@ -257,6 +257,21 @@ describe('a broken model met by calls', () => {
   });
 });
 
+it('repairs and ejections are counted from 0, since a series that appears with 1 has not increased to Prometheus', async () => {
+  const heals = async (heal: 'on' | 'off') => (await fakePools(['a'], { heal }).metrics.heals.get()).values;
+  expect((await heals('on')).map(({ labels, value }) => [labels.endpoint, labels.outcome, value])).toEqual([
+    ['a', 'ok', 0],
+    ['a', 'failed', 0],
+    ['a', 'refused', 0],
+  ]);
+  expect((await heals('off')).map(({ labels, value }) => [labels.outcome, value])).toEqual([['off', 0]]);
+  const { values } = await fakePools(['a', 'b']).metrics.ejections.get();
+  expect(values.map(({ labels, value }) => [labels.endpoint, value])).toEqual([
+    ['a', 0],
+    ['b', 0],
+  ]);
+});
+
 describe('canaries', () => {
   const interval = { canaryIntervalMs: 1_000 };
 
