@@ -9,7 +9,7 @@ import { runCommands } from './commands/runs.js';
 import { serverCommands } from './commands/servers.js';
 import { storeCommands } from './commands/stores.js';
 import { exitCodeOf, printFailure } from './failure.js';
-import { EXIT, endWithReader } from './output.js';
+import { EXIT, endWhenWritten, endWithReader } from './output.js';
 import { columnsOf, wrapped } from './wrap.js';
 
 const HELP = `
@@ -37,6 +37,8 @@ function program(): Command {
       getErrHelpWidth: () => columnsOf(process.stderr),
     })
     .addHelpText('after', wrapped(HELP, columnsOf(process.stdout)))
+    // Not after --help, or a mistake in the arguments: nothing has been opened then.
+    .hook('postAction', endWhenWritten)
     .exitOverride((error) => {
       throw error.exitCode === 0 ? error : Object.assign(error, { exitCode: EXIT.usage });
     });
@@ -61,7 +63,7 @@ try {
     process.exitCode = exitCode;
   } else {
     printFailure(error);
-    // Exit explicitly: handles opened before the error would keep the process alive.
-    process.exit(exitCodeOf(error));
+    process.exitCode = exitCodeOf(error);
+    await endWhenWritten();
   }
 }

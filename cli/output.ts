@@ -31,6 +31,19 @@ export function endWithReader(): void {
   });
 }
 
+/**
+ * Ends the process with the exit code that has been set, once everything has been written. Otherwise a connection or a timer that a module
+ * of pipelines or the configuration holds would keep it alive, and a pipe that is read slowly would lose the end of the results.
+ */
+export async function endWhenWritten(): Promise<void> {
+  await Promise.all([written(process.stdout), written(process.stderr)]);
+  process.exit();
+}
+
+/** Resolves also where the stream has failed: `endWithReader` says what follows. */
+const written = (stream: NodeJS.WritableStream): Promise<void> =>
+  new Promise((resolve) => void stream.write('', () => resolve()));
+
 /** Exit codes, stated in `--help`. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 3 } as const;
 

@@ -36,8 +36,6 @@ export async function up(settings: Settings, options: { serversOnly?: boolean })
   note(`\n${bold('Temporal UI')}  ${temporalUi}`);
   note(`Next: ${nextCommand(pipelines) ?? 'millrace up, for a worker and the gateway'}`);
   if (pipelines.length > 1) note(`      millrace pipelines   lists all ${pipelines.length}`);
-  // A module that was loaded for the check may hold connections or timers, which would keep this process alive.
-  process.stdout.write('', () => process.exit(EXIT.ok));
 }
 
 /** Imported here: `status` and `down`, which check no pipelines, would take a second longer. */

@@ -20,8 +20,7 @@ export async function doctor(
   const failed = findings.filter(({ state }) => state === 'fail');
   if (options.json) printJson({ ok: failed.length === 0, findings });
   else showFindings(findings);
-  // Exits explicitly after all output: connections of a check that ignores its signal would keep the process alive.
-  process.stdout.write('', () => process.exit(exitCodeOf(failed)));
+  process.exitCode = exitCodeOf(failed);
 }
 
 export function exitCodeOf(failed: readonly Finding[]): number {

@@ -9,6 +9,7 @@ import stringWidth from 'string-width';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StackStatus } from '../../deploy/local/stack/status.js';
 import type { ScheduleDocument } from '../../placement/document/index.js';
+import { GatewayProcess } from '../support/gateway-process.js';
 import { testEnvironment } from '../support/settings.js';
 import { CLUSTER, PIPELINE, PROFILES } from '../unit/placement/placement-files.js';
 
@@ -130,6 +131,24 @@ describe('millrace', () => {
       });
     },
   );
+
+  it('ends although the module of the pipelines holds a timer, with its exit code and all that it prints', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'millrace-'));
+    const module = path.join(folder, 'holding.mjs');
+    const catalogue = path.resolve('dist/pipelines/catalog/index.js');
+    writeFileSync(module, `export { voiceAssistant } from '${catalogue}'; setInterval(() => undefined, 1_000);`);
+    const holding = { MILLRACE_PIPELINES: module, MILLRACE_KEYS: path.join(folder, 'keys.json') };
+    const validated = await millrace(['validate', '--json'], holding);
+    expect({ ...validated, stdout: JSON.parse(validated.stdout) }).toMatchObject({ code: 0, stdout: { ok: true } });
+    const explained = await millrace(['explain', 'voice-assistant', '--json'], holding);
+    expect(explained.code).toBe(0);
+    expect(() => JSON.parse(explained.stdout)).not.toThrow();
+    const made = await millrace(['keys', 'create', '--tenant', 'acme', '--pipelines', 'voice-assistant'], holding);
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\S+\n$/) });
+    expect(await millrace(['graph', 'nothing'], holding)).toMatchObject({ code: 2 });
+    const gateway = await GatewayProcess.start({ MILLRACE_PIPELINES: module });
+    await gateway.stop();
+  });
 
   it('run: asks out loud, prints the result and saves the reply', async () => {
     const out = mkdtempSync(path.join(tmpdir(), 'millrace-'));

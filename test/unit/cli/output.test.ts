@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { printJson, table } from '../../../cli/output.js';
+import { endWhenWritten, printJson, table } from '../../../cli/output.js';
 import { terminalText } from '../../../cli/terminal-text.js';
 import { wrapped } from '../../../cli/wrap.js';
 import { fastest } from '../../support/fastest.js';
@@ -48,6 +48,30 @@ it('JSON has nothing that a terminal would obey, and the same value', () => {
     expect(json).toContain('ß → שלום 👩‍🔬');
   }
   expect(line).toContain('"\\u009b2Jgone"');
+});
+
+it('a command ends when all that it has written has left it, with the exit code that stands', async () => {
+  const pending: (() => void)[] = [];
+  const write = (_: unknown, done?: () => void) => {
+    if (done) pending.push(done);
+    return false;
+  };
+  const mocks = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(write as never),
+    vi.spyOn(process.stderr, 'write').mockImplementation(write as never),
+  ];
+  const exit = vi.spyOn(process, 'exit').mockReturnValue(undefined as never);
+  try {
+    const ended = endWhenWritten();
+    pending[1]?.();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(exit).not.toHaveBeenCalled();
+    pending[0]?.();
+    await ended;
+    expect(exit.mock.calls).toEqual([[]]);
+  } finally {
+    for (const mock of [...mocks, exit]) mock.mockRestore();
+  }
 });
 
 it('a cell of a table stays on its line', () => {

@@ -36,7 +36,6 @@ async function outputOf(command: () => unknown): Promise<string> {
   };
   vi.spyOn(process.stdout, 'write').mockImplementation(write as never);
   vi.spyOn(process.stderr, 'write').mockImplementation(write as never);
-  vi.spyOn(process, 'exit').mockReturnValue(undefined as never);
   await command();
   return out;
 }
