@@ -22,6 +22,7 @@ import { CLI_MAIN, RECIPE, SUPERVISOR_MAIN } from './paths.js';
 import { requireFreePorts } from './ports.js';
 import type { OnProgress, Progress } from './progress.js';
 import { preparePrograms } from './python.js';
+import { PROC, requireProc } from './require-proc.js';
 import { restart } from './restart.js';
 import { logPath, readState, type StackState, settingsPath, specsPath } from './stack-state.js';
 import { outdatedParts } from './status.js';
@@ -31,6 +32,8 @@ export interface UpOptions {
   /** Default: the servers. */
   readonly parts?: readonly PartName[];
   readonly onProgress?: (progress: Progress) => void;
+  /** Where the system lists its processes. Default: /proc. */
+  readonly proc?: string;
 }
 
 /**
@@ -44,8 +47,11 @@ const SUPERVISOR_START_MS = 60_000;
  * from several processes: running servers are kept; a worker or gateway whose build, pipelines or models file have changed
  * since it was started is restarted; processes left by a killed supervisor are ended first. A part is not started if the
  * settings name the user's own server for it.
+ *
+ * @throws MillraceError STACK_UNSUPPORTED on systems other than Linux
  */
-export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptions): Promise<Endpoints> {
+export async function up({ settings, parts = SERVER_PARTS, onProgress, proc = PROC }: UpOptions): Promise<Endpoints> {
+  requireProc(proc);
   const began = Date.now();
   const notify: OnProgress = (part, state, detail) => onProgress?.({ part, state, detail, ms: Date.now() - began });
   const home = settings.MILLRACE_HOME;
@@ -75,8 +81,13 @@ export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptio
   return endpointsOf(settings);
 }
 
-/** Stops all parts of the home, and the supervisor. Resolves to false if nothing was running. */
-export async function down(settings: Settings): Promise<boolean> {
+/**
+ * Stops all parts of the home, and the supervisor. Resolves to false if nothing was running.
+ *
+ * @throws MillraceError STACK_UNSUPPORTED on systems other than Linux
+ */
+export async function down(settings: Settings, proc = PROC): Promise<boolean> {
+  requireProc(proc);
   const home = settings.MILLRACE_HOME;
   if (!existsSync(home)) return false;
   return withLock(
