@@ -3,11 +3,13 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline as pipe } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MillraceClient, RunDocument, ServedArtifact } from '../client/index.js';
+import { ClientError, type MillraceClient, type RunDocument, type ServedArtifact } from '../client/index.js';
+import { isPassing, PAUSE } from '../client/retries.js';
 import { extensionOf } from '../media/index.js';
 import { isArtifact } from '../pipelines/artifact.js';
+import { MillraceError } from '../pipelines/errors.js';
 import type { StageRecord } from '../pipelines/run/index.js';
-import { table } from './output.js';
+import { note, table } from './output.js';
 
 interface Column {
   readonly heading: string;
@@ -65,18 +67,55 @@ const fileName = (name: string): string => name.replace(/[^\p{L}\p{N}._-]/gu, '_
 /** Polling interval of a running run, in milliseconds. */
 const POLL_MS = 250;
 
-/** Polls a run until it has ended. `onChange` receives every state. */
+/** Longest time without an answer about a run, in milliseconds: a gateway is replaced, or Temporal is back, within it. */
+const AWAY_MS = 300_000;
+
+/**
+ * Polls a run until it has ended. `onChange` receives every state. A gateway that is away is asked again.
+ *
+ * @param awayMs longest time without an answer, in milliseconds
+ * @throws MillraceError GATEWAY_UNAVAILABLE if it takes longer
+ */
 export async function watch(
   client: MillraceClient,
   id: string,
   onChange: (run: RunDocument) => void,
+  awayMs = AWAY_MS,
 ): Promise<RunDocument> {
   for (;;) {
-    const run = await client.get(id);
+    const run = await stateOf(client, id, awayMs);
     onChange(run);
     if (run.status !== 'running') return run;
     await sleep(POLL_MS);
   }
+}
+
+async function stateOf(client: MillraceClient, id: string, awayMs: number): Promise<RunDocument> {
+  const giveUpAt = performance.now() + awayMs;
+  let noted = false;
+  for (let pauseMs = POLL_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
+    try {
+      return await client.get(id);
+    } catch (error) {
+      if (!(error instanceof ClientError) || !isPassing(error)) throw error;
+      const leftMs = giveUpAt - performance.now();
+      if (leftMs <= 0) throw outOfSight(id, awayMs, error);
+      if (!noted) {
+        noted = true;
+        note(`the state of the run cannot be read, and is asked for again: ${error.code}: ${error.message}`);
+      }
+      await sleep(Math.min(Math.max(error.retryAfterMs ?? pauseMs, POLL_MS), leftMs));
+    }
+  }
+}
+
+/** Says what to do in place of a second run. */
+function outOfSight(id: string, awayMs: number, { code, message }: ClientError): MillraceError {
+  const time = `${Math.round(awayMs / 1_000)} s`;
+  return new MillraceError(
+    'GATEWAY_UNAVAILABLE',
+    `the state of run ${id} could not be read for ${time} (${code}: ${message}). This has not stopped it: do not start it again, look at it with "millrace runs --id ${id}" (and --tenant, if you gave one)`,
+  );
 }
 
 /** Returns a line for each stage whose state has changed since the last call. */
