@@ -48,6 +48,12 @@ const CPUS = '2';
 const HOST_MEMORY = '8Gi';
 const SHARED_MEMORY = '8Gi';
 const STARTUP_SECONDS = 1_800;
+/** Of a worker’s `/healthz`, `/readyz` and `/metrics`. */
+const WORKER_PORT = 7401;
+/** A worker that has not started by then, or that does not answer for so long, is started again. */
+const WORKER_START_SECONDS = 120;
+const WORKER_SILENT_SECONDS = 60;
+const PROBE_SECONDS = 10;
 const CONFIG = 'millrace-placement';
 const CONFIG_FOLDER = '/etc/millrace';
 
@@ -167,6 +173,9 @@ function worker(
     TEMPORAL_ADDRESS: temporal,
     TEMPORAL_NAMESPACE: namespace,
     MILLRACE_MODELS: `${CONFIG_FOLDER}/models.json`,
+    // By default only the pod itself reaches it.
+    MILLRACE_WORKER_METRICS_HOST: '0.0.0.0',
+    MILLRACE_WORKER_METRICS_PORT: String(WORKER_PORT),
     ...(artifactsClaim !== undefined && { MILLRACE_HOME: ARTIFACTS }),
   };
   return {
@@ -184,9 +193,13 @@ function worker(
             {
               name: 'worker',
               image: images.millrace,
-              args: ['millrace', 'worker'],
+              args: ['npx', 'millrace', 'worker'],
               env: [...Object.entries(settings).map(([key, value]) => ({ name: key, value })), ...env],
               envFrom: [{ secretRef: { name: ENVIRONMENT, optional: true } }],
+              ports: [{ name: 'probes', containerPort: WORKER_PORT }],
+              startupProbe: { ...workerProbe('/healthz'), failureThreshold: WORKER_START_SECONDS / PROBE_SECONDS },
+              livenessProbe: { ...workerProbe('/healthz'), failureThreshold: WORKER_SILENT_SECONDS / PROBE_SECONDS },
+              readinessProbe: workerProbe('/readyz'),
               volumeMounts: [
                 { name: 'config', mountPath: CONFIG_FOLDER },
                 ...(artifactsClaim === undefined ? [] : [{ name: 'artifacts', mountPath: ARTIFACTS }]),
@@ -204,6 +217,12 @@ function worker(
     },
   };
 }
+
+const workerProbe = (path: string) => ({
+  httpGet: { path, port: 'probes' },
+  periodSeconds: PROBE_SECONDS,
+  timeoutSeconds: PROBE_SECONDS / 2,
+});
 
 const scaler = (name: string, { taskQueue, temporal, namespace, version }: ManifestOptions): IScaledObject => ({
   apiVersion: 'keda.sh/v1alpha1',

@@ -227,6 +227,25 @@ describe('Kubernetes', () => {
     expect(JSON.stringify(named('Deployment', 'triton-cpu1-0'))).not.toContain('nvidia');
   });
 
+  it('starts workers as their image is described, and asks each whether it is alive and takes tasks', () => {
+    for (const name of ['worker-gpu1', 'worker']) {
+      const asked = (path: string) => ({ httpGet: { path, port: 'probes' } });
+      const container = {
+        args: ['npx', 'millrace', 'worker'],
+        env: expect.arrayContaining([
+          // On loopback, its default, no probe and no Prometheus reaches it.
+          { name: 'MILLRACE_WORKER_METRICS_HOST', value: '0.0.0.0' },
+          { name: 'MILLRACE_WORKER_METRICS_PORT', value: '7401' },
+        ]),
+        ports: [{ name: 'probes', containerPort: 7401 }],
+        startupProbe: asked('/healthz'),
+        livenessProbe: asked('/healthz'),
+        readinessProbe: asked('/readyz'),
+      };
+      expect(named('Deployment', name)).toMatchObject({ spec: { template: { spec: { containers: [container] } } } });
+    }
+  });
+
   it('has workers for the devices of each node, and scales the others by their queue’s backlog', () => {
     expect(JSON.stringify(named('Deployment', 'worker-gpu1'))).toContain(
       JSON.stringify({ name: 'MILLRACE_DEVICES', value: 'gpu1/2,gpu1/0' }),
