@@ -58,6 +58,16 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
+/** The environment that a process of this user was started with; undefined if it has ended, or is another user’s. */
+export function environmentOf(pid: number): ReadonlyMap<string, string> | undefined {
+  try {
+    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return new Map(entries.map((entry) => [entry.split('=', 1)[0] ?? '', entry.slice(entry.indexOf('=') + 1)]));
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Processes whose environment contains this variable with this value. They may outlive their parent and its process
  * group.

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { KeyOf, KeyReference, LinkOf } from '../activities/connectors/index.js';
+import type { ModelsConfig } from '../activities/pools/models.js';
 import { type MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { withoutSlash } from '../runtime/without-slash.js';
@@ -42,6 +43,17 @@ function pem(name: string, file: string): string {
   } catch (error) {
     throw invalidSetting(`tls.${name}`, `cannot read ${file}: ${messageOf(error)}`, 'models');
   }
+}
+
+/** The variables of the environment that keys and headers of pools are in, sorted. */
+export const variablesOf = (models: ModelsConfig): readonly string[] => {
+  const references = Object.values(models).flatMap(({ apiKey, headers = {} }) => [apiKey, ...Object.values(headers)]);
+  return [...new Set(references.flatMap(namesIn))].sort();
+};
+
+function namesIn(reference: KeyReference | string | undefined): readonly string[] {
+  if (typeof reference !== 'object' || !('env' in reference)) return [];
+  return typeof reference.env === 'string' ? [reference.env] : Object.values(reference.env);
 }
 
 /** Throws `INVALID_SETTING` if the reference cannot be resolved. Messages never contain the key. */

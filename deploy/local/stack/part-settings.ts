@@ -46,7 +46,7 @@ export function isExternal(part: PartName, settings: Settings): boolean {
 /** Hashes of all settings, by which changed ones are detected without storing keys or passwords on disk. */
 export function settingHashes(settings: Settings): Record<string, string> {
   const hash = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
-  const given = names().filter((name) => settings[name] !== undefined);
+  const given = settingNames().filter((name) => settings[name] !== undefined);
   return Object.fromEntries(given.map((name) => [name, hash(settings[name])]));
 }
 
@@ -68,11 +68,12 @@ export function changedSettings(
 export function settingsAsEnvironment(settings: Settings): Record<string, string> {
   // An empty variable counts as unset, and overrides the process's own environment.
   return Object.fromEntries(
-    names().map((name) => {
+    settingNames().map((name) => {
       const value = settings[name];
       return [name, Array.isArray(value) ? value.join(',') : String(value ?? '')];
     }),
   );
 }
 
-const names = () => Object.keys(settingsSchema().shape) as SettingName[];
+/** Names of all settings. */
+export const settingNames = () => Object.keys(settingsSchema().shape) as SettingName[];

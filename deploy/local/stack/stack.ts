@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { withLock } from '../../../runtime/file-lock.js';
 import { readJson, writeJson } from '../../../runtime/json-file.js';
@@ -15,7 +14,7 @@ import { awaitReady } from './await-ready.js';
 import { endLeftovers } from './leftovers.js';
 import { homeLock } from './locks.js';
 import { STACK_MARK } from './marks.js';
-import { changedSettings, isExternal, settingHashes, settingsAsEnvironment } from './part-settings.js';
+import { isExternal, settingHashes, settingsAsEnvironment } from './part-settings.js';
 import { NODE_PARTS, type PartName, type PartSpec, REDIS_PARTS, SERVER_PARTS } from './part-spec.js';
 import { type PartPrograms, partSpec, redisFolder } from './parts.js';
 import { CLI_MAIN, RECIPE, SUPERVISOR_MAIN } from './paths.js';
@@ -24,6 +23,7 @@ import type { OnProgress, Progress } from './progress.js';
 import { preparePrograms } from './python.js';
 import { PROC, requireProc } from './require-proc.js';
 import { restart } from './restart.js';
+import { requireSameSettings } from './same-settings.js';
 import { logPath, readState, type StackState, settingsPath, specsPath } from './stack-state.js';
 import { outdatedParts } from './status.js';
 
@@ -60,7 +60,7 @@ export async function up({ settings, parts = SERVER_PARTS, onProgress, proc = PR
   await withLock(homeLock(home), onWait, async () => {
     const running = await runningStack(home, notify);
     const present = running?.parts.map(({ name }) => name) ?? [];
-    if (running) requireSameSettings(settings, present);
+    if (running) await requireSameSettings(settings, running, wanted);
     for (const part of parts) if (isExternal(part, settings)) notify(part, 'external', addressOf(part, settings));
     const missing = wanted.filter((part) => !present.includes(part));
     if (missing.length > 0) await start(missing, settings, running, notify);
@@ -122,19 +122,6 @@ async function runningStack(home: string, notify: OnProgress): Promise<StackStat
   const ended = await endLeftovers(home);
   if (ended.length > 0) notify('stack', 'recovered', `ended ${ended.length} processes left by a dead supervisor`);
   return undefined;
-}
-
-const hashes = z.record(z.string(), z.string());
-
-function requireSameSettings(settings: Settings, present: readonly PartName[]): void {
-  const before = hashes.safeParse(readJson(settingsPath(settings.MILLRACE_HOME)));
-  const changed = changedSettings(present, before.success ? before.data : {}, settingHashes(settings));
-  if (changed.length === 0) return;
-  throw new MillraceError(
-    'STACK_SETTINGS_CHANGED',
-    `The stack in ${settings.MILLRACE_HOME} runs with different values of ${changed.join(', ')}. Stop it first: millrace down`,
-    { fields: changed.map((field) => ({ field, message: 'differs from what the stack was started with' })) },
-  );
 }
 
 async function start(
