@@ -333,7 +333,7 @@ export class Pool {
       endpoint.succeeded();
       return result;
     } catch (error) {
-      code = signal.aborted ? 'aborted' : error instanceof MillraceError ? error.code : 'INTERNAL';
+      code = codeOf(error, signal);
       // A timed-out attempt counts against the endpoint; a cancelled one does not.
       if (signal.aborted) {
         if (signal.reason instanceof MillraceError) this.#failed(endpoint, signal.reason, startedAt);
@@ -385,4 +385,11 @@ export class Pool {
   #gauge({ url, outstanding }: Endpoint): void {
     this.#metrics.poolOutstanding.set({ model: this.#name, endpoint: url }, outstanding);
   }
+}
+
+/** What a failed call is counted as. One that ran out of time is a failure; one that was cancelled is none. */
+function codeOf(error: unknown, signal: AbortSignal): string {
+  const cause: unknown = signal.aborted ? signal.reason : error;
+  if (cause instanceof MillraceError) return cause.code;
+  return signal.aborted ? 'aborted' : 'INTERNAL';
 }

@@ -32,3 +32,9 @@ it('an alert on an increase is of a counter that begins at 0, or fires for a new
   );
   expect(late.map(({ name }) => name)).toEqual([]);
 });
+
+it('calls that were cancelled are no failures of a model server', () => {
+  const failures = alerts.filter(({ expr }) => /millrace_backend_calls_total\{code!/.test(expr));
+  expect(failures.map(({ name }) => name)).toEqual(['MillraceModelServerFails']);
+  for (const { expr } of failures) expect(expr).toContain('code!~"ok|aborted"');
+});

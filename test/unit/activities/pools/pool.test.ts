@@ -123,6 +123,19 @@ describe('a pool', () => {
     expect((await metrics.poolOutstanding.get()).values.map(({ value }) => value)).toEqual([0]);
   });
 
+  it('counts a call that ran out of time by its code, and one that was cancelled apart from failures', async () => {
+    const { pool, metrics } = fakePools(['a']);
+    for (const reason of [new Error('the run was cancelled'), new MillraceError('STAGE_TIMEOUT', 'too long')]) {
+      const attempt = new AbortController();
+      const work = async () => {
+        attempt.abort(reason);
+        throw new MillraceError('BACKEND_ERROR', 'the connection was closed');
+      };
+      await expect(pool.use(work, { signal: attempt.signal })).rejects.toThrow();
+    }
+    expect(await counts(metrics.backendCalls)).toEqual({ 'fake m a STAGE_TIMEOUT': 1, 'fake m a aborted': 1 });
+  });
+
   it('stays away from an endpoint at which an attempt ran out of time, and not from one whose call was cancelled', async () => {
     const expire = (reason: Error) => {
       const { pool } = fakePools(['a', 'b'], { canaryIntervalMs: 600_000 });
