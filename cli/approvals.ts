@@ -20,13 +20,17 @@ export async function listApprovals(
 ): Promise<void> {
   const page = await clientOf(settings, tenant).listApprovals(filters);
   if (json) return printJson(page);
-  print(approvalTable(page.approvals));
+  print(approvalTable(page.approvals, tenant));
   if (page.unknown.length > 0) note(`no worker could be asked about ${page.unknown.join(', ')}`);
   if (page.nextCursor !== undefined) note(`more: add --cursor ${page.nextCursor}`);
 }
 
-/** A call of a tool is shown with the arguments that an approval covers. */
-export const approvalTable = (approvals: readonly Approval[]): string =>
+/**
+ * A call of a tool is shown with the arguments that an approval covers.
+ *
+ * @param tenant as given to the command: what decides needs it too
+ */
+export const approvalTable = (approvals: readonly Approval[], tenant?: string): string =>
   table(
     ['stage', 'what', 'until', 'else'],
     approvals.map(({ path, subject, call, question, until, otherwise }) => [
@@ -36,7 +40,7 @@ export const approvalTable = (approvals: readonly Approval[]): string =>
       question?.server !== undefined ? 'cancelled' : otherwise ? 'approved' : 'rejected',
     ]),
     approvals.map(({ run, nonce, question }) => [
-      `millrace approve ${run} ${nonce}${question?.schema ? " --content '{ … }'" : ''}`,
+      `millrace approve ${run} ${nonce}${tenant === undefined ? '' : ` --tenant ${tenant}`}${question?.schema ? " --content '{ … }'" : ''}`,
       ...(question?.schema ? [`content: ${visibleText(JSON.stringify(question.schema.properties ?? {}))}`] : []),
     ]),
   );

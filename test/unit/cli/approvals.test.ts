@@ -33,6 +33,13 @@ test('the table says what is asked, the default, and the command that approves',
   expect(lines[5]).toMatch(/refund 9f86d0/);
 });
 
+test('the command that approves names the tenant that the list was asked for', () => {
+  const lines = approvalTable([wait({})], 'acme').split('\n');
+  expect(lines[2]).toBe(
+    `  millrace approve customer-support-desk-${'0'.repeat(36)} 3f1b8f0e-0000-4000-8000-000000000000 --tenant acme`,
+  );
+});
+
 test('a question of an MCP server is shown with its form', () => {
   const schema = { type: 'object', properties: { seat: { type: 'integer' } } };
   const question = { server: 'desk', tool: 'book', message: 'Which seat?', schema };
