@@ -30,7 +30,7 @@ export function asMs(text: string): number {
   try {
     return durationMs(text as `${number}ms`, 'time');
   } catch {
-    throw new InvalidArgumentError('It must be a time such as 800ms, 2s or 1m.');
+    throw new InvalidArgumentError('It must be a time such as 800ms, 2s, 1m or 30d.');
   }
 }
 

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { type Duration, durationMs } from '../pipelines/duration.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
 import { isTenant, pruneArtifacts } from '../stores/artifacts/index.js';
@@ -8,7 +7,8 @@ import type { Settings } from '../workers/settings.js';
 import { printJson, show } from './output.js';
 
 export interface PruneCommandOptions {
-  readonly olderThan: string;
+  /** Time since the last use, in milliseconds. */
+  readonly olderThan: number;
   readonly tenant?: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -26,7 +26,7 @@ export async function pruneStore(settings: Settings, options: PruneCommandOption
     const message = 'the configuration has an artifact store of its own: remove its media with its own tools';
     throw new MillraceError('INVALID_SETTING', message, { fields: [{ field: 'stores.artifacts', message }] });
   }
-  const before = Date.now() - durationMs(olderThan as Duration, '--older-than');
+  const before = Date.now() - olderThan;
   const folder = artifactsFolder(settings);
   // In another folder than that of worker and gateway it would free nothing, and say so as if there were nothing to free.
   if (!existsSync(folder)) {

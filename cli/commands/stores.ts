@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { asCount } from '../arguments.js';
+import { asCount, asMs } from '../arguments.js';
 import type { PruneCommandOptions } from '../artifacts.js';
 import type { CacheOptions, InspectOptions } from '../cache.js';
 import type { IndexOptions, SearchOptions } from '../index-command.js';
@@ -16,7 +16,7 @@ function artifactCommands(artifacts: Command, settings: LoadSettings): void {
   artifacts
     .command('prune')
     .description('remove media that were not stored or read for some time; a run that still needs them fails')
-    .requiredOption('--older-than <time>', 'time since their last use, such as 30d')
+    .requiredOption('--older-than <time>', 'time since their last use, such as 30d', asMs)
     .option('--tenant <name>', 'only this tenant’s; default: all tenants’')
     .option('--dry-run', 'count them, remove nothing')
     .option('--json', 'as one JSON object')
