@@ -56,9 +56,15 @@ export function temporalServer(settings: Settings): TemporalServer {
   return { ...settings, TEMPORAL_ADDRESS: endpointsOf(settings).temporal };
 }
 
-/** Base URL of the gateway, for the command line. */
+/** URL at which this machine reaches a server that binds an address. */
+export function urlAt(host: string, port: number): string {
+  if (['0.0.0.0', '::'].includes(host)) return `http://${LOOPBACK}:${port}`;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Base URL of the gateway, for the command line: where that of this machine listens, unless a setting names another. */
 export const gatewayUrl = (settings: Settings): string =>
-  settings.MILLRACE_GATEWAY_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_GATEWAY_PORT}`;
+  settings.MILLRACE_GATEWAY_URL ?? urlAt(settings.MILLRACE_GATEWAY_HOST, settings.MILLRACE_GATEWAY_PORT);
 
 /** Builds URLs of workflows in the Temporal UI: of one execution if its id is given, else of the latest. */
 export const runPages =

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { SEARCH_ATTRIBUTES } from '../../../pipelines/run/index.js';
-import { LOOPBACK } from '../../../workers/endpoints.js';
+import { LOOPBACK, urlAt } from '../../../workers/endpoints.js';
 import { type ChosenFfmpeg, describeFfmpeg } from '../../../workers/ffmpeg.js';
 import type { Settings } from '../../../workers/settings.js';
 import { type PartName, type PartPort, type PartSpec, REDIS_PARTS, type RedisPartName } from './part-spec.js';
@@ -240,12 +240,6 @@ function gateway(settings: Settings, programs: PartPrograms): PartSpec {
     address: urlAt(settings.MILLRACE_GATEWAY_HOST, port),
     probe: { kind: 'http', url: `${urlAt(settings.MILLRACE_GATEWAY_HOST, port)}/readyz` },
   };
-}
-
-/** URL at which this machine reaches a server that binds an address. */
-function urlAt(host: string, port: number): string {
-  if (['0.0.0.0', '::'].includes(host)) return `http://${LOOPBACK}:${port}`;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /** Millrace's processes start concurrently with Triton and the LLM server: they tolerate a slow backend. */
