@@ -24,6 +24,9 @@ export type Received<T> = T extends Artifact
       ? { readonly [Key in keyof T]: Received<T[Key]> }
       : T;
 
+/** Type of the part `input` with what is not in parts of its own: a pipeline may have a field of that name. */
+const INPUT_TYPE = 'application/vnd.millrace.input+json';
+
 /** The body of a start: JSON, or a form if the input has files. */
 export function bodyOf(input: object): { readonly body: string | FormData; readonly headers: Record<string, string> } {
   if (!hasFile(input)) return { body: JSON.stringify(input), headers: { 'content-type': 'application/json' } };
@@ -33,7 +36,8 @@ export function bodyOf(input: object): { readonly body: string | FormData; reado
     if (hasFile(value)) addParts(form, field, value);
     else plain[field] = value;
   }
-  if (Object.keys(plain).length > 0) form.set('input', JSON.stringify(plain));
+  // A file may be in the field of that name.
+  if (Object.keys(plain).length > 0) form.append('input', new Blob([JSON.stringify(plain)], { type: INPUT_TYPE }));
   return { body: form, headers: {} };
 }
 

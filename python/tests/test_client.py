@@ -115,6 +115,18 @@ def end(run: Any = DONE) -> str:
     return f"id: end\nevent: run\ndata: {json.dumps(run)}\n\n"
 
 
+def parts_of(gateway: Gateway) -> list[tuple[str, str | None, str, Any]]:
+    """Name, file name, type and bytes of the parts of the only request."""
+    [asked] = gateway.asked
+    head = f"Content-Type: {asked.headers['Content-Type']}\r\n\r\n".encode()
+    parts = [part for part in BytesParser().parsebytes(head + asked.body).walk() if not part.is_multipart()]
+    names = [str(part.get_param("name", header="content-disposition")) for part in parts]
+    return [
+        (name, part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+        for name, part in zip(names, parts)
+    ]
+
+
 def test_a_run_in_one_request(gateway: Gateway) -> None:
     gateway.json(DONE)
     run = Client(gateway.url + "/", api_key="secret", tenant="acme").run(
@@ -225,21 +237,24 @@ def test_files_travel_as_a_form(gateway: Gateway, tmp_path: Path) -> None:
     gateway.json(RUNNING, 202)
     sent = {"speech": file, "n": 1, "known": known, "clips": [b"one", {"uri": "artifact://x"}], "deep": {"a": b"two", "b": "t"}}
     Client(gateway.url).start("p", sent)
-    [asked] = gateway.asked
-    head = f"Content-Type: {asked.headers['Content-Type']}\r\n\r\n".encode()
-    parts = {
-        str(part.get_param("name", header="content-disposition")): (part.get_filename(), part.get_payload(decode=True))
-        for part in BytesParser().parsebytes(head + asked.body).walk()
-        if not part.is_multipart()
-    }
+    parts = {name: (file, data) for name, file, _, data in parts_of(gateway)}
     assert parts == {
         "speech": ("a %22question%22.wav", b"RIFF\r\n--x"),
         "clips.0": ("clips.0", b"one"),
         "clips.1": (None, b'{"uri": "artifact://x"}'),
         "deep.a": ("deep.a", b"two"),
         "deep.b": (None, b"t"),
-        "input": (None, json.dumps({"n": 1, "known": {"uri": known.uri}}).encode()),
+        "input": ("input", json.dumps({"n": 1, "known": {"uri": known.uri}}).encode()),
     }
+
+
+def test_a_file_in_a_field_called_input_is_beside_the_part_of_that_name(gateway: Gateway) -> None:
+    gateway.json(RUNNING, 202)
+    Client(gateway.url).start("p", {"input": b"RIFF", "language": "en"})
+    assert parts_of(gateway) == [
+        ("input", "input", "application/octet-stream", b"RIFF"),
+        ("input", "input", "application/vnd.millrace.input+json", b'{"language": "en"}'),
+    ]
 
 
 def test_input_that_json_does_not_have(gateway: Gateway) -> None:

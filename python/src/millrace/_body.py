@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from .artifact import Artifact
 
 _CHUNK_BYTES = 1 << 16
+_INPUT_TYPE = "application/vnd.millrace.input+json"
+"""Type of the part `input` with what is not in parts of its own: a pipeline may have a field of that name."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,12 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, bytes | Path | str]]:
 
 def _head(boundary: str, path: str, value: bytes | Path | str) -> bytes:
     name = _quoted(path)
-    if isinstance(value, str):
+    if isinstance(value, str) and path != "input":
         return f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
     file = _quoted(value.name if isinstance(value, Path) else path)
     disposition = f'Content-Disposition: form-data; name="{name}"; filename="{file}"'
-    return f"--{boundary}\r\n{disposition}\r\nContent-Type: application/octet-stream\r\n\r\n".encode()
+    kind = _INPUT_TYPE if isinstance(value, str) else "application/octet-stream"
+    return f"--{boundary}\r\n{disposition}\r\nContent-Type: {kind}\r\n\r\n".encode()
 
 
 def _quoted(name: str) -> str:

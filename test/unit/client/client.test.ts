@@ -135,6 +135,17 @@ describe('a start', () => {
     });
   });
 
+  test('sends a file in a field called input beside the part of that name', async () => {
+    const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
+    await client.start('p', { input: new File(['RIFF'], 'q.wav'), language: 'en' });
+    const parts = (requests[0]?.body as FormData).getAll('input') as File[];
+    expect(parts.map(({ name, type }) => [name, type])).toEqual([
+      ['q.wav', ''],
+      ['blob', 'application/vnd.millrace.input+json'],
+    ]);
+    expect(await Promise.all(parts.map((part) => part.text()))).toEqual(['RIFF', '{"language":"en"}']);
+  });
+
   test('sends files under their paths, and the rest as one part or by their paths', async () => {
     const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
     const clip = new Blob(['RIFF']);
@@ -146,6 +157,7 @@ describe('a start', () => {
     });
     const form = requests[0]?.body as FormData;
     const parts = [...form].map(([name, value]) => [name, value instanceof Blob ? 'a file' : value]);
+    expect(await (form.get('input') as File).text()).toBe('{"language":"en"}');
     expect(Object.fromEntries(parts)).toEqual({
       speech: 'a file',
       'clips.0': 'a file',
@@ -153,7 +165,7 @@ describe('a start', () => {
       'speaker.voice': 'a file',
       'speaker.name': 'Ada',
       'speaker.age': '36',
-      input: '{"language":"en"}',
+      input: 'a file',
     });
     expect(requests[0]?.headers).not.toHaveProperty('content-type');
   });
