@@ -235,16 +235,23 @@ def test_files_travel_as_a_form(gateway: Gateway, tmp_path: Path) -> None:
     sha = "0" * 64
     known = Artifact(uri=f"artifact://acme/{sha}", sha256=sha, mime="text/plain", bytes=1)
     gateway.json(RUNNING, 202)
-    sent = {"speech": file, "n": 1, "known": known, "clips": [b"one", {"uri": "artifact://x"}], "deep": {"a": b"two", "b": "t"}}
-    Client(gateway.url).start("p", sent)
-    parts = {name: (file, data) for name, file, _, data in parts_of(gateway)}
-    assert parts == {
+    deep = {"a": b"two", "b": "t", "c": [{"file": b"three", "text": "7"}, 8]}
+    Client(gateway.url).start("p", {"speech": file, "n": 1, "known": known, "clips": [b"one", known, None], "deep": deep})
+    *files, (_, _, _, others) = parts_of(gateway)
+    rest = json.loads(others)
+    assert {name: (file_name, data) for name, file_name, _, data in files} == {
         "speech": ("a %22question%22.wav", b"RIFF\r\n--x"),
         "clips.0": ("clips.0", b"one"),
-        "clips.1": (None, b'{"uri": "artifact://x"}'),
         "deep.a": ("deep.a", b"two"),
-        "deep.b": (None, b"t"),
-        "input": ("input", json.dumps({"n": 1, "known": {"uri": known.uri}}).encode()),
+        "deep.c.0.file": ("deep.c.0.file", b"three"),
+    }
+    assert rest == {
+        "n": 1,
+        "known": {"uri": known.uri},
+        "clips": [],
+        "clips.1": {"uri": known.uri},
+        "clips.2": None,
+        "deep": {"b": "t", "c": [{"text": "7"}, 8]},
     }
 
 

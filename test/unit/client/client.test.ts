@@ -146,26 +146,31 @@ describe('a start', () => {
     expect(await Promise.all(parts.map((part) => part.text()))).toEqual(['RIFF', '{"language":"en"}']);
   });
 
-  test('sends files under their paths, and the rest as one part or by their paths', async () => {
+  test('sends files under their paths, and the rest as one part', async () => {
     const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
     const clip = new Blob(['RIFF']);
     await client.start('p', {
       speech: new File(['RIFF'], 'q.wav'),
-      clips: [clip, { uri: 'artifact://default/0' }],
+      clips: [clip, { uri: 'artifact://default/0' }, undefined],
+      pages: [{ scan: clip, note: '7' }],
       speaker: { voice: clip, name: 'Ada', age: 36 },
       language: 'en',
     });
     const form = requests[0]?.body as FormData;
-    const parts = [...form].map(([name, value]) => [name, value instanceof Blob ? 'a file' : value]);
-    expect(await (form.get('input') as File).text()).toBe('{"language":"en"}');
-    expect(Object.fromEntries(parts)).toEqual({
-      speech: 'a file',
-      'clips.0': 'a file',
-      'clips.1': 'artifact://default/0',
-      'speaker.voice': 'a file',
-      'speaker.name': 'Ada',
-      'speaker.age': '36',
-      input: 'a file',
+    expect([...form].map(([name, part]) => [name, (part as File).name])).toEqual([
+      ['speech', 'q.wav'],
+      ['clips.0', 'clips.0'],
+      ['pages.0.scan', 'pages.0.scan'],
+      ['speaker.voice', 'speaker.voice'],
+      ['input', 'blob'],
+    ]);
+    expect(JSON.parse(await (form.get('input') as File).text())).toEqual({
+      clips: [],
+      'clips.1': { uri: 'artifact://default/0' },
+      'clips.2': null,
+      pages: [{ note: '7' }],
+      speaker: { name: 'Ada', age: 36 },
+      language: 'en',
     });
     expect(requests[0]?.headers).not.toHaveProperty('content-type');
   });

@@ -17,9 +17,26 @@ const heard = pipeline('heard', { input: z.object({ input: audio(), language: z.
   input: input.input,
 }));
 
+/** Files beside other values, in objects and lists. */
+const scene = z.object({ scan: image(), note: z.string() });
+const album = pipeline(
+  'album',
+  {
+    input: z.object({
+      title: z.string(),
+      speaker: z.object({ voice: audio(), id: z.union([z.string(), z.number()]), about: z.string() }).optional(),
+      pages: z.array(z.object({ scans: z.array(image()), note: z.string().nullable() })).optional(),
+      clips: z.array(audio().nullable()).optional(),
+      mixed: z.array(z.union([image(), z.string(), z.number(), scene])).optional(),
+      grid: z.array(z.array(z.union([image(), z.string()]))).optional(),
+    }),
+  },
+  ({ input }) => ({ title: input.title }),
+);
+
 let gateway: TestGateway;
 beforeEach(async () => {
-  gateway = await testGateway({}, { pipelines: [asked, heard] });
+  gateway = await testGateway({}, { pipelines: [asked, heard, album] });
 });
 afterEach(() => gateway.close());
 
@@ -79,5 +96,45 @@ describe('of a pipeline with a field called input', () => {
       ['picture', png],
     ]);
     expect((await post('asked', parts)).json()).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: 'input' }] });
+  });
+});
+
+describe('values beside files arrive as they are', () => {
+  const title = 'An album';
+  const clip = new Blob([wav]);
+  const scan = new Blob([png]);
+
+  test('in an object', async () => {
+    const about = { id: 7, about: 'One line\nand another' };
+    expect(await started('album', { title, speaker: { voice: clip, ...about } })).toEqual({
+      title,
+      speaker: { voice: stored(wav), ...about },
+    });
+  });
+
+  test('in objects of a list, which have lists of files', async () => {
+    const second = { scans: [], note: '1' };
+    expect(await started('album', { title, pages: [{ scans: [scan, scan], note: null }, second] })).toEqual({
+      title,
+      pages: [{ scans: [stored(png), stored(png)], note: null }, second],
+    });
+  });
+
+  test('in a list', async () => {
+    const mixed = ['1', scan, 2, { scan, note: '3' }];
+    expect(await started('album', { title, mixed, grid: [['a', scan], ['b']] })).toEqual({
+      title,
+      mixed: ['1', stored(png), 2, { scan: stored(png), note: '3' }],
+      grid: [['a', stored(png)], ['b']],
+    });
+  });
+
+  test('an earlier artifact in a list, and null', async () => {
+    const first = await started('album', { title, clips: [clip] });
+    const [{ uri }] = first?.clips as [{ uri: string }];
+    expect(await started('album', { title, clips: [{ uri }, null, clip] })).toEqual({
+      title,
+      clips: [stored(wav), null, stored(wav)],
+    });
   });
 });
