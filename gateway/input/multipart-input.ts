@@ -90,9 +90,18 @@ interface Reading {
 /** Reads a part that is not a file: a reference to media, or the value of a field. */
 async function readPart(path: string, value: Json, { form, intake, take, json }: Reading) {
   const kind = form.kindAt(path);
-  if (kind !== undefined)
-    return artifactJson(await intake.fromJson(path, typeof value === 'string' ? { uri: value.trim() } : value, kind));
+  if (kind !== undefined) {
+    const reference = typeof value === 'string' ? referenceOf(path, value.trim(), json) : value;
+    return artifactJson(await intake.fromJson(path, reference, kind));
+  }
   return await form.withMedia(path, typeof value === 'string' ? form.fromText(path, value, json) : value, take);
+}
+
+/** Media as text: an address, or an object as in a JSON body. */
+function referenceOf(path: string, text: string, json: ModestJson): Json {
+  if (!text.startsWith('{')) return { uri: text };
+  json.expect(Buffer.from(text), path);
+  return parseExactJson(text, path, path);
 }
 
 function textTooLarge(maxBytes: number): MillraceError {
