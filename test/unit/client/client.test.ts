@@ -199,6 +199,45 @@ describe('run', () => {
   });
 });
 
+describe('a signal that aborts the wait for a run that goes on', () => {
+  const running = () => json({ id: 'r', status: 'running' }, 202);
+
+  /** A client whose signal aborts while it follows a run. */
+  function leaving() {
+    const over = new AbortController();
+    const reason = new Error('left');
+    const own = async (url: string) => {
+      if (!url.endsWith('/events')) return running();
+      over.abort(reason);
+      throw reason;
+    };
+    const client = new MillraceClient({ baseUrl: 'http://gateway', fetch: own as typeof fetch });
+    return { client, reason, signal: over.signal };
+  }
+
+  test('is the reason with which run, wait and result reject', async () => {
+    const one = leaving();
+    await expect(one.client.run('greet', {}, { signal: one.signal })).rejects.toBe(one.reason);
+    const two = leaving();
+    await expect(two.client.wait('r', { signal: two.signal })).rejects.toBe(two.reason);
+    const three = leaving();
+    const live = await three.client.live('greet', {}, { signal: three.signal });
+    await expect(live.result()).rejects.toBe(three.reason);
+  });
+
+  test('also ends the request for a run whose events are over', async () => {
+    const over = new AbortController();
+    const signals: unknown[] = [];
+    const own = async (_: unknown, init?: RequestInit) => {
+      signals.push(init?.signal);
+      return signals.length === 1 ? new Response(null, { status: 204 }) : running();
+    };
+    const client = new MillraceClient({ baseUrl: 'http://gateway', fetch: own as typeof fetch });
+    await client.wait('r', { signal: over.signal });
+    expect(signals).toEqual([over.signal, over.signal]);
+  });
+});
+
 describe('server-sent events', () => {
   const parsed = (...chunks: string[]) => {
     const encoder = new TextEncoder();
