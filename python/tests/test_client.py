@@ -179,6 +179,54 @@ def test_waiting_ends_in_time_though_comments_arrive(gateway: Gateway) -> None:
     assert took < 1.5
 
 
+def test_waiting_ends_in_time_though_a_comment_has_arrived(gateway: Gateway) -> None:
+    took = 1.8
+    for _ in range(3):  # as above
+        gateway.answers.clear()
+        # The second one would arrive after the end.
+        gateway.events("", ": \n\n", ": \n\n", pause=0.8)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match="the run r1 has not ended yet; it continues"):
+            Client(gateway.url).wait("r1", timeout=1)
+        took = time.monotonic() - began
+        if took < 1.4:
+            break
+    assert took < 1.4
+
+
+def test_the_timeout_of_a_run_covers_its_start(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "q.wav").write_bytes(bytes(200_000))
+    held = threading.Event()
+    began = time.monotonic()
+    try:
+        gateway.answers.append(lambda handler: (held.wait(30), None)[1])
+        with pytest.raises(TimeoutError, match='the start of a run of "p" was not answered in time'):
+            Client(gateway.url).run("p", {"speech": tmp_path / "q.wav"}, timeout=0.5)
+        gateway.json({"code": "ORCHESTRATOR_UNAVAILABLE"}, 503, Retry_After="60")
+        with pytest.raises(TimeoutError):
+            Client(gateway.url).run("p", {}, timeout=0.5)
+    finally:
+        held.set()
+    assert time.monotonic() - began < 20 and len(gateway.asked) == 2
+    # Nothing is asked for when the time is over.
+    with pytest.raises(TimeoutError):
+        Client(gateway.url).run("p", {}, timeout=0)
+    assert len(gateway.asked) == 2
+
+
+def test_a_gateway_is_asked_to_answer_a_start_before_the_end(gateway: Gateway) -> None:
+    for timeout, wait in ((30.9, "wait=29"), (0.9, "wait=0"), (90, "wait=50")):
+        gateway.json(DONE)
+        Client(gateway.url).run("p", {}, timeout=timeout)
+        assert gateway.asked[-1].headers["Prefer"] == wait
+
+
+def test_an_error_at_the_end_of_the_time_is_not_hidden(gateway: Gateway) -> None:
+    gateway.json({"code": "INVALID_INPUT"}, 422)
+    with pytest.raises(MillraceApiError, match="INVALID_INPUT"):
+        Client(gateway.url).run("p", {}, timeout=30)
+
+
 def test_a_run_that_failed(gateway: Gateway) -> None:
     failed = {**RUN, "status": "failed", "error": {"code": "STAGE_TIMEOUT", "message": "too late", "stage": "a"}}
     gateway.json(RUNNING, 202)
