@@ -1,7 +1,12 @@
 import type { Artifact } from '../pipelines/artifact.js';
 
-/** Media in a request: a file, or an artifact that the gateway has already. */
-export type MediaInput = Blob | { readonly base64: string; readonly mime?: string } | { readonly uri: string };
+/** Media in a request: a file, its bytes (such as a `Buffer`), or an artifact that the gateway has already. */
+export type MediaInput =
+  | Blob
+  | ArrayBuffer
+  | ArrayBufferView
+  | { readonly base64: string; readonly mime?: string }
+  | { readonly uri: string };
 
 /** A pipeline's input in a request: media as `MediaInput`. */
 export type Sent<T> = T extends Artifact
@@ -46,7 +51,7 @@ function separated(input: object) {
   const files: [path: string, file: Blob][] = [];
   const values: [path: string, value: unknown][] = [];
   const add = (path: string, value: unknown): void => {
-    if (isFile(value)) files.push([path, value]);
+    if (isFile(value)) files.push([path, blobOf(value)]);
     else values.push([path, withoutFiles(path, value)]);
   };
   const withoutFiles = (path: string, value: unknown): unknown => {
@@ -59,7 +64,7 @@ function separated(input: object) {
     }
     const rest: [key: string, value: unknown][] = [];
     for (const [key, inner] of Object.entries(value as object)) {
-      if (isFile(inner)) files.push([`${path}.${key}`, inner]);
+      if (isFile(inner)) files.push([`${path}.${key}`, blobOf(inner)]);
       else rest.push([key, withoutFiles(`${path}.${key}`, inner)]);
     }
     return Object.fromEntries(rest);
@@ -73,4 +78,13 @@ function hasFile(value: unknown): boolean {
   return isFile(value) || Object.values(value).some(hasFile);
 }
 
-const isFile = (value: unknown): value is Blob => value instanceof Blob;
+type FileInput = Blob | ArrayBuffer | ArrayBufferView;
+
+const isFile = (value: unknown): value is FileInput =>
+  value instanceof Blob || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+
+function blobOf(file: FileInput): Blob {
+  if (file instanceof Blob) return file;
+  if (file instanceof ArrayBuffer) return new Blob([file]);
+  return new Blob([new Uint8Array(file.buffer as ArrayBuffer, file.byteOffset, file.byteLength)]);
+}

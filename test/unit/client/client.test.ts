@@ -146,6 +146,21 @@ describe('a start', () => {
     expect(await Promise.all(parts.map((part) => part.text()))).toEqual(['RIFF', '{"language":"en"}']);
   });
 
+  test('sends bytes as files', async () => {
+    const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
+    const bytes = Buffer.from('RIFF');
+    const view = new DataView(bytes.buffer, bytes.byteOffset + 1, 2);
+    await client.start('p', { speech: bytes, clips: [view, Uint8Array.from(bytes).buffer], named: { clip: view } });
+    const parts = [...(requests[0]?.body as FormData)].filter(([name]) => name !== 'input');
+    const sent = parts.map(async ([name, part]) => [name, (part as File).name, await (part as File).text()]);
+    expect(await Promise.all(sent)).toEqual([
+      ['speech', 'speech', 'RIFF'],
+      ['clips.0', 'clips.0', 'IF'],
+      ['clips.1', 'clips.1', 'RIFF'],
+      ['named.clip', 'named.clip', 'IF'],
+    ]);
+  });
+
   test('sends files under their paths, and the rest as one part', async () => {
     const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
     const clip = new Blob(['RIFF']);
@@ -331,6 +346,21 @@ describe('an artifact', () => {
     const { client, requests } = answered(late.clone(), late.clone(), new Response('bytes'));
     expect(await (await client.artifact(speech)).text()).toBe('bytes');
     expect(requests.map(({ url }) => url)).toEqual(Array(3).fill('http://gateway/v1/runs/r/artifacts/speech'));
+  });
+
+  test.each<[string, RequestInit['headers']]>([
+    ['an object', { Range: 'bytes=1-' }],
+    ['pairs', [['range', 'bytes=1-']]],
+    ['Headers', new Headers({ range: 'bytes=1-' })],
+  ])('is asked for with headers of the caller, as %s, and those of the client', async (_, headers) => {
+    const sent: unknown[] = [];
+    const own = async (_url: unknown, init?: RequestInit) => {
+      sent.push(init?.headers);
+      return new Response('bytes');
+    };
+    const client = new MillraceClient({ baseUrl: 'http://gateway', key: 'k', fetch: own as typeof fetch });
+    await client.artifact(speech, headers === undefined ? {} : { headers });
+    expect(sent).toEqual([{ authorization: 'Bearer k', range: 'bytes=1-' }]);
   });
 
   test('is not asked for without end, nor where the run has none', async () => {
