@@ -111,12 +111,14 @@ export class MillraceClient {
     return this.#gateway.json(`/v1/approvals${queryOf(filters)}`, { ...(signal && { signal }) });
   }
 
-  /** Waits until a run has ended, with any outcome. */
+  /** Waits until a run has ended, with any outcome. Rejects with the reason of `signal` if it aborts. */
   async wait(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
-    for await (const event of this.events(id, { ...(signal && { signal }) })) {
+    const options = { ...(signal && { signal }) };
+    for await (const event of this.events(id, options)) {
       if (event.type === 'run') return event.run as unknown as RunDocument;
     }
-    return await this.get(id);
+    signal?.throwIfAborted();
+    return await this.get(id, options);
   }
 
   /**

@@ -41,7 +41,7 @@ export class LiveRun<O> implements AsyncIterable<ClientEvent<O> & { readonly id:
     return this.#client.audio(this.id, field ?? (() => this.#audioField()), all);
   }
 
-  /** Waits for the end. Throws a `ClientError` with the run unless it succeeds. */
+  /** Waits for the end. Throws a `ClientError` with the run unless it succeeds, and the reason of a signal that aborts. */
   async result(): Promise<SucceededRun<O>> {
     const run = await this.#client.wait(this.id, { ...(this.#signal && { signal: this.#signal }) });
     if (run.status === 'succeeded') return run as unknown as SucceededRun<O>;

@@ -44,7 +44,7 @@ export interface StartOptions {
   readonly outputs?: readonly string[];
   /** URL of a webhook receiver of the run's end. */
   readonly webhook?: string;
-  /** Ends the wait, not the run. */
+  /** Ends the wait, not the run: the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Retries of a start if no gateway is reachable, or the gateway cannot reach Temporal. Default 2. */
   readonly retries?: number;

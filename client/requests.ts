@@ -24,8 +24,10 @@ export class Requests {
 
   /** Throws a `ClientError` unless the response is successful. */
   async send(route: string, init: RequestInit): Promise<Response> {
-    const headers = { ...this.#headers, ...(init.headers as Record<string, string>) };
-    const response = await this.#whole(init, () => this.#fetch(this.#base + route, { ...init, headers }));
+    const response = await this.#whole(init, () => {
+      const headers = { ...this.#headers, ...Object.fromEntries(new Headers(init.headers)) };
+      return this.#fetch(this.#base + route, { ...init, headers });
+    });
     if (response.ok) return response;
     throw await errorOf(response);
   }

@@ -70,8 +70,10 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
     },
     async withMedia(path, value, take) {
       expectModest(value, path);
-      const [only, ...others] = Object.hasOwn(shape, path) ? [shape[path] as z.ZodType] : at(path);
-      if (only === undefined) return value;
+      const field = Object.hasOwn(shape, path) ? shape[path] : undefined;
+      const [only, ...others] = field ? [field] : at(path);
+      // The schemas of a path do not say whether null is allowed: validation does.
+      if (only === undefined || (value === null && !field)) return value;
       return mapMedia(others.length === 0 ? only : z.union([only, ...others]), value, take, path);
     },
     parse(given) {

@@ -23,6 +23,8 @@ type Part = MultipartFile;
 
 /** The part with the fields that are not files, as one JSON object. */
 const INPUT_PART = 'input';
+/** Its type, which tells it from a field of that name. */
+const INPUT_TYPE = 'application/vnd.millrace.input+json';
 
 /**
  * Reads a multipart body (RFC 7578) with its parts in any order: files by the path of their field (with one media field
@@ -43,7 +45,7 @@ export async function readMultipart(
   let textBytes = 0;
   for await (const part of partsOf(request, upload)) {
     parts++;
-    const isInput = part.fieldname === INPUT_PART && !form.fields.has(INPUT_PART);
+    const isInput = isInputPart(part, form);
     if (isFile(part) && !isInput) {
       const { path, kind } = fileField(part.fieldname, form, given);
       given.expectFree(path);
@@ -88,9 +90,18 @@ interface Reading {
 /** Reads a part that is not a file: a reference to media, or the value of a field. */
 async function readPart(path: string, value: Json, { form, intake, take, json }: Reading) {
   const kind = form.kindAt(path);
-  if (kind !== undefined)
-    return artifactJson(await intake.fromJson(path, typeof value === 'string' ? { uri: value.trim() } : value, kind));
+  if (kind !== undefined) {
+    const reference = typeof value === 'string' ? referenceOf(path, value.trim(), json) : value;
+    return artifactJson(await intake.fromJson(path, reference, kind));
+  }
   return await form.withMedia(path, typeof value === 'string' ? form.fromText(path, value, json) : value, take);
+}
+
+/** Media as text: an address, or an object as in a JSON body. */
+function referenceOf(path: string, text: string, json: ModestJson): Json {
+  if (!text.startsWith('{')) return { uri: text };
+  json.expect(Buffer.from(text), path);
+  return parseExactJson(text, path, path);
 }
 
 function textTooLarge(maxBytes: number): MillraceError {
@@ -138,6 +149,10 @@ async function* fileBytes(file: FileStream): AsyncGenerator<Uint8Array, void> {
 /** Recognizes files as the form's encoding does, and also media that a client sends without a file name. */
 const isFile = ({ filename, mimetype }: Part): boolean =>
   filename !== undefined || mimetype === 'application/octet-stream' || /^(audio|image)\//.test(mimetype);
+
+/** Of a pipeline with a field `input` only the part of the type is the JSON object: the clients do not know its fields. */
+const isInputPart = ({ fieldname, mimetype }: Part, form: InputForm): boolean =>
+  fieldname === INPUT_PART && (mimetype === INPUT_TYPE || !form.fields.has(INPUT_PART));
 
 async function readText({ fieldname, file }: Part, upload: Upload, held: HeldBody, maxBytes: number): Promise<Buffer> {
   const blocks = new Blocks();

@@ -115,6 +115,18 @@ def end(run: Any = DONE) -> str:
     return f"id: end\nevent: run\ndata: {json.dumps(run)}\n\n"
 
 
+def parts_of(gateway: Gateway) -> list[tuple[str, str | None, str, Any]]:
+    """Name, file name, type and bytes of the parts of the only request."""
+    [asked] = gateway.asked
+    head = f"Content-Type: {asked.headers['Content-Type']}\r\n\r\n".encode()
+    parts = [part for part in BytesParser().parsebytes(head + asked.body).walk() if not part.is_multipart()]
+    names = [str(part.get_param("name", header="content-disposition")) for part in parts]
+    return [
+        (name, part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+        for name, part in zip(names, parts)
+    ]
+
+
 def test_a_run_in_one_request(gateway: Gateway) -> None:
     gateway.json(DONE)
     run = Client(gateway.url + "/", api_key="secret", tenant="acme").run(
@@ -165,6 +177,54 @@ def test_waiting_ends_in_time_though_comments_arrive(gateway: Gateway) -> None:
         if took < 1.5:
             break
     assert took < 1.5
+
+
+def test_waiting_ends_in_time_though_a_comment_has_arrived(gateway: Gateway) -> None:
+    took = 1.8
+    for _ in range(3):  # as above
+        gateway.answers.clear()
+        # The second one would arrive after the end.
+        gateway.events("", ": \n\n", ": \n\n", pause=0.8)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match="the run r1 has not ended yet; it continues"):
+            Client(gateway.url).wait("r1", timeout=1)
+        took = time.monotonic() - began
+        if took < 1.4:
+            break
+    assert took < 1.4
+
+
+def test_the_timeout_of_a_run_covers_its_start(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "q.wav").write_bytes(bytes(200_000))
+    held = threading.Event()
+    began = time.monotonic()
+    try:
+        gateway.answers.append(lambda handler: (held.wait(30), None)[1])
+        with pytest.raises(TimeoutError, match='the start of a run of "p" was not answered in time'):
+            Client(gateway.url).run("p", {"speech": tmp_path / "q.wav"}, timeout=0.5)
+        gateway.json({"code": "ORCHESTRATOR_UNAVAILABLE"}, 503, Retry_After="60")
+        with pytest.raises(TimeoutError):
+            Client(gateway.url).run("p", {}, timeout=0.5)
+    finally:
+        held.set()
+    assert time.monotonic() - began < 20 and len(gateway.asked) == 2
+    # Nothing is asked for when the time is over.
+    with pytest.raises(TimeoutError):
+        Client(gateway.url).run("p", {}, timeout=0)
+    assert len(gateway.asked) == 2
+
+
+def test_a_gateway_is_asked_to_answer_a_start_before_the_end(gateway: Gateway) -> None:
+    for timeout, wait in ((30.9, "wait=29"), (0.9, "wait=0"), (90, "wait=50")):
+        gateway.json(DONE)
+        Client(gateway.url).run("p", {}, timeout=timeout)
+        assert gateway.asked[-1].headers["Prefer"] == wait
+
+
+def test_an_error_at_the_end_of_the_time_is_not_hidden(gateway: Gateway) -> None:
+    gateway.json({"code": "INVALID_INPUT"}, 422)
+    with pytest.raises(MillraceApiError, match="INVALID_INPUT"):
+        Client(gateway.url).run("p", {}, timeout=30)
 
 
 def test_a_run_that_failed(gateway: Gateway) -> None:
@@ -223,23 +283,33 @@ def test_files_travel_as_a_form(gateway: Gateway, tmp_path: Path) -> None:
     sha = "0" * 64
     known = Artifact(uri=f"artifact://acme/{sha}", sha256=sha, mime="text/plain", bytes=1)
     gateway.json(RUNNING, 202)
-    sent = {"speech": file, "n": 1, "known": known, "clips": [b"one", {"uri": "artifact://x"}], "deep": {"a": b"two", "b": "t"}}
-    Client(gateway.url).start("p", sent)
-    [asked] = gateway.asked
-    head = f"Content-Type: {asked.headers['Content-Type']}\r\n\r\n".encode()
-    parts = {
-        str(part.get_param("name", header="content-disposition")): (part.get_filename(), part.get_payload(decode=True))
-        for part in BytesParser().parsebytes(head + asked.body).walk()
-        if not part.is_multipart()
-    }
-    assert parts == {
+    deep = {"a": b"two", "b": "t", "c": [{"file": b"three", "text": "7"}, 8]}
+    Client(gateway.url).start("p", {"speech": file, "n": 1, "known": known, "clips": [b"one", known, None], "deep": deep})
+    *files, (_, _, _, others) = parts_of(gateway)
+    rest = json.loads(others)
+    assert {name: (file_name, data) for name, file_name, _, data in files} == {
         "speech": ("a %22question%22.wav", b"RIFF\r\n--x"),
         "clips.0": ("clips.0", b"one"),
-        "clips.1": (None, b'{"uri": "artifact://x"}'),
         "deep.a": ("deep.a", b"two"),
-        "deep.b": (None, b"t"),
-        "input": (None, json.dumps({"n": 1, "known": {"uri": known.uri}}).encode()),
+        "deep.c.0.file": ("deep.c.0.file", b"three"),
     }
+    assert rest == {
+        "n": 1,
+        "known": {"uri": known.uri},
+        "clips": [],
+        "clips.1": {"uri": known.uri},
+        "clips.2": None,
+        "deep": {"b": "t", "c": [{"text": "7"}, 8]},
+    }
+
+
+def test_a_file_in_a_field_called_input_is_beside_the_part_of_that_name(gateway: Gateway) -> None:
+    gateway.json(RUNNING, 202)
+    Client(gateway.url).start("p", {"input": b"RIFF", "language": "en"})
+    assert parts_of(gateway) == [
+        ("input", "input", "application/octet-stream", b"RIFF"),
+        ("input", "input", "application/vnd.millrace.input+json", b'{"language": "en"}'),
+    ]
 
 
 def test_input_that_json_does_not_have(gateway: Gateway) -> None:

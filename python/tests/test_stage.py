@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import types
 from enum import Enum
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
@@ -220,7 +222,17 @@ def test_usage_adds_up() -> None:
     ctx.usage(input_tokens=2, output_tokens=1)
     assert ctx._usage == {"inputTokens": 5, "outputTokens": 1}
     with pytest.raises(ValueError, match="negative"):
-        ctx.usage(output_tokens=-1)
+        ctx.usage(input_tokens=1, output_tokens=-1)
+    assert ctx._usage == {"inputTokens": 5, "outputTokens": 1}
+
+
+def test_usage_takes_whole_numbers_of_any_type() -> None:
+    ctx = Context()
+    ctx.usage(input_tokens=np.array([True, True, False]).sum(), output_tokens=4.0)
+    assert json.dumps(ctx._usage) == '{"inputTokens": 2, "outputTokens": 4}'
+    for tokens in (0.5, float("nan"), "3", None):
+        with pytest.raises(ValueError, match="is not a whole number"):
+            ctx.usage(input_tokens=tokens)  # type: ignore[arg-type]
 
 
 def test_a_context_without_a_store_says_what_to_do() -> None:

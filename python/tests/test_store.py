@@ -4,12 +4,15 @@ import errno
 import hashlib
 import json
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from millrace import Artifacts, ArtifactStore, Audio, File, Image, StageError
+from millrace import store as store_module
 
 BYTES = b"some bytes"
 SHA = hashlib.sha256(BYTES).hexdigest()
@@ -103,6 +106,72 @@ def test_the_quota_of_a_tenant(tmp_path: Path) -> None:
     store.put("rival", bytes(4_500), {"mime": "text/plain"})
     for _ in range(9):
         store.put("acme", bytes(1_500), {"mime": "text/plain"})  # the same bytes count once
+
+
+class Measuring:
+    """Measurements that end when they may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.may_end = threading.Event()
+        self.begun: list[str] = []
+        self.found = 0
+        monkeypatch.setattr(store_module, "_bytes_in", self._measure)
+
+    def _measure(self, folder: Path) -> int:
+        self.begun.append(folder.name)
+        assert self.may_end.wait(30)
+        return self.found
+
+    def until(self, begun: list[str]) -> None:
+        end = time.monotonic() + 30
+        while self.begun != begun:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+
+def test_the_first_measurement_of_a_tenant_holds_up_its_own_writes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ArtifactStore(tmp_path, tenant_bytes=5_000)
+    store.put("rival", b"1", {"mime": "text/plain"})
+    measuring = Measuring(monkeypatch)
+    measuring.found = 4_990
+    with ThreadPoolExecutor(3) as executor:
+        try:
+            writes = [executor.submit(store.put, "acme", bytes(20), {"mime": "text/plain"}) for _ in range(2)]
+            measuring.until(["acme"])
+            # In a thread too: a write that waits must not hang the test.
+            executor.submit(store.put, "rival", b"2", {"mime": "text/plain"}).result(timeout=30)
+            assert not any(each.done() for each in writes) and measuring.begun == ["acme"]
+        finally:
+            measuring.may_end.set()
+        for each in writes:
+            with pytest.raises(StageError) as failed:
+                each.result()
+            assert failed.value.code == "QUOTA_EXCEEDED"
+    assert measuring.begun == ["acme"]
+
+
+def test_later_measurements_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArtifactStore(tmp_path, tenant_bytes=5_000)
+    store.put("acme", b"1", {"mime": "text/plain"})
+    use = store._room._uses["acme"]
+    measuring = Measuring(monkeypatch)
+    measuring.found = 4_000
+    use.due_at = time.monotonic()
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            for i in range(2):
+                executor.submit(store.put, "acme", bytes(20 + i), {"mime": "text/plain"}).result(timeout=30)
+            measuring.until(["acme"])
+        finally:
+            measuring.may_end.set()
+    end = time.monotonic() + 30
+    while use.measuring:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    # What was written meanwhile is added.
+    assert (use.bytes, use.under_way, measuring.begun) == (4_041, 0, ["acme"])
 
 
 def test_a_write_that_fails_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,8 +91,16 @@ def test_samples_outside_are_clipped() -> None:
     assert np.frombuffer(data[44:], "<i2").tolist() == [-32768, 32767, 0, 32767]
 
 
-@pytest.mark.parametrize(("samples", "rate"), [([], 8_000), ([[1, 2]], 8_000), ([0], 0), ([0], 8_000.0)])
-def test_samples_that_cannot_be_written(samples: list[object], rate: int) -> None:
+@pytest.mark.parametrize("rate", [np.int64(8_000), np.uint16(8_000), 8_000.0, np.float32(8_000)])
+def test_a_rate_is_a_whole_number_of_any_type(rate: Any) -> None:
+    assert wav.write([0.5], rate) == wav.write([0.5], 8_000)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [([], 8_000), ([[1, 2]], 8_000), *(([0], rate) for rate in (0, 8_000.5, float("nan"), float("inf"), "8000", None))],
+)
+def test_samples_that_cannot_be_written(samples: list[object], rate: Any) -> None:
     with pytest.raises(StageError) as failed:
         wav.write(samples, rate)  # type: ignore[arg-type]
     assert failed.value.code == "INVALID_MEDIA"

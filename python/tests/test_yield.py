@@ -409,6 +409,59 @@ def test_a_call_that_waits_for_the_store_leaves_its_slot_to_others(store: Artifa
         asyncio.run(asyncio.wait_for(main(server), 10))
 
 
+@pytest.mark.parametrize("sort", ["async", "thread"])
+def test_a_function_that_is_held_back_leaves_its_slot_to_others(
+    store: ArtifactStore, log: MemoryLog, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    from millrace import _yielded
+
+    monkeypatch.setattr(_yielded, "_KEEPS_SLOT_S", 0.05)
+
+    @millrace.stage(name="count")
+    def plain(input: Number) -> Iterator[int]:
+        yield from range(input.n)
+
+    @millrace.stage(name="twice")
+    async def twice(input: Number) -> Number:
+        return Number(n=2 * input.n)
+
+    async def main(server: Server) -> None:
+        slots._used = 1
+        log.full = True
+        lagging = asyncio.create_task(call(server, count if sort == "async" else plain, {"n": 2}, call=STREAM))
+        while slots._left == 0:
+            await asyncio.sleep(0.005)
+        assert await call(server, twice, {"n": 2}) == {"output": {"n": 4}}
+        assert not lagging.done()
+        log.full = False
+        assert await lagging == {"output": {"items": [0, 1]}}
+        assert (slots._used, slots._left) == (1, 0)
+        # One that fails, and one that is cancelled.
+        for code in ("STREAM_TAKEN", None):
+            log.channels.clear()
+            log.full = True
+            lagging = asyncio.create_task(call(server, count if sort == "async" else plain, {"n": 1}, call=STREAM))
+            while slots._left == 0:
+                await asyncio.sleep(0.005)
+            if code is None:
+                lagging.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await lagging
+                log.full = False
+            else:
+                log.channels[NAME].owner = "another attempt"
+                with pytest.raises(ApplicationError) as failed:
+                    await lagging
+                assert failed.value.type == code
+            assert (slots._used, slots._left) == (1, 0)
+        assert await call(server, twice, {"n": 3}) == {"output": {"n": 6}}
+
+    slots = Slots(1)
+    with ThreadPoolExecutor(4) as executor:
+        server = Server(store, executor, most_media_bytes=1_000, concurrency=1, channels=log, slots=slots)
+        asyncio.run(asyncio.wait_for(main(server), 30))
+
+
 def test_an_attempt_after_one_without_the_store_does_not_wait_for_it(
     streaming: Server, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,9 @@ export async function typed(): Promise<void> {
   await client.artifact(speech);
   // @ts-expect-error the output has no such field
   output.answer;
-  // @ts-expect-error a media field takes a file, base64 or a reference
+  await client.run(voiceAssistant, { speech: Buffer.from('RIFF') });
+  await client.run(voiceAssistant, { speech: new Uint8Array(4).buffer });
+  // @ts-expect-error a media field takes a file, bytes, base64 or a reference
   await client.run(voiceAssistant, { speech: 'question.wav' });
   // @ts-expect-error the input has no such field
   await client.run(voiceAssistant, { speech: file, language: 'en' });

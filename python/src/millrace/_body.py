@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from .artifact import Artifact
 
 _CHUNK_BYTES = 1 << 16
+_INPUT_TYPE = "application/vnd.millrace.input+json"
+"""Type of the part `input` with what is not in parts of its own: a pipeline may have a field of that name."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,10 @@ def body_of(input: Mapping[str, Any]) -> Body:
     if not _has_file(input):
         data = json.dumps(input, default=_plain, allow_nan=False).encode()
         return Body({"Content-Type": "application/json"}, lambda: data)
-    plain = {name: value for name, value in input.items() if not _has_file(value)}
-    parts = [part for name, value in input.items() if _has_file(value) for part in _parts(name, value)]
-    if plain:
-        parts.append(("input", json.dumps(plain, default=_plain, allow_nan=False)))
+    separated = _Separated(input)
+    parts: list[tuple[str, bytes | Path | str]] = [*separated.files]
+    if separated.values:
+        parts.append(("input", json.dumps(separated.values, default=_plain, allow_nan=False)))
     boundary = uuid.uuid4().hex
     heads = [_head(boundary, name, value) for name, value in parts]
     end = f"--{boundary}--\r\n".encode()
@@ -50,35 +52,52 @@ def body_of(input: Mapping[str, Any]) -> Body:
     return Body(headers, form)
 
 
+class _Separated:
+    """The files of an input by their paths, and what remains of its fields."""
+
+    def __init__(self, input: Mapping[str, Any]) -> None:
+        self.files: list[tuple[str, bytes | Path]] = []
+        self.values: dict[str, Any] = {}
+        for name, value in input.items():
+            self._add(name, value)
+
+    def _add(self, path: str, value: Any) -> None:
+        if _is_file(value):
+            self.files.append((path, value))
+        else:
+            self.values[path] = self._without_files(path, value)
+
+    def _without_files(self, path: str, value: Any) -> Any:
+        if not _has_file(value):
+            return value
+        if isinstance(value, Mapping):
+            self.files += [(f"{path}.{key}", each) for key, each in value.items() if _is_file(each)]
+            others = [(key, each) for key, each in value.items() if not _is_file(each)]
+            return {key: self._without_files(f"{path}.{key}", each) for key, each in others}
+        if not any(map(_is_file, value)):
+            return [self._without_files(f"{path}.{i}", item) for i, item in enumerate(value)]
+        # A list in JSON has no gaps: the items beside its files have paths too.
+        for i, item in enumerate(value):
+            self._add(f"{path}.{i}", item)
+        return []
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, (bytes, Path))
+
+
 def _has_file(value: Any) -> bool:
-    if isinstance(value, (bytes, Path)):
-        return True
     if isinstance(value, Mapping):
         return any(map(_has_file, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_has_file, value))
-
-
-def _parts(path: str, value: Any) -> Iterator[tuple[str, bytes | Path | str]]:
-    """Values with files part by part, each under its path."""
-    if isinstance(value, (bytes, Path)):
-        yield path, value
-    elif _has_file(value):
-        inner = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for key, each in inner:
-            yield from _parts(f"{path}.{key}", each)
-    elif isinstance(value, str):
-        yield path, value
-    else:
-        yield path, json.dumps(value, default=_plain, allow_nan=False)
+    return _is_file(value) or (isinstance(value, (list, tuple)) and any(map(_has_file, value)))
 
 
 def _head(boundary: str, path: str, value: bytes | Path | str) -> bytes:
     name = _quoted(path)
-    if isinstance(value, str):
-        return f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
     file = _quoted(value.name if isinstance(value, Path) else path)
     disposition = f'Content-Disposition: form-data; name="{name}"; filename="{file}"'
-    return f"--{boundary}\r\n{disposition}\r\nContent-Type: application/octet-stream\r\n\r\n".encode()
+    kind = _INPUT_TYPE if isinstance(value, str) else "application/octet-stream"
+    return f"--{boundary}\r\n{disposition}\r\nContent-Type: {kind}\r\n\r\n".encode()
 
 
 def _quoted(name: str) -> str:

@@ -66,7 +66,8 @@ class Server:
 
     `concurrency`: functions at a time, of all stages and task queues together. Calls above it wait, with heartbeats.
     `channels`: where entries are committed and read; None: they are read when the stage has ended. `slots`: of the
-    process, which a call gives up while it waits for another stage, or for the store of an earlier attempt's entries.
+    process, which a call gives up while it waits for another stage, for its readers, or for the store of an earlier
+    attempt's entries.
     """
 
     def __init__(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Coroutine
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +17,9 @@ from ._reads import Reads
 from ._writer import ChannelWriter
 from .context import Resume
 from .errors import StageError
+
+_KEEPS_SLOT_S = 1.0
+"""How long a function keeps its slot while an entry is not committed: a reader that lags may need it."""
 
 
 class Repeated(Exception):
@@ -93,9 +98,22 @@ class Yielded:
         if self._writer is not None:
             self._reads.limit.rest()
             try:
-                await self._writer.add(entry)
+                await self._commit(self._writer.add(entry))
             finally:
                 self._reads.limit.work()
+
+    async def _commit(self, adding: Coroutine[Any, Any, None]) -> None:
+        """Waits for the commit of an entry: after `_KEEPS_SLOT_S` without the slot."""
+        task = asyncio.create_task(adding)
+        try:
+            done, _ = await asyncio.wait([task], timeout=_KEEPS_SLOT_S)
+            if done:
+                task.result()
+            else:
+                await self._reads.held.without(_end_of(task))
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
 
     def _read_text(self) -> str:
         """What of the streams that it reads had been read, as part of an entry; empty if it reads none."""
@@ -150,6 +168,10 @@ class Yielded:
         except PydanticSerializationError as error:
             raise StageError("INVALID_OUTPUT", f'an entry of stage "{self._stage}": {error}') from None
         return made, check_json(made, "entry")
+
+
+async def _end_of(task: asyncio.Task[None]) -> None:
+    await task
 
 
 def _text(value: Any) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsInt
 
 from . import _sniff, wav
 from .artifact import Artifact, Audio
@@ -91,8 +91,11 @@ class Artifacts:
             self._written += len(data)
         return self._store.put(self._tenant, data, info)
 
-    def write_audio(self, samples: ArrayLike, rate: int) -> Audio:
-        """Stores mono samples in [-1, 1] as 16-bit WAV; values outside are clipped. Needs numpy. Raises as `write`."""
+    def write_audio(self, samples: ArrayLike, rate: SupportsInt) -> Audio:
+        """Stores mono samples in [-1, 1] as 16-bit WAV; values outside are clipped. Needs numpy. Raises as `write`.
+
+        `rate`: samples per second, a whole number of any type.
+        """
         written = self.write(wav.write(samples, rate), "audio/wav")
         assert isinstance(written, Audio)
         return written

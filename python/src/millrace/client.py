@@ -52,11 +52,11 @@ class Client:
     def run(self, pipeline: str, input: Mapping[str, Any], *, timeout: float | None = None, **options: Any) -> Run:
         """Starts a run and waits until it has ended; raises unless it succeeds. Options as for `start`.
 
-        `timeout`: seconds, after which `TimeoutError` is raised; the run continues.
+        `timeout`: seconds for the start and the wait, after which `TimeoutError` is raised; a run that has started
+        continues.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        wait_s = _WAIT_S if timeout is None else max(0, min(_WAIT_S, int(timeout)))
-        started = self._start(pipeline, input, {"Prefer": f"wait={wait_s}"}, **options)
+        end = _end_of(timeout)
+        started = self._start(pipeline, input, True, end, **options)
         if started.status == "running":
             left = None if end is None else max(0.0, end - time.monotonic())
             started = self.wait(started.id, timeout=left)
@@ -72,7 +72,7 @@ class Client:
         safe), `priority`, `outputs` (names of the output's fields; stages that only others need do not run), `webhook`,
         and `retries` (of a start while no gateway answers, or it cannot reach Temporal; 2 by default).
         """
-        return self._start(pipeline, input, {}, **options)
+        return self._start(pipeline, input, False, None, **options)
 
     def get(self, run: str) -> Run:
         """The current state of a run."""
@@ -80,10 +80,15 @@ class Client:
 
     def wait(self, run: str, *, timeout: float | None = None) -> Run:
         """Waits until a run has ended, with any outcome. Raises `TimeoutError` after `timeout` seconds."""
+        end = _end_of(timeout)
         for event in self.events(run, timeout=timeout):
             if event.run is not None:
                 return event.run
-        return self.get(run)
+        try:
+            return self._run("GET", _path(run), timeout=_left(end, _unended(run)))
+        except MillraceApiError:
+            _left(end, _unended(run))
+            raise
 
     def events(self, run: str, *, after: str | None = None, timeout: float | None = None) -> Iterator[Event]:
         """The events of a run as they happen, from its start or after the event `after`; the last one is the run.
@@ -91,15 +96,15 @@ class Client:
         A lost connection is reopened without missing or repeating events. Raises `TimeoutError` after `timeout` seconds.
         """
         last, pause = after or "", _FIRST_PAUSE_S
-        end = None if timeout is None else time.monotonic() + timeout
+        end, late, route = _end_of(timeout), _unended(run), f"{_path(run)}/events"
         while True:
             asked: float | None = None
             try:
                 headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
-                with self._request("GET", f"{_path(run)}/events", headers=headers, timeout=_left(end, run)) as response:
+                with self._request("GET", route, headers=headers, timeout=_left(end, late)) as response:
                     if response.status == 204:
                         return
-                    for sent in server_events(_lines(response, end, run)):
+                    for sent in server_events(_lines(response, end, late)):
                         if sent.type == "error":
                             break  # the run continues: reconnect
                         last, pause = sent.id, _FIRST_PAUSE_S
@@ -113,8 +118,8 @@ class Client:
                     raise
                 asked = error.retry_after
             except (OSError, HTTPException):
-                _left(end, run)  # else the connection was lost
-            left = _left(end, run)
+                _left(end, late)  # else the connection was lost
+            left = _left(end, late)
             time.sleep(min(pause if asked is None else asked, left))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
@@ -222,7 +227,8 @@ class Client:
         self,
         pipeline: str,
         input: Mapping[str, Any],
-        more: Mapping[str, str],
+        waits: bool,
+        end: float | None,
         *,
         idempotency_key: str | None = None,
         priority: str | None = None,
@@ -233,29 +239,41 @@ class Client:
         given = {"outputs": ",".join(outputs) if outputs else None, "priority": priority, "webhook": webhook}
         query = urllib.parse.urlencode({name: value for name, value in given.items() if value is not None})
         route = f"/v1/pipelines/{urllib.parse.quote(pipeline, safe='')}/runs{f'?{query}' if query else ''}"
-        headers = {**more, "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         body = body_of(input)
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex, **body.headers}
+        late = f'the start of a run of "{pipeline}" was not answered in time; if the run has started, it continues'
         pause = _FIRST_PAUSE_S
         for left in range(retries, -1, -1):
+            if waits:
+                headers["Prefer"] = f"wait={_wait_s(end)}"
+            data = _in_time(body.data(), end, late)
             try:
-                with self._request("POST", route, headers={**headers, **body.headers}, data=body.data()) as response:
+                with self._request("POST", route, headers=headers, data=data, timeout=_left(end, late)) as response:
                     return Run.model_validate_json(self._whole(response))
             except MillraceApiError as error:
                 # Safe because of the idempotency key: a run that was started is not started again.
                 unavailable = error.code in (UNREACHABLE, "ORCHESTRATOR_UNAVAILABLE", "BODY_MEMORY_FULL")
-                if error.run is not None or left == 0 or not unavailable:
+                if error.run is not None or not unavailable:
                     raise
-                time.sleep(pause if error.retry_after is None else error.retry_after)
+                most = _left(end, late)
+                if left == 0:
+                    raise
+                asked = pause if error.retry_after is None else error.retry_after
+                time.sleep(asked if end is None else min(asked, most))
                 pause *= 2
         raise AssertionError("unreachable")
 
-    def _run(self, method: str, route: str, body: Mapping[str, Any] | None = None) -> Run:
-        return Run.model_validate(self._json(method, route, body))
+    def _run(
+        self, method: str, route: str, body: Mapping[str, Any] | None = None, *, timeout: float = _ANSWER_S
+    ) -> Run:
+        return Run.model_validate(self._json(method, route, body, timeout=timeout))
 
-    def _json(self, method: str, route: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _json(
+        self, method: str, route: str, body: Mapping[str, Any] | None = None, *, timeout: float = _ANSWER_S
+    ) -> Any:
         headers = {} if body is None else {"Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        with self._request(method, route, headers=headers, data=data) as response:
+        with self._request(method, route, headers=headers, data=data, timeout=timeout) as response:
             return json.loads(self._whole(response))
 
     def _request(
@@ -299,18 +317,50 @@ def _path(run: str) -> str:
     return f"/v1/runs/{urllib.parse.quote(run, safe='')}"
 
 
-def _lines(response: HTTPResponse, end: float | None, run: str) -> Iterator[bytes]:
+def _unended(run: str) -> str:
+    return f"the run {run} has not ended yet; it continues"
+
+
+def _end_of(timeout: float | None) -> float | None:
+    """When so many seconds are over, by `time.monotonic`."""
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _wait_s(end: float | None) -> int:
+    """The wait to request with a start: its answer, which names the run, must arrive before the end."""
+    return _WAIT_S if end is None else max(0, min(_WAIT_S, int(end - time.monotonic() - 1)))
+
+
+def _in_time(data: bytes | Iterator[bytes], end: float | None, late: str) -> bytes | Iterator[bytes]:
+    """A body that is sent until the time is over."""
+    return data if end is None or isinstance(data, bytes) else _pieces(data, end, late)
+
+
+def _pieces(data: Iterator[bytes], end: float, late: str) -> Iterator[bytes]:
+    for piece in data:
+        _left(end, late)
+        yield piece
+
+
+def _lines(response: HTTPResponse, end: float | None, late: str) -> Iterator[bytes]:
     """The lines of a response as they arrive, until the time is over."""
-    for line in response:
-        _left(end, run)
+    while True:
+        # urllib has one time limit for all reads of a response, and nothing to change it with.
+        connection = getattr(getattr(response.fp, "raw", None), "_sock", None)
+        if connection is not None:
+            connection.settimeout(_left(end, late))
+        line = response.readline()
+        _left(end, late)
+        if not line:
+            return
         yield line
 
 
-def _left(end: float | None, run: str) -> float:
-    """Seconds left, at most the longest silence. Raises `TimeoutError` if there are none."""
+def _left(end: float | None, late: str) -> float:
+    """Seconds left, at most the longest silence. Raises `TimeoutError` with `late` if there are none."""
     left = _ANSWER_S if end is None else end - time.monotonic()
     if left <= 0:
-        raise TimeoutError(f"the run {run} has not ended yet; it continues")
+        raise TimeoutError(late)
     return min(left, _ANSWER_S)
 
 

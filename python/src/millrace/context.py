@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, SupportsInt
 
 from ._json import check_json
 from ._moment import now
+from ._whole import whole
 from .artifacts import Artifacts
 from .errors import StageError
 
@@ -127,11 +128,16 @@ class Context:
         """
         return self._cancelled.is_set()
 
-    def usage(self, *, input_tokens: int = 0, output_tokens: int = 0) -> None:
-        """Adds tokens to the stage's usage, which the run's table of stages shows."""
+    def usage(self, *, input_tokens: SupportsInt = 0, output_tokens: SupportsInt = 0) -> None:
+        """Adds tokens to the stage's usage, which the run's table of stages shows.
+
+        Whole numbers of any type, also NumPy's. Raises `ValueError` for others, and for negative ones, and adds nothing.
+        """
+        added = {"inputTokens": whole(input_tokens), "outputTokens": whole(output_tokens)}
+        for name, tokens in added.items():
+            if tokens < 0:
+                raise ValueError(f"{name} must not be negative")
         with self._lock:
-            for name, tokens in (("inputTokens", input_tokens), ("outputTokens", output_tokens)):
-                if tokens < 0:
-                    raise ValueError(f"{name} must not be negative")
+            for name, tokens in added.items():
                 if tokens:
                     self._usage[name] = self._usage.get(name, 0) + tokens

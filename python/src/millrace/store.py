@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +141,17 @@ class _Use:
     bytes: int = 0
     under_way: int = 0
     due_at: float = 0.0
+    """When it is to be measured again, by `time.monotonic`."""
+    measuring: bool = False
+    measured: threading.Event = field(default_factory=threading.Event)
+    """Set when it has been measured once."""
 
 
 class _Room:
     """Enforces the quota of each tenant, and keeps the disk from filling up.
 
     Between measurements a process counts only its own writes: N processes may together exceed a quota by what N - 1 of
-    them write in that time.
+    them write in that time. A write waits only for the first measurement of its own tenant.
     """
 
     def __init__(self, root: Path, tenant_bytes: int | None, reserve_bytes: int) -> None:
@@ -162,8 +166,8 @@ class _Room:
         """Holds room for a write until it ends; `kept` is what it has added to the store."""
         self._require_disk(size)
         taken = _Taken()
+        use = self._use_of(tenant)
         with self._lock:
-            use = self._measured(tenant)
             if self._tenant_bytes is not None and use.bytes + use.under_way + size > self._tenant_bytes:
                 message = f'tenant "{tenant}" would keep more than {self._tenant_bytes} bytes of artifacts'
                 raise StageError("QUOTA_EXCEEDED", message)
@@ -190,14 +194,38 @@ class _Room:
                 "remove artifacts or enlarge the disk",
             )
 
-    def _measured(self, tenant: str) -> _Use:
-        use = self._uses.setdefault(tenant, _Use())
-        began = time.monotonic()
-        if self._tenant_bytes is not None and use.due_at <= began:
-            use.bytes = _bytes_in(self._root / tenant)
-            took = time.monotonic() - began
-            use.due_at = began + took + max(_MEASURED_FOR_S, took / _MEASURING_SHARE)
+    def _use_of(self, tenant: str) -> _Use:
+        """What a tenant keeps; measures it, or lets it be measured, if that is due."""
+        with self._lock:
+            use = self._uses.setdefault(tenant, _Use())
+            if self._tenant_bytes is None or time.monotonic() < use.due_at:
+                return use
+            first, measuring, before = not use.measured.is_set(), use.measuring, use.bytes
+            use.measuring = True
+        if measuring:
+            if first:
+                use.measured.wait()
+        elif first:
+            self._measure(tenant, use, before)
+        else:
+            try:
+                threading.Thread(target=self._measure, args=(tenant, use, before), daemon=True).start()
+            except RuntimeError:
+                self._measure(tenant, use, before)  # the process has no thread left
         return use
+
+    def _measure(self, tenant: str, use: _Use, before: int) -> None:
+        began, found = time.monotonic(), before
+        try:
+            found = _bytes_in(self._root / tenant)
+        finally:
+            now = time.monotonic()
+            with self._lock:
+                # Writes during the measurement may or may not be included in it; they are counted.
+                use.bytes = found + use.bytes - before
+                use.due_at = now + max(_MEASURED_FOR_S, (now - began) / _MEASURING_SHARE)
+                use.measuring = False
+            use.measured.set()
 
 
 def _bytes_in(folder: Path) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsInt
 
+from ._whole import whole
 from .errors import StageError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _format(body: bytes) -> tuple[str, int, int, int]:
         )
     if not 1 <= channels <= _MOST_CHANNELS:
         raise _invalid(f"the WAV header gives {channels} channels; 1 to {_MOST_CHANNELS} are supported")
-    _check_rate(rate)
+    _checked_rate(rate)
     if frame_bytes != channels * bits // 8:
         raise _invalid("the WAV header contradicts itself: its frame size does not fit channels and bits")
     return encoding, rate, channels, frame_bytes
@@ -144,25 +145,31 @@ def _a_law(code: int) -> int:
     return size if bits & 0x80 else -size
 
 
-def write(samples: ArrayLike, rate: int) -> bytes:
+def write(samples: ArrayLike, rate: SupportsInt) -> bytes:
     """A 16-bit mono WAV file of samples in [-1, 1]; values outside are clipped, NaN becomes silence.
 
-    Raises `INVALID_MEDIA` for a rate outside 1,000 to 192,000 Hz, and for samples that are not one row.
+    `rate`: a whole number of Hz, of any type. Raises `INVALID_MEDIA` for a rate outside 1,000 to 192,000 Hz, and for
+    samples that are not one row.
     """
     numpy = _numpy()
-    _check_rate(rate)
+    hz = _checked_rate(rate)
     row = numpy.asarray(samples, dtype=numpy.float64)
     if row.ndim != 1 or len(row) == 0:
         raise _invalid(f"the samples have the shape {row.shape}; give one row of at least one sample")
     row = numpy.clip(numpy.nan_to_num(row, nan=0.0), -1, 1)
     pcm: bytes = numpy.minimum(0x7FFF, numpy.floor(row * 0x8000 + 0.5)).astype("<i2").tobytes()
-    head = struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(pcm), b"WAVEfmt ", 16, _PCM, 1, rate, rate * 2, 2, 16, b"data", len(pcm))
+    head = struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", 36 + len(pcm), b"WAVEfmt ", 16, _PCM, 1, hz, hz * 2, 2, 16, b"data", len(pcm))
     return head + pcm
 
 
-def _check_rate(rate: int) -> None:
-    if not isinstance(rate, int) or not _LEAST_RATE <= rate <= _MOST_RATE:
+def _checked_rate(rate: SupportsInt) -> int:
+    try:
+        hz = whole(rate)
+    except ValueError:
+        hz = 0
+    if not _LEAST_RATE <= hz <= _MOST_RATE:
         raise _invalid(f"a sample rate of {rate} Hz is not supported; {_LEAST_RATE} to {_MOST_RATE} Hz are")
+    return hz
 
 
 def _numpy() -> Any:

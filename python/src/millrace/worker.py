@@ -81,14 +81,13 @@ class Worker:
         )
         options = self._options()
         # Before Temporal: what is missing is said at once.
-        reads = any(stage.streams for stage in self.stages)
-        streams = reads or any(stage.entry is not None for stage in self.stages)
+        streams = any(stage.streams or stage.entry is not None for stage in self.stages)
         channels = RedisLog(settings.state_store, settings.redis_timeout_s) if streams else None
         client = await self._connected(options)
         if client is None:
             return
-        # A function that waits for a stream keeps its thread, and gives up its slot.
-        threads = self._concurrency + (MOST_LEFT if reads else 0)
+        # A function that waits for a stream, or for the readers of its own, keeps its thread, and gives up its slot.
+        threads = self._concurrency + (MOST_LEFT if streams else 0)
         executor = ThreadPoolExecutor(threads, thread_name_prefix="stage")
         slots = Slots(self._concurrency)
         server = Server(

@@ -52,7 +52,7 @@ describe('run --file', () => {
     expect(input).toMatchObject({ prompt: 'So?', pages: [{ note: 'Why?\nBecause.' }] });
     const { body } = bodyOf(input);
     const parts = [...(body as FormData)].filter(([, part]) => part instanceof File).map(([name]) => name);
-    expect(parts.sort()).toEqual(['pages.0.scan', 'speech']);
+    expect(parts.sort()).toEqual(['input', 'pages.0.scan', 'speech']);
   });
 
   it.each<[string, Record<string, string>, RegExp]>([

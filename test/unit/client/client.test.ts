@@ -135,25 +135,57 @@ describe('a start', () => {
     });
   });
 
-  test('sends files under their paths, and the rest as one part or by their paths', async () => {
+  test('sends a file in a field called input beside the part of that name', async () => {
+    const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
+    await client.start('p', { input: new File(['RIFF'], 'q.wav'), language: 'en' });
+    const parts = (requests[0]?.body as FormData).getAll('input') as File[];
+    expect(parts.map(({ name, type }) => [name, type])).toEqual([
+      ['q.wav', ''],
+      ['blob', 'application/vnd.millrace.input+json'],
+    ]);
+    expect(await Promise.all(parts.map((part) => part.text()))).toEqual(['RIFF', '{"language":"en"}']);
+  });
+
+  test('sends bytes as files', async () => {
+    const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
+    const bytes = Buffer.from('RIFF');
+    const view = new DataView(bytes.buffer, bytes.byteOffset + 1, 2);
+    await client.start('p', { speech: bytes, clips: [view, Uint8Array.from(bytes).buffer], named: { clip: view } });
+    const parts = [...(requests[0]?.body as FormData)].filter(([name]) => name !== 'input');
+    const sent = parts.map(async ([name, part]) => [name, (part as File).name, await (part as File).text()]);
+    expect(await Promise.all(sent)).toEqual([
+      ['speech', 'speech', 'RIFF'],
+      ['clips.0', 'clips.0', 'IF'],
+      ['clips.1', 'clips.1', 'RIFF'],
+      ['named.clip', 'named.clip', 'IF'],
+    ]);
+  });
+
+  test('sends files under their paths, and the rest as one part', async () => {
     const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
     const clip = new Blob(['RIFF']);
     await client.start('p', {
       speech: new File(['RIFF'], 'q.wav'),
-      clips: [clip, { uri: 'artifact://default/0' }],
+      clips: [clip, { uri: 'artifact://default/0' }, undefined],
+      pages: [{ scan: clip, note: '7' }],
       speaker: { voice: clip, name: 'Ada', age: 36 },
       language: 'en',
     });
     const form = requests[0]?.body as FormData;
-    const parts = [...form].map(([name, value]) => [name, value instanceof Blob ? 'a file' : value]);
-    expect(Object.fromEntries(parts)).toEqual({
-      speech: 'a file',
-      'clips.0': 'a file',
-      'clips.1': 'artifact://default/0',
-      'speaker.voice': 'a file',
-      'speaker.name': 'Ada',
-      'speaker.age': '36',
-      input: '{"language":"en"}',
+    expect([...form].map(([name, part]) => [name, (part as File).name])).toEqual([
+      ['speech', 'q.wav'],
+      ['clips.0', 'clips.0'],
+      ['pages.0.scan', 'pages.0.scan'],
+      ['speaker.voice', 'speaker.voice'],
+      ['input', 'blob'],
+    ]);
+    expect(JSON.parse(await (form.get('input') as File).text())).toEqual({
+      clips: [],
+      'clips.1': { uri: 'artifact://default/0' },
+      'clips.2': null,
+      pages: [{ note: '7' }],
+      speaker: { name: 'Ada', age: 36 },
+      language: 'en',
     });
     expect(requests[0]?.headers).not.toHaveProperty('content-type');
   });
@@ -179,6 +211,45 @@ describe('run', () => {
         run: failed,
       });
     }
+  });
+});
+
+describe('a signal that aborts the wait for a run that goes on', () => {
+  const running = () => json({ id: 'r', status: 'running' }, 202);
+
+  /** A client whose signal aborts while it follows a run. */
+  function leaving() {
+    const over = new AbortController();
+    const reason = new Error('left');
+    const own = async (url: string) => {
+      if (!url.endsWith('/events')) return running();
+      over.abort(reason);
+      throw reason;
+    };
+    const client = new MillraceClient({ baseUrl: 'http://gateway', fetch: own as typeof fetch });
+    return { client, reason, signal: over.signal };
+  }
+
+  test('is the reason with which run, wait and result reject', async () => {
+    const one = leaving();
+    await expect(one.client.run('greet', {}, { signal: one.signal })).rejects.toBe(one.reason);
+    const two = leaving();
+    await expect(two.client.wait('r', { signal: two.signal })).rejects.toBe(two.reason);
+    const three = leaving();
+    const live = await three.client.live('greet', {}, { signal: three.signal });
+    await expect(live.result()).rejects.toBe(three.reason);
+  });
+
+  test('also ends the request for a run whose events are over', async () => {
+    const over = new AbortController();
+    const signals: unknown[] = [];
+    const own = async (_: unknown, init?: RequestInit) => {
+      signals.push(init?.signal);
+      return signals.length === 1 ? new Response(null, { status: 204 }) : running();
+    };
+    const client = new MillraceClient({ baseUrl: 'http://gateway', fetch: own as typeof fetch });
+    await client.wait('r', { signal: over.signal });
+    expect(signals).toEqual([over.signal, over.signal]);
   });
 });
 
@@ -275,6 +346,21 @@ describe('an artifact', () => {
     const { client, requests } = answered(late.clone(), late.clone(), new Response('bytes'));
     expect(await (await client.artifact(speech)).text()).toBe('bytes');
     expect(requests.map(({ url }) => url)).toEqual(Array(3).fill('http://gateway/v1/runs/r/artifacts/speech'));
+  });
+
+  test.each<[string, RequestInit['headers']]>([
+    ['an object', { Range: 'bytes=1-' }],
+    ['pairs', [['range', 'bytes=1-']]],
+    ['Headers', new Headers({ range: 'bytes=1-' })],
+  ])('is asked for with headers of the caller, as %s, and those of the client', async (_, headers) => {
+    const sent: unknown[] = [];
+    const own = async (_url: unknown, init?: RequestInit) => {
+      sent.push(init?.headers);
+      return new Response('bytes');
+    };
+    const client = new MillraceClient({ baseUrl: 'http://gateway', key: 'k', fetch: own as typeof fetch });
+    await client.artifact(speech, headers === undefined ? {} : { headers });
+    expect(sent).toEqual([{ authorization: 'Bearer k', range: 'bytes=1-' }]);
   });
 
   test('is not asked for without end, nor where the run has none', async () => {

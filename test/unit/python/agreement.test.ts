@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { bodyOf } from '../../../client/values.js';
 import { ERRORS } from '../../../pipelines/errors.js';
 import { MOST_BYTES } from '../../../pipelines/json-limits.js';
 import { ARTIFACT_URI } from '../../../pipelines/tenant.js';
@@ -57,6 +58,12 @@ it.each(['append', 'open', 'passed', 'read', 'restore'] as const)(
     await expect(`${SCRIPTS[name].lua.trim()}\n`).toMatchFileSnapshot(file);
   },
 );
+
+it('the type of the part with the fields of an input is the same', () => {
+  const [, type] = /_INPUT_TYPE = "([^"]+)"/.exec(source('_body.py')) ?? [];
+  const { body } = bodyOf({ speech: new Blob(['RIFF']), language: 'en' });
+  expect(((body as FormData).get('input') as File).type).toBe(type);
+});
 
 it('channels hold as much, and their hashes are the same', () => {
   const [, most = ''] = /MOST_BYTES = ([\d_]+)/.exec(source('_channel.py')) ?? [];

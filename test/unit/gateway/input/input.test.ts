@@ -62,6 +62,14 @@ describe('an input is taken', () => {
         ]),
       ),
     ).toEqual(full);
+    expect(
+      inputOf(
+        await form([
+          ['input', Buffer.from(input), 'application/vnd.millrace.input+json'],
+          ['speech', wav],
+        ]),
+      ),
+    ).toEqual(full);
   });
 
   test('as multipart, a part for each field', async () => {

@@ -201,6 +201,27 @@ describe('a form', () => {
     ).toEqual({ pictures: [stored(png), stored(png)] });
   });
 
+  test('with references as JSON in parts of their own', async () => {
+    const first = await json({ speaker: { voice: sent(wav), name: 'Ada' } });
+    const { uri } = (inputOf(first) as { speaker: { voice: { uri: string } } }).speaker.voice;
+    const response = await form([
+      ['speaker.voice', JSON.stringify({ uri })],
+      ['speaker.name', 'Ada'],
+      ['clips.0', other],
+      ['clips.1', ` ${JSON.stringify({ uri, mime: 'audio/wav' }, null, 2)}\n`],
+      ['photo', JSON.stringify(sent(png))],
+    ]);
+    expect(inputOf(response)).toEqual({
+      speaker: { voice: stored(wav), name: 'Ada' },
+      clips: [stored(other), stored(wav)],
+      photo: stored(png),
+    });
+    const broken = (await form([['speaker.voice', `{"uri": "${uri}"`]])).json();
+    expect(broken).toMatchObject({ status: 400, code: 'INVALID_JSON', errors: [{ field: 'speaker.voice' }] });
+    const levels = (await form([['speaker.voice', `{"uri": ${'['.repeat(200)}`]])).json();
+    expect(levels).toMatchObject({ status: 422, code: 'INVALID_INPUT', errors: [{ field: 'speaker.voice' }] });
+  });
+
   test.each<[string, [string, string | Buffer][], string]>([
     [
       'twice',
