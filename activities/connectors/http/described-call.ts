@@ -1,4 +1,4 @@
-import { MillraceError } from '../../../pipelines/errors.js';
+import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import type { CallContext, Reply, Usage } from '../connector.js';
 import { chunksOf } from '../exchange.js';
@@ -26,7 +26,10 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
   }
   if (api.objects && store) {
     const response = await readStoredJob({ ...described, objects: api.objects, store }, api.request);
-    return ofJob(context, () => readReply(response, described));
+    if (api.response.as === 'bytes') return ofJob(context, () => readReply(response, described));
+    // What an output says of a failure it would say again.
+    const answered = await ofJob(context, () => whole(api, response, signal), () => !signal.aborted);
+    return ofJob(context, () => replyOf(answered, described));
   }
   const sent = await requestBy(api.request, scope, sender);
   const response = await success(api, transport, sent, signal);
@@ -34,12 +37,19 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
   return readReply(response, described);
 }
 
-/** A job whose answer does not fit is not kept: the next attempt would read the same answer. */
-async function ofJob(context: CallContext, reply: () => Promise<Reply>): Promise<Reply> {
+/**
+ * A job whose answer does not fit is not kept: the next attempt would read the same answer.
+ * @param ends whether the job is not kept after an error. Default: after `INVALID_OUTPUT`
+ */
+async function ofJob<T>(
+  context: CallContext,
+  read: () => Promise<T>,
+  ends: (code: ErrorCode) => boolean = (code) => code === 'INVALID_OUTPUT',
+): Promise<T> {
   try {
-    return await reply();
+    return await read();
   } catch (error) {
-    if (error instanceof MillraceError && error.code === 'INVALID_OUTPUT') context.checkpoint(null);
+    if (error instanceof MillraceError && ends(error.code)) context.checkpoint(null);
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { TokenLogprob } from '../../../pipelines/stages/index.js';
 import type { CallContext, Usage } from '../connector.js';
 import { bodyOf, chunksOf } from '../exchange.js';
+import { CUT } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
@@ -17,7 +18,7 @@ export interface Completion {
   readonly text: string;
   readonly toolCalls: readonly ToolCall[];
   readonly refusal: string;
-  /** `finish_reason`; undefined if a non-streaming server omits it. */
+  /** `finish_reason`, `length` for any limit; undefined if a non-streaming server omits it. */
   readonly finish: string | undefined;
   /** The end of the reasoning before the reply (`reasoning`, `reasoning_content`); empty without any. */
   readonly reasoning: string;
@@ -184,7 +185,7 @@ class Collected {
 
   #addChoice({ delta, message, finish_reason, logprobs }: Choice): void {
     const { content, refusal, reasoning, reasoning_content, tool_calls } = delta ?? message ?? {};
-    if (finish_reason) this.#finish = finish_reason;
+    if (finish_reason) this.#finish = CUT.includes(finish_reason) ? 'length' : finish_reason;
     if (refusal) this.#refusal += refusal;
     const thought = reasoning || reasoning_content;
     if (typeof thought === 'string' && thought !== '') {

@@ -1,5 +1,5 @@
 import type { DescriptionInput } from '../api.js';
-import { chatCompletions } from './chat-completions.js';
+import { chatCompletions, FINISH_REASON } from './chat-completions.js';
 import type { PresetInput } from './preset.js';
 
 const path = ['/{route}', '/score'];
@@ -45,7 +45,7 @@ export const azureml: PresetInput = {
       // The server refuses one of more than 100 characters, which the call's key may have.
       'x-ms-client-request-id': { $from: '/call/traceparent', optional: true },
     },
-    message: ['/body/error/message', '/body/message', '/headers/ms-azureml-model-error-reason', '/body'],
+    message: ['/body/error/message', '/body/message', '/headers/ms-azureml-model-error-reason', FINISH_REASON, '/body'],
     errors,
   },
   kinds: {

@@ -73,6 +73,26 @@ describe('streams', () => {
     },
   );
 
+  it.each([
+    ['abort', 'BACKEND_UNAVAILABLE'],
+    ['insufficient_system_resource', 'BACKEND_UNAVAILABLE'],
+    ['content_filter', 'BACKEND_REJECTED'],
+  ])('of chat completions behind a cloud that end with %s are %s', async (finish, code) => {
+    const said = { choices: [{ delta: { content: 'The answer is' }, finish_reason: null }] };
+    const ended = { choices: [{ delta: {}, finish_reason: finish }] };
+    const events = [JSON.stringify(said), JSON.stringify(ended), '[DONE]'].map((data) => `data: ${data}\n\n`);
+    for (const options of [
+      { preset: 'azureml' },
+      { preset: 'vertex', values: { project: 'p', location: 'l' } },
+      { preset: 'pai-eas' },
+    ]) {
+      await expect(streaming(options, events)).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining(finish),
+      });
+    }
+  });
+
   it.each<[string, object, readonly (string | Buffer)[], string]>([
     ['within an event', sse, ['data: {"t":"a"}\n\ndata: {"t":"b'], 'text/event-stream'],
     ['behind the name of an event', sse, ['data: {"t":"a"}\n\nevent: x\n'], 'text/event-stream'],

@@ -103,6 +103,8 @@ function streamed({ json }: Asked): Told {
       const error = { message: 'EngineCore died', type: 'InternalServerError', param: null, code: 500 };
       return { headers, parts: [part(first), part(`data: ${JSON.stringify({ error })}\n\ndata: [DONE]\n\n`)] };
     }
+    case 'aborts':
+      return { headers, parts: [part(first), part(chatDelta('', 'abort'))] };
     case 'breaks':
       return { headers, parts: [part(first)] };
     default:

@@ -119,6 +119,7 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
       expect((await invoke(backend, chat('whole'))).output).toEqual({ text: 'Paris, of course', finish: 'stop' });
       await expect(invoke(backend, chat('fails'))).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
       await expect(invoke(backend, chat('breaks'))).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+      await expect(invoke(backend, chat('aborts'))).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
       await expect(invoke(backend, chat('dies'))).rejects.toMatchObject({
         code: 'BACKEND_ERROR',
         message: expect.stringContaining('EngineCore died'),
