@@ -26,8 +26,13 @@ export const chat: KindHandler = {
     };
     const question = withExtra(own, ...extrasOf(call, pool));
     const held = mayCall(wanted) ? new HeldText(context.emit) : undefined;
-    const { signal, think, emit } = context;
-    const watched = { signal, ...(think && { think: think.bind(context) }), emit: held?.emit ?? emit.bind(context) };
+    const { signal, think, emit, temperatures } = context;
+    const watched = {
+      signal,
+      temperatures,
+      ...(think && { think: think.bind(context) }),
+      emit: held?.emit ?? emit.bind(context),
+    };
     const completion =
       (await continued(question, wanted, context)) ?? (await complete(context.client, question, watched));
     const output = outputOf(completion, wanted);

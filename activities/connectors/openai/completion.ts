@@ -8,6 +8,7 @@ import { bodyOf, chunksOf } from '../exchange.js';
 import { CUT } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
+import type { OwnTemperatures } from './own-temperatures.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
 /** A request without its transport options. */
@@ -27,6 +28,11 @@ export interface Completion {
   readonly usage: Usage;
 }
 
+/** Who waits for a completion, and what is known of the server's models. */
+interface Watched extends Pick<CallContext, 'signal' | 'emit' | 'think'> {
+  readonly temperatures?: OwnTemperatures;
+}
+
 /**
  * `POST /v1/chat/completions`, always streamed: a server detects a closed connection when it sends the next token, so a
  * cancelled call frees its slot at once. A server that answers with one JSON body is also supported.
@@ -34,11 +40,13 @@ export interface Completion {
 export async function complete(
   client: OpenAI,
   question: Question,
-  { signal, emit, think }: Pick<CallContext, 'signal' | 'emit' | 'think'>,
+  { signal, emit, think, temperatures }: Watched,
 ): Promise<Completion> {
-  const response = await client.chat.completions
-    .create({ ...question, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
-    .asResponse();
+  const response = await answerTo(question, temperatures, (asked) =>
+    client.chat.completions
+      .create({ ...asked, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
+      .asResponse(),
+  );
   const collected = new Collected(emit, think);
   const type = response.headers.get('content-type') ?? '';
   if (type.includes('json')) {
@@ -49,6 +57,22 @@ export async function complete(
   // An abort ends the loop without an error; the partial text is not an answer.
   signal.throwIfAborted();
   return collected.streamed(type);
+}
+
+/** Sends a question. One that is refused by its temperature alone is sent again without it: nothing has been computed. */
+async function answerTo(
+  question: Question,
+  temperatures: OwnTemperatures | undefined,
+  send: (question: Question) => Promise<Response>,
+): Promise<Response> {
+  const { temperature, ...bare } = question;
+  if (temperatures?.has(question.model)) return send(bare);
+  try {
+    return await send(question);
+  } catch (error) {
+    if (temperature === undefined || !temperatures?.learn(question.model, error)) throw error;
+    return send(bare);
+  }
 }
 
 /** Longest event of a stream, in characters: some servers send images, which are not read, beside the text. */
