@@ -17,7 +17,7 @@ import { render, type Scope } from './template.js';
 
 /** One call of a stage, by the description of its API. */
 export async function invoke(described: DescribedCall): Promise<Reply> {
-  const { api, call, scope, sender, transport, store, context } = described;
+  const { api, call, scope, sender, store, context } = described;
   const { signal } = context;
   if (!api.request) throw new MillraceError('BACKEND_REJECTED', `the pool has no request of a ${call.kind} stage`);
   if (api.job) {
@@ -32,7 +32,7 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
     return ofJob(context, () => replyOf(answered, described));
   }
   const sent = await requestBy(api.request, scope, sender);
-  const response = await success(api, transport, sent, signal);
+  const response = await success(described, sent, signal);
   if (api.response.stream) return replyOf(await streamed(api, response, scope, context), described);
   return readReply(response, described);
 }
