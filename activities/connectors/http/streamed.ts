@@ -90,17 +90,24 @@ interface Data {
   readonly cut?: true | undefined;
 }
 
-/** The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. */
+/** Content types of one text of JSON, and of lines of JSON: "json" is how the name of the other begins. */
+const WHOLE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
+const LINES = /^application\/(?:x-)?(?:jsonlines|jsonl|ndjson)\s*(?:;|$)/i;
+
+/**
+ * The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. Lines of JSON, as
+ * SageMaker's LMI containers stream chat completions, are an event each.
+ */
 async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<Data, void> {
   const { as, events } = stream;
   const chunks = bytesOf(response, stream, signal);
   const type = typeOf(response, stream);
-  if (as === 'sse' && /^application\/([\w.-]+\+)?json/.test(type)) {
+  if (as === 'sse' && WHOLE.test(type)) {
     const parts: Uint8Array[] = [];
     for await (const chunk of chunks) parts.push(chunk);
     const { status } = response;
     yield { data: textOf({ status, headers: new Headers({ 'content-type': type }), body: Buffer.concat(parts) }) };
-  } else if (as === 'ndjson') {
+  } else if (as === 'ndjson' || LINES.test(type)) {
     for await (const { text, cut } of linesOf(chunks)) if (text.trim() !== '') yield { data: text, cut };
   } else {
     for await (const { event, data, cut } of eventsOf(chunks))

@@ -170,6 +170,15 @@ describe('streams', () => {
     expect((await streaming(sse, ['{"t":"whole","end":true}'], 'application/json')).text).toBe('whole');
   });
 
+  it.each(['application/jsonlines', 'application/x-ndjson', 'application/x-jsonlines; charset=utf-8'])(
+    'lines of %s in place of events',
+    async (type) => {
+      const lines = ['{"t":"a"}\n{"t":', '"b"}\n', '\n{"t":"c","end":true}\n'];
+      expect(await streaming(sse, lines, type)).toEqual({ text: 'abc', chunks: ['a', 'b', 'c'] });
+      await expect(streaming(sse, lines.slice(0, 2), type)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    },
+  );
+
   it.each<[string, string, string]>([
     ['breaks off', 'data: {"t":"a"}\n\n', 'BACKEND_UNAVAILABLE'],
     ['is no JSON', 'data: {"t":\n\n', 'INVALID_OUTPUT'],
