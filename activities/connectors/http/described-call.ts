@@ -33,7 +33,10 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
   }
   const sent = await requestBy(api.request, scope, sender);
   const response = await success(described, sent, signal);
-  if (api.response.stream) return replyOf(await streamed(api, response, scope, context), described);
+  if (api.response.stream) {
+    const { answered, counted } = await streamed(api, response, scope, context);
+    return replyOf(answered, described, counted);
+  }
   return readReply(response, described);
 }
 
@@ -63,10 +66,13 @@ async function readReply(response: Response, described: DescribedCall): Promise<
   return replyOf(await whole(api, response, context.signal), described);
 }
 
-/** The stage's output of what the server has answered. An answer that does not fit may say why. */
-async function replyOf(answered: Scope, described: DescribedCall): Promise<Reply> {
+/**
+ * The stage's output of what the server has answered. An answer that does not fit may say why.
+ * @param counted where the token counts are
+ */
+async function replyOf(answered: Scope, described: DescribedCall, counted = answered): Promise<Reply> {
   try {
-    return await outputIn(answered, described);
+    return await outputIn(answered, described, counted);
   } catch (error) {
     const said = saidWithin(described.api, answered);
     if (!(error instanceof MillraceError) || error.code !== 'INVALID_OUTPUT' || said === '') throw error;
@@ -74,7 +80,7 @@ async function replyOf(answered: Scope, described: DescribedCall): Promise<Reply
   }
 }
 
-async function outputIn(answered: Scope, described: DescribedCall): Promise<Reply> {
+async function outputIn(answered: Scope, described: DescribedCall, counted: Scope): Promise<Reply> {
   const { api, call, scope } = described;
   const made = render(api.response.output ?? '$/body', {
     scope: { ...scope, ...answered },
@@ -83,7 +89,7 @@ async function outputIn(answered: Scope, described: DescribedCall): Promise<Repl
   });
   if (call.kind === 'generate') return generatedFiles(made, described);
   if (call.kind === 'synthesize') return written(await speechIn(made), described);
-  const usage = usageOf(api, answered);
+  const usage = usageOf(api, counted);
   return { output: outputOf(made, call, api), ...(usage && { usage }) };
 }
 

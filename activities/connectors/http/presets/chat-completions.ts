@@ -21,6 +21,9 @@ export const chatFinish = {
   default: 'stop',
 };
 
+/** Token counts of a completion. */
+export const chatUsage = { inputTokens: '/body/usage/prompt_tokens', outputTokens: '/body/usage/completion_tokens' };
+
 /**
  * Streamed chat completions of OpenAI's API behind a cloud's own address; `request` says where, `errors` has the cloud's
  * own rules.
@@ -40,6 +43,7 @@ export const chatCompletions = (
       seed: optional('/given/seed'),
       stop: optional('/given/stop'),
       stream: true,
+      stream_options: { include_usage: true },
       ...(typeof request.json === 'object' && request.json),
     },
   },
@@ -50,7 +54,10 @@ export const chatCompletions = (
       ...(framing && { framing }),
       delta: ['/body/choices/0/delta/content', '/body/choices/0/message/content'],
       end: { at: FINISH_REASON, exists: true },
+      // Behind the reply, in an event without a choice.
+      usage: { at: '/body/usage', exists: true },
     },
     output: { text: '$/text', finish: chatFinish },
+    usage: chatUsage,
   },
 });

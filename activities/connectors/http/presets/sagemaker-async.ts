@@ -1,5 +1,5 @@
 import type { DescriptionInput } from '../api.js';
-import { chatCompletions, chatErrors, chatFinish } from './chat-completions.js';
+import { chatCompletions, chatErrors, chatFinish, chatUsage } from './chat-completions.js';
 import { optional, type PresetInput } from './preset.js';
 import { bodies, sagemakerErrors, sagemakerMessages } from './sagemaker.js';
 
@@ -27,8 +27,8 @@ const failures: NonNullable<DescriptionInput['errors']> = [
 
 const errors = [...failures, ...sagemakerErrors];
 
-/** Chat completions as one answer: the body of those that are streamed, but for `stream`. */
-const { request } = chatCompletions(errors, { path, json: { stream: false } });
+/** Chat completions as one answer: the body of those that are streamed, but for how. */
+const { request } = chatCompletions(errors, { path, json: { stream: false, stream_options: { $omit: true } } });
 
 /** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html */
 export const sagemakerAsync: PresetInput = {
@@ -71,7 +71,7 @@ export const sagemakerAsync: PresetInput = {
       errors: [...errors, ...chatErrors],
       response: {
         output: { text: '$/body/choices/0/message/content', finish: chatFinish },
-        usage: { inputTokens: '/body/usage/prompt_tokens', outputTokens: '/body/usage/completion_tokens' },
+        usage: chatUsage,
       },
     },
     ...bodies(path),
