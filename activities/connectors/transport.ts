@@ -49,6 +49,17 @@ function agentWhenUsed(connect: NonNullable<Agent.Options['connect']>): { get():
   };
 }
 
+/**
+ * The origin of an endpoint under its server's name: requests there go to the endpoint's address, whatever the name resolves to, so
+ * that a server may answer with addresses of its name. Undefined where `transportOf` connects to no address in place of a name.
+ */
+export function namedOrigin(endpoint: string, { serverName }: Link = {}): string | undefined {
+  if (serverName === undefined || !URL.canParse(endpoint) || addressIn(endpoint) === undefined) return undefined;
+  const url = new URL(endpoint);
+  url.hostname = serverName;
+  return url.origin;
+}
+
 function addressIn(endpoint: string): string | undefined {
   const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, '');
   return isIP(host) === 0 ? undefined : host;

@@ -11,7 +11,7 @@ const DECREASE = 0.8;
  * server's own configuration, does not count.
  */
 export class Congestion {
-  readonly #most: number;
+  #most: number;
   #limit: number;
 
   /** @param most upper limit of concurrent calls */
@@ -22,6 +22,12 @@ export class Congestion {
 
   get limit(): number {
     return Math.max(1, Math.floor(this.#limit));
+  }
+
+  /** Takes another upper limit. A limit that has fallen below the old one stays, and grows up to the new one. */
+  allow(most: number): void {
+    this.#limit = this.#limit < this.#most ? Math.min(this.#limit, most) : most;
+    this.#most = most;
   }
 
   /**

@@ -117,6 +117,7 @@ export class Endpoint {
   /** Takes a changed configuration of the same address. */
   configure(config: EndpointConfig): void {
     this.#config = config;
+    this.#congestion.allow(config.concurrency);
   }
 
   /** Leaves its pool; `idle` is called once its last call has ended. */

@@ -136,8 +136,10 @@ export class Pool {
     const wanted = new Map(configs.map((config) => [config.url, config]));
     for (const endpoint of [...this.#endpoints]) {
       const config = wanted.get(endpoint.url);
-      if (config?.device === endpoint.device) endpoint.configure(config);
-      else this.#remove(endpoint);
+      if (config?.device === endpoint.device) {
+        endpoint.configure(config);
+        endpoint.server?.join(endpoint, config.concurrency, this.#changed);
+      } else this.#remove(endpoint);
     }
     for (const config of configs) {
       if (!this.#endpoints.some(({ url }) => url === config.url)) this.#add(config);
@@ -150,7 +152,7 @@ export class Pool {
     const { backendOf, canaryIntervalMs } = this.#parts;
     const server = this.#parts.serverOf?.(config);
     const endpoint = new Endpoint(config, backendOf(config), server);
-    server?.join(config.concurrency, this.#changed);
+    server?.join(endpoint, config.concurrency, this.#changed);
     const gone = new AbortController();
     this.#endpoints.push(endpoint);
     this.#gone.set(endpoint, gone);
@@ -179,7 +181,7 @@ export class Pool {
     endpoint.reachable();
     endpoint.starting = false;
     this.#residency?.remove(endpoint);
-    endpoint.server?.leave(this.#changed);
+    endpoint.server?.leave(endpoint);
     endpoint.retire(() => this.#parts.release?.(endpoint.backend));
     this.#logger.info({ model: this.#name, endpoint: endpoint.url, calls: endpoint.outstanding }, 'endpoint removed');
   }

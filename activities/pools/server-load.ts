@@ -15,13 +15,20 @@ const HEADROOM = { least: 2, share: 0.1 };
 /** With less of its cache free, the server would soon put requests back into its queue. */
 const FULL_CACHE = 0.95;
 
+interface Member {
+  readonly concurrency: number;
+  /** Serves the calls that wait in its pool. */
+  readonly changed: () => void;
+}
+
 /**
  * Calls in flight at one server, of all pools that share its capacity, and how many there should be. Where requests wait
  * in the server's own queue, out of reach of priorities and of other servers, the worker's limit falls to those that the
  * server works on; it rises again while nothing waits.
  */
 export class ServerLoad {
-  readonly #listeners = new Set<() => void>();
+  /** The endpoints of pools that are at this server. */
+  readonly #members = new Map<object, Member>();
   readonly #closing: AbortSignal;
   #outstanding = 0;
   #most = 0;
@@ -37,14 +44,32 @@ export class ServerLoad {
     this.#closing = closing;
   }
 
-  /** An endpoint of a pool is at this server. The pools' highest concurrency is the server's. */
-  join(concurrency: number, changed: () => void): void {
-    this.#most = Math.max(this.#most, concurrency);
-    this.#listeners.add(changed);
+  /**
+   * An endpoint of a pool is at this server, or has another concurrency now. The highest concurrency is the server's. Where it
+   * rises, calls that wait in other pools are served.
+   * @param member the endpoint
+   * @param changed serves the calls that wait in its pool. Not called by this: the pool may be in the middle of a change
+   */
+  join(member: object, concurrency: number, changed: () => void): void {
+    const before = this.#most;
+    this.#members.set(member, { concurrency, changed });
+    this.#recount();
+    if (this.#most <= before) return;
+    for (const other of this.#members.values()) if (other.changed !== changed) other.changed();
   }
 
-  leave(changed: () => void): void {
-    this.#listeners.delete(changed);
+  /** The endpoint is gone: the highest concurrency of the others is the server's. Without others it stays. */
+  leave(member: object): void {
+    this.#members.delete(member);
+    this.#recount();
+  }
+
+  #recount(): void {
+    // The queue of a device, which keeps its endpoints, still asks how much room there is.
+    if (this.#members.size === 0) return;
+    // No queue was seen that lowers the limit below the old maximum: it follows the new one.
+    if (this.#limit >= this.#most) this.#limit = Number.POSITIVE_INFINITY;
+    this.#most = Math.max(...Array.from(this.#members.values(), ({ concurrency }) => concurrency));
   }
 
   /** Most calls in flight of all workers together. */
@@ -95,7 +120,7 @@ export class ServerLoad {
   }
 
   changed(): void {
-    for (const listener of this.#listeners) listener();
+    for (const { changed } of this.#members.values()) changed();
   }
 
   observe({ running, waiting, cacheUse = 0 }: Pressure): void {

@@ -28,7 +28,7 @@ class Worker {
   #leave: (() => void)[] = [];
 
   constructor(server: string, limit: number, store = redis) {
-    this.#load.join(limit, () => this.#next());
+    this.#load.join(this, limit, () => this.#next());
     this.slots = new SharedSlots({
       redis: store,
       server,
@@ -125,7 +125,7 @@ it('a server that had no calls for a while gets its part again, although another
     const slots: SharedSlots[] = [];
     const endpoints = ['http://one.test', 'http://two.test'].map((url, i) => {
       const server = new ServerLoad(closing.signal);
-      server.join(8, () => queue.next());
+      server.join({}, 8, () => queue.next());
       const parts = {
         redis,
         server: randomUUID(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Connector, PoolOptions } from '../connector.js';
 import type { Transport } from '../exchange.js';
-import { linked } from '../transport.js';
+import { linked, namedOrigin } from '../transport.js';
 import { A2aBackend } from './backend.js';
 
 const origin = z
@@ -24,6 +24,10 @@ export const a2aConnector = ({ transport }: { readonly transport?: Transport } =
   options: () => options as unknown as z.ZodType<PoolOptions>,
   takesKey: true,
   takesLink: true,
-  connect: (endpoint, key, given, link) =>
-    new A2aBackend(endpoint, { key, ...(given as A2aOptions | undefined) }, linked(endpoint, link, transport)),
+  connect(endpoint, key, given, link) {
+    const { origins = [] } = (given ?? {}) as Partial<A2aOptions>;
+    const named = namedOrigin(endpoint, link);
+    const own = { key, origins: named === undefined ? origins : [named, ...origins] };
+    return new A2aBackend(endpoint, own, linked(endpoint, link, transport));
+  },
 });

@@ -24,8 +24,12 @@ export interface DescribedCall {
 }
 
 /** An answer whose status is a success. Throws the error of any other. */
-export async function success(api: Api, transport: Transport, sent: Exchange, signal: AbortSignal): Promise<Response> {
-  const { response, failed } = await settled(transport, sent, signal);
+export async function success(
+  { api, transport, sender }: Pick<DescribedCall, 'api' | 'transport' | 'sender'>,
+  sent: Exchange,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { response, failed } = await settled(transport, sent, signal, sender.origins);
   if (failed) throw failureOf(api, failed);
   return response;
 }

@@ -97,6 +97,8 @@ const stream = z.strictObject({
   end: condition.optional(),
   /** Data of a last event that is no JSON: nothing is read after it. */
   endData: z.string().max(64).default('[DONE]'),
+  /** The event with the token counts, where that is not the last one. It is awaited after that for a second. */
+  usage: condition.optional(),
 });
 
 const origin = z

@@ -11,7 +11,7 @@ import { mapped } from '../mapped.js';
 import { oneByOne, pairsIn } from '../pairs.js';
 import type { LinkedTransport } from '../transport.js';
 import { type DescribedCall, success, whole } from './answered.js';
-import type { Api } from './api.js';
+import type { Api, RequestTemplate } from './api.js';
 import { canaryOf } from './canary.js';
 import { holds } from './condition.js';
 import type { Credential } from './credentials/credential.js';
@@ -37,6 +37,7 @@ export class HttpBackend implements Backend {
   /** Absent where the description has no health path. */
   ready?: (model: string, signal: AbortSignal) => Promise<boolean>;
   readonly #base: string;
+  readonly #origins: ReadonlySet<string>;
   readonly #api: Api;
   readonly #credential: Credential;
   readonly #transport: Transport;
@@ -45,6 +46,7 @@ export class HttpBackend implements Backend {
   /**
    * @param store of the objects that the description names
    * @param base what paths are appended to, where the endpoint is no URL
+   * @param named the endpoint's origin under its server's name
    */
   constructor(
     endpoint: string,
@@ -54,11 +56,17 @@ export class HttpBackend implements Backend {
     {
       store,
       base = baseUrl(endpoint, 'http'),
-    }: { readonly store?: ObjectStore | undefined; readonly base?: string } = {},
+      named,
+    }: {
+      readonly store?: ObjectStore | undefined;
+      readonly base?: string;
+      readonly named?: string | undefined;
+    } = {},
   ) {
     this.close = close;
     this.endpoint = endpoint;
     this.#base = base;
+    this.#origins = new Set([new URL(base).origin, ...(named === undefined ? [] : [named])]);
     this.#api = api;
     this.#credential = credential;
     this.#transport = transport;
@@ -150,6 +158,7 @@ export class HttpBackend implements Backend {
     const { idempotencyKey, traceparent, audio, bytes, signal } = context;
     return {
       base: this.#base,
+      origins: this.#origins,
       headers: this.#api.headers ?? {},
       fixed: {
         ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
@@ -166,6 +175,7 @@ export class HttpBackend implements Backend {
   #plain(call: Call, context: CallContext): Promise<Reply> {
     return plainCall(call, context, {
       base: this.#base,
+      origins: this.#origins,
       api: this.#api,
       credential: this.#credential.headers,
       transport: this.#transport,
@@ -177,12 +187,7 @@ export class HttpBackend implements Backend {
     const { request } = this.#api;
     if (!request) return;
     const scope = scopeOf(call, this.#api, { signal } as CallContext);
-    const response = await success(
-      this.#api,
-      this.#transport,
-      await requestBy(request, scope, this.#sender({ signal })),
-      signal,
-    );
+    const response = await this.#answered(request, scope, signal);
     if (this.#api.response.stream || this.#api.response.as === 'bytes') await response.body?.cancel();
     else await whole(this.#api, response, signal);
   }
@@ -204,10 +209,15 @@ export class HttpBackend implements Backend {
       values: { ...this.#api.values },
       call: {},
     };
-    const sent = await requestBy({ method: 'GET', path }, scope, this.#sender({ signal }));
-    const response = await success(this.#api, this.#transport, sent, signal);
+    const response = await this.#answered({ method: 'GET', path }, scope, signal);
     // LitServe calls "ok" JSON: such answers are texts where they are none.
     return answerScope(response, (await bodyOf(response, signal)).toString('utf8'));
+  }
+
+  async #answered(template: RequestTemplate, scope: Scope, signal: AbortSignal): Promise<Response> {
+    const sender = this.#sender({ signal });
+    const sent = await requestBy(template, scope, sender);
+    return success({ api: this.#api, transport: this.#transport, sender }, sent, signal);
   }
 
   async #answers(signal: AbortSignal): Promise<void> {

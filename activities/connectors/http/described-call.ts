@@ -1,4 +1,4 @@
-import { MillraceError } from '../../../pipelines/errors.js';
+import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import type { CallContext, Reply, Usage } from '../connector.js';
 import { chunksOf } from '../exchange.js';
@@ -17,7 +17,7 @@ import { render, type Scope } from './template.js';
 
 /** One call of a stage, by the description of its API. */
 export async function invoke(described: DescribedCall): Promise<Reply> {
-  const { api, call, scope, sender, transport, store, context } = described;
+  const { api, call, scope, sender, store, context } = described;
   const { signal } = context;
   if (!api.request) throw new MillraceError('BACKEND_REJECTED', `the pool has no request of a ${call.kind} stage`);
   if (api.job) {
@@ -26,20 +26,33 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
   }
   if (api.objects && store) {
     const response = await readStoredJob({ ...described, objects: api.objects, store }, api.request);
-    return ofJob(context, () => readReply(response, described));
+    if (api.response.as === 'bytes') return ofJob(context, () => readReply(response, described));
+    // What an output says of a failure it would say again.
+    const answered = await ofJob(context, () => whole(api, response, signal), () => !signal.aborted);
+    return ofJob(context, () => replyOf(answered, described));
   }
   const sent = await requestBy(api.request, scope, sender);
-  const response = await success(api, transport, sent, signal);
-  if (api.response.stream) return replyOf(await streamed(api, response, scope, context), described);
+  const response = await success(described, sent, signal);
+  if (api.response.stream) {
+    const { answered, counted } = await streamed(api, response, scope, context);
+    return replyOf(answered, described, counted);
+  }
   return readReply(response, described);
 }
 
-/** A job whose answer does not fit is not kept: the next attempt would read the same answer. */
-async function ofJob(context: CallContext, reply: () => Promise<Reply>): Promise<Reply> {
+/**
+ * A job whose answer does not fit is not kept: the next attempt would read the same answer.
+ * @param ends whether the job is not kept after an error. Default: after `INVALID_OUTPUT`
+ */
+async function ofJob<T>(
+  context: CallContext,
+  read: () => Promise<T>,
+  ends: (code: ErrorCode) => boolean = (code) => code === 'INVALID_OUTPUT',
+): Promise<T> {
   try {
-    return await reply();
+    return await read();
   } catch (error) {
-    if (error instanceof MillraceError && error.code === 'INVALID_OUTPUT') context.checkpoint(null);
+    if (error instanceof MillraceError && ends(error.code)) context.checkpoint(null);
     throw error;
   }
 }
@@ -53,10 +66,13 @@ async function readReply(response: Response, described: DescribedCall): Promise<
   return replyOf(await whole(api, response, context.signal), described);
 }
 
-/** The stage's output of what the server has answered. An answer that does not fit may say why. */
-async function replyOf(answered: Scope, described: DescribedCall): Promise<Reply> {
+/**
+ * The stage's output of what the server has answered. An answer that does not fit may say why.
+ * @param counted where the token counts are
+ */
+async function replyOf(answered: Scope, described: DescribedCall, counted = answered): Promise<Reply> {
   try {
-    return await outputIn(answered, described);
+    return await outputIn(answered, described, counted);
   } catch (error) {
     const said = saidWithin(described.api, answered);
     if (!(error instanceof MillraceError) || error.code !== 'INVALID_OUTPUT' || said === '') throw error;
@@ -64,7 +80,7 @@ async function replyOf(answered: Scope, described: DescribedCall): Promise<Reply
   }
 }
 
-async function outputIn(answered: Scope, described: DescribedCall): Promise<Reply> {
+async function outputIn(answered: Scope, described: DescribedCall, counted: Scope): Promise<Reply> {
   const { api, call, scope } = described;
   const made = render(api.response.output ?? '$/body', {
     scope: { ...scope, ...answered },
@@ -73,7 +89,7 @@ async function outputIn(answered: Scope, described: DescribedCall): Promise<Repl
   });
   if (call.kind === 'generate') return generatedFiles(made, described);
   if (call.kind === 'synthesize') return written(await speechIn(made), described);
-  const usage = usageOf(api, answered);
+  const usage = usageOf(api, counted);
   return { output: outputOf(made, call, api), ...(usage && { usage }) };
 }
 

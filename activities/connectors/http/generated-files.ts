@@ -1,6 +1,5 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../../pipelines/json.js';
-import { withoutSlash } from '../../../runtime/without-slash.js';
 import type { Reply } from '../connector.js';
 import { bodyOf, type Exchange, type Transport } from '../exchange.js';
 import { bytesOfBase64, generationOf, storedFiles } from '../generated.js';
@@ -40,12 +39,11 @@ const stored = (files: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, { api, 
 
 async function fetched(address: string, described: DescribedCall): Promise<Uint8Array> {
   const { api, scope, sender, transport } = described;
-  const base = new URL(sender.base);
-  const url = addressOf(address, base);
-  if (url.origin === base.origin) {
+  const url = addressOf(address, sender.base);
+  if (sender.origins.has(url.origin)) {
     const { 'idempotency-key': _, ...fixed } = sender.fixed;
     const sent = await requestBy({ method: 'GET', url: { $value: url.href } }, scope, { ...sender, fixed });
-    return await download(transport, sent, described);
+    return await download(transport, sent, described, sender.origins);
   }
   if (!api.response.fileOrigins?.includes(url.origin)) {
     throw new MillraceError(
@@ -62,10 +60,15 @@ async function fetched(address: string, described: DescribedCall): Promise<Uint8
  * The bytes of a file. Whatever fails is `BACKEND_ERROR` of the call: the server has done its work, so the attempt counts
  * even if the file's origin was never reached.
  */
-async function download(transport: Transport, sent: Exchange, { api, context }: DescribedCall): Promise<Uint8Array> {
+async function download(
+  transport: Transport,
+  sent: Exchange,
+  { api, context }: DescribedCall,
+  origins?: ReadonlySet<string>,
+): Promise<Uint8Array> {
   const { signal } = context;
   try {
-    const { response, failed } = await settled(transport, sent, signal);
+    const { response, failed } = await settled(transport, sent, signal, origins);
     if (failed) throw unfetched(sent, failureOf(api, failed));
     return await bodyOf(response, signal);
   } catch (error) {
@@ -87,10 +90,10 @@ function unfetched({ url }: Exchange, cause: Error): MillraceError {
   );
 }
 
-function addressOf(address: string, base: URL): URL {
+function addressOf(address: string, base: string): URL {
   let url: URL;
   try {
-    url = new URL(address, `${withoutSlash(base.href)}/`);
+    url = new URL(address, `${base}/`);
   } catch {
     throw wrong('the server gives no URL for its file');
   }

@@ -1,7 +1,7 @@
 import { isDefinedKind, STAGE_KINDS, type StageKindName } from '../../../pipelines/stages/index.js';
 import type { Capability, Connector } from '../connector.js';
 import type { Transport } from '../exchange.js';
-import { linked } from '../transport.js';
+import { linked, namedOrigin } from '../transport.js';
 import type { Api } from './api.js';
 import { HttpBackend } from './backend.js';
 import { type CredentialKind, credentialOf, regionOf } from './credentials/credential.js';
@@ -46,7 +46,7 @@ export const httpConnector = ({ transport }: { readonly transport?: Transport } 
     const credential = credentialOf(key, api?.credential, api?.values);
     const send = linked(endpoint, link, transport, credential.through);
     const store = api?.objects && objectsOf(api, key, transport);
-    return new HttpBackend(endpoint, credential, api, send, { store });
+    return new HttpBackend(endpoint, credential, api, send, { store, named: namedOrigin(endpoint, link) });
   },
 });
 

@@ -69,13 +69,14 @@ async function removed(described: DescribedCall, template: RequestTemplate, id: 
 
 /** Submits the job, and returns its identifier. */
 async function submitted(
-  { api, scope, sender, transport, context }: DescribedCall,
+  described: DescribedCall,
   submit: RequestTemplate,
   job: Job,
   callback: string | undefined,
 ): Promise<Json> {
+  const { api, scope, sender, context } = described;
   const seen = callback === undefined ? scope : withCallback(scope, callback);
-  const response = await success(api, transport, await requestBy(submit, seen, sender), context.signal);
+  const response = await success(described, await requestBy(submit, seen, sender), context.signal);
   const answer = await whole(api, response, context.signal);
   const id = render(job.id, {
     scope: { ...scope, ...answer },
@@ -194,7 +195,7 @@ async function question(
 ): Promise<{ readonly scope: Scope; readonly headers: Headers } | typeof GONE> {
   const sent = await requestBy(template, { ...scope, job }, sender);
   questions.asked = true;
-  const { response, failed } = await settled(transport, sent, signal);
+  const { response, failed } = await settled(transport, sent, signal, sender.origins);
   questions.answered = true;
   if (failed?.status === 404 || failed?.status === 410) return GONE;
   if (failed) throw failureOf(api, failed);

@@ -12,6 +12,7 @@ import { type Scalars, targetUrl } from './target.js';
 
 interface About {
   readonly base: string;
+  readonly origins: ReadonlySet<string>;
   readonly api: Api;
   readonly credential: Readonly<Record<string, string>>;
   readonly transport: Transport;
@@ -21,7 +22,7 @@ interface About {
 export async function plainCall(
   call: Call,
   context: CallContext,
-  { base, api, credential, transport }: About,
+  { base, origins, api, credential, transport }: About,
 ): Promise<Reply> {
   const { with: options, input } = call;
   const { signal, idempotencyKey, traceparent } = context;
@@ -41,7 +42,7 @@ export async function plainCall(
   };
   const url = targetUrl(base, path, values, query);
   const sent = { url, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
-  const { response, failed } = await settled(transport, sent, signal);
+  const { response, failed } = await settled(transport, sent, signal, origins);
   if (failed) throw failureOf(api, failed);
   const answer = { status: response.status, headers: response.headers, body: await bodyOf(response, signal) };
   const failure =

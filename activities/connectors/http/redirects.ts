@@ -8,11 +8,13 @@ const MOST_REDIRECTS = 5;
 /**
  * An answer, and with its body if its status is no success. A redirect is followed on the same origin only, and only if
  * it allows the same request to be repeated: any redirect of a GET, 307 and 308 of other methods. Throws as `exchange`.
+ * @param origins those of the server. Default: that of the request
  */
 export async function settled(
   transport: Transport,
   first: Exchange,
   signal: AbortSignal,
+  origins: ReadonlySet<string> = new Set([new URL(first.url).origin]),
 ): Promise<{ readonly response: Response; readonly failed?: Answer }> {
   let sent = first;
   for (let redirects = 0; ; redirects++) {
@@ -22,7 +24,7 @@ export async function settled(
     const failed = { status, headers, body: await bodyOf(response, signal) };
     const target = locationOf(failed, sent);
     if (target === undefined) return { response, failed };
-    if (target.origin !== new URL(first.url).origin) {
+    if (!origins.has(target.origin)) {
       throw rejected(`it redirects to ${target.origin}, another origin, which is not followed`);
     }
     if (hasUser(target)) throw rejected('it redirects to an address with a user in it');

@@ -12,6 +12,8 @@ import { type FileSource, fileOf, type Rendering, render, type Scope, type Templ
 export interface Sender {
   /** The endpoint's base URL. */
   readonly base: string;
+  /** The endpoint's origins: its own, and the same under its server's name. */
+  readonly origins: ReadonlySet<string>;
   /** Headers of every request as templates: the description's. */
   readonly headers: Readonly<Record<string, Template>>;
   /** Headers of every request as they are: the credential, the trace. */
@@ -43,15 +45,16 @@ const keyOf = ({ pointer, as, sampleRate }: FileSource): string => `${as} ${samp
 function build(
   template: RequestTemplate,
   scope: Scope,
-  { base, headers, fixed }: Sender,
+  sender: Sender,
   file: (source: FileSource) => LoadedFile,
 ): Exchange {
+  const { headers, fixed } = sender;
   const r: Rendering = { scope, wrong: wrongInput, file, spent: { made: 0 } };
   const { method = 'POST' } = template;
   const all = { ...rendered({ ...headers, ...template.headers }, r, headerText), ...fixed };
   const { body, type } = bodyBy(template, r);
   return {
-    url: urlOf(template, scope, base, r),
+    url: urlOf(template, scope, sender, r),
     method,
     headers: {
       accept: 'application/json, text/event-stream;q=0.9, */*;q=0.5',
@@ -134,11 +137,11 @@ function headerText(name: string, value: Json): string {
   return text;
 }
 
-function urlOf({ path, url, query }: RequestTemplate, scope: Scope, base: string, r: Rendering): string {
+function urlOf({ path, url, query }: RequestTemplate, scope: Scope, sender: Sender, r: Rendering): string {
   const queried = rendered(query, r, scalarText);
-  if (url !== undefined) return given(render(url, r), base, queried);
+  if (url !== undefined) return given(render(url, r), sender, queried);
   const [chosen, values] = pathOf([path ?? '/'].flat(), scope);
-  return targetUrl(base, chosen, values, queried);
+  return targetUrl(sender.base, chosen, values, queried);
 }
 
 /** The first path whose parts all have a value, or the last. */
@@ -159,14 +162,14 @@ function scalarAt(name: string, scope: Scope): readonly (readonly [string, strin
 }
 
 /** A URL that the server has given. Another origin would get the credential. */
-function given(value: Json | undefined, base: string, query: Readonly<Record<string, string>>): string {
+function given(value: Json | undefined, { base, origins }: Sender, query: Readonly<Record<string, string>>): string {
   let url: URL;
   try {
     url = new URL(String(value), `${base}/`);
   } catch {
     throw new MillraceError('INVALID_OUTPUT', 'the server gives no URL for its job');
   }
-  if (url.origin !== new URL(base).origin) {
+  if (!origins.has(url.origin)) {
     throw new MillraceError(
       'BACKEND_REJECTED',
       `the server’s job is at ${url.origin}, another origin, which is not followed`,

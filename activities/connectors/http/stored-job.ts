@@ -112,7 +112,7 @@ async function submitted(call: StoredCall, submit: RequestTemplate, input: S3Add
   await store.put(input, payload.bytes, payload.type, signal);
   const object = { uri: s3Uri(input), type: payload.type, id: input.key.split('/').at(-1) ?? '' };
   const named: Scope = { ...scope, call: { ...(scope.call as JsonObject), object } };
-  const { response, failed } = await settled(transport, await requestBy(head, named, sender), signal);
+  const { response, failed } = await settled(transport, await requestBy(head, named, sender), signal, sender.origins);
   if (failed) {
     // After another error the server may have taken the job, and need its input.
     if (failed.status < 500) await withoutInput(call, input, signal);

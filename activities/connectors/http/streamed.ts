@@ -1,10 +1,11 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
+import { linkedAbort } from '../../../runtime/limited.js';
 import type { CallContext } from '../connector.js';
 import { chunksOf, textOf } from '../exchange.js';
 import { parseJson, valueAt } from '../json-values.js';
 import type { Api } from './api.js';
-import { holds } from './condition.js';
+import { type Condition, holds } from './condition.js';
 import { payloadsOf } from './event-stream.js';
 import { eventsOf, linesOf, textsOf } from './events.js';
 import { failureWithin } from './faults.js';
@@ -14,11 +15,19 @@ import type { Scope } from './template.js';
 
 type Stream = NonNullable<Api['response']['stream']>;
 
+/** What a stream has answered. */
+interface Streamed {
+  /** What templates see: the last event as `/body`, all text as `/text`. */
+  readonly answered: Scope;
+  /** Where the token counts are: the event that has them, by the pool's stream, or the last one. */
+  readonly counted: Scope;
+}
+
 /**
- * What templates see of a streamed answer: the last event as `/body`, all its text as `/text`. Text is emitted as it
- * arrives. Throws the error that an event has inside, and `BACKEND_UNAVAILABLE` for a stream that breaks off.
+ * A streamed answer. Text is emitted as it arrives. Events behind the last one are read for the token counts alone, for a second at
+ * most. Throws the error that an event has inside, and `BACKEND_UNAVAILABLE` for a stream that breaks off.
  */
-export async function streamed(api: Api, response: Response, scope: Scope, context: CallContext): Promise<Scope> {
+export async function streamed(api: Api, response: Response, scope: Scope, context: CallContext): Promise<Streamed> {
   const { stream } = api.response;
   if (!stream) throw new MillraceError('INTERNAL', 'the pool’s answers are not streamed');
   const { status, headers } = response;
@@ -31,33 +40,51 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
   const type = typeOf(response, stream);
   if (stream.as === 'text') {
     await collectText(bytesOf(response, stream, context.signal), type, collected);
-    return { ...about, body: collected.text, text: collected.text };
+    const answered = { ...about, body: collected.text, text: collected.text };
+    return { answered, counted: answered };
   }
+  const isAt = (condition: Condition | undefined, body: Json): boolean =>
+    condition !== undefined && holds(condition, { ...about, body });
+  const reading = linkedAbort(context.signal);
+  let tail: NodeJS.Timeout | undefined;
   let last: Json = null;
+  let counts: Json | undefined;
   let events = 0;
   let ended = false;
-  for await (const { data, cut } of dataOf(response, stream, context.signal)) {
-    events += 1;
-    // Servers send it after a failure too: it does not stand for the event that ends an answer.
-    if (data === stream.endData) break;
-    // Some servers end their last event with the connection; of half an event nothing can be read.
-    last = parseJson(data, (problem) =>
-      cut ? collected.brokenOff() : new MillraceError('INVALID_OUTPUT', `an event’s ${problem}`),
-    );
-    failed(last);
-    const counts = !stream.skip || !holds(stream.skip, { ...about, body: last });
-    collected.add(counts ? deltaIn(last, stream) : '');
-    tellProgress(stream.progress, { body: last }, context);
-    if (stream.end && holds(stream.end, { ...about, body: last })) {
-      ended = true;
-      break;
+  try {
+    for await (const { data, cut } of dataOf(response, stream, reading.own.signal)) {
+      events += 1;
+      // Servers send it after a failure too: it does not stand for the event that ends an answer.
+      if (data === stream.endData) break;
+      // Some servers end their last event with the connection; of half an event nothing can be read.
+      const event = parseJson(data, (problem) =>
+        cut ? collected.brokenOff() : new MillraceError('INVALID_OUTPUT', `an event’s ${problem}`),
+      );
+      const hasCounts = isAt(stream.usage, event);
+      if (hasCounts) counts = event;
+      if (ended && hasCounts) break;
+      if (ended) continue;
+      last = event;
+      failed(last);
+      collected.add(isAt(stream.skip, last) ? '' : deltaIn(last, stream));
+      tellProgress(stream.progress, { body: last }, context);
+      ended = isAt(stream.end, last);
+      if (ended && (stream.usage === undefined || hasCounts)) break;
+      if (ended) tail = setTimeout(() => reading.own.abort(new Error('the tokens are not told')), TAIL_MS);
     }
+  } catch (error) {
+    // The answer is whole: what is behind it may be missing.
+    if (!ended) throw error;
+  } finally {
+    clearTimeout(tail);
+    reading.release();
   }
   context.signal.throwIfAborted();
   if (events === 0 && stream.as === 'sse' && type !== '' && !type.includes('event-stream')) throw noStream(type);
   if (stream.end && !ended) throw collected.brokenOff();
   if (events === 0) throw new MillraceError('INVALID_OUTPUT', 'the stream has no events');
-  return { ...about, body: last, text: collected.text };
+  const answered = { ...about, body: last, text: collected.text };
+  return { answered, counted: counts === undefined ? answered : { ...about, body: counts } };
 }
 
 async function collectText(bytes: AsyncIterable<Uint8Array>, type: string, collected: Collected): Promise<void> {
@@ -90,17 +117,24 @@ interface Data {
   readonly cut?: true | undefined;
 }
 
-/** The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. */
+/** Content types of one text of JSON, and of lines of JSON: "json" is how the name of the other begins. */
+const WHOLE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
+const LINES = /^application\/(?:x-)?(?:jsonlines|jsonl|ndjson)\s*(?:;|$)/i;
+
+/**
+ * The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. Lines of JSON, as
+ * SageMaker's LMI containers stream chat completions, are an event each.
+ */
 async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<Data, void> {
   const { as, events } = stream;
   const chunks = bytesOf(response, stream, signal);
   const type = typeOf(response, stream);
-  if (as === 'sse' && /^application\/([\w.-]+\+)?json/.test(type)) {
+  if (as === 'sse' && WHOLE.test(type)) {
     const parts: Uint8Array[] = [];
     for await (const chunk of chunks) parts.push(chunk);
     const { status } = response;
     yield { data: textOf({ status, headers: new Headers({ 'content-type': type }), body: Buffer.concat(parts) }) };
-  } else if (as === 'ndjson') {
+  } else if (as === 'ndjson' || LINES.test(type)) {
     for await (const { text, cut } of linesOf(chunks)) if (text.trim() !== '') yield { data: text, cut };
   } else {
     for await (const { event, data, cut } of eventsOf(chunks))

@@ -6,10 +6,11 @@ import { type LinkedTransport, transportOf } from '../transport.js';
 import { callHeaders } from './call-headers.js';
 import { boundedFetch } from './error-bodies.js';
 import { errorMapper } from './errors.js';
-import { frontendHealthy, healthy } from './health.js';
+import { frontendHealthy, healthy, unlistedAtFirst } from './health.js';
 import { KIND_HANDLERS } from './kinds.js';
-import { fingerprint, requireModel, server } from './models.js';
+import { fingerprint, requireModel, server, unlisted } from './models.js';
 import type { OpenAiOptions, ServerSoftware } from './options.js';
+import { OwnTemperatures } from './own-temperatures.js';
 import { pressure } from './pressure.js';
 
 /**
@@ -29,6 +30,7 @@ export class OpenAiBackend implements Backend {
   readonly #mapError: MapError;
   /** Models that the server is known to have, with its software. */
   readonly #present = new Map<string, ServerSoftware>();
+  readonly #temperatures = new OwnTemperatures();
 
   /** @param apiKey bearer token, never part of an error or a log line; undefined: requests carry none */
   constructor(endpoint: string, apiKey: string | undefined, options: OpenAiOptions, link?: Link) {
@@ -62,6 +64,7 @@ export class OpenAiBackend implements Backend {
         client: await this.#clientOf(context),
         software,
         options: this.#options,
+        temperatures: this.#temperatures,
       });
     });
   }
@@ -77,14 +80,25 @@ export class OpenAiBackend implements Backend {
     return this.#mapped(model, signal, async () => fingerprint(await this.#client(), model, signal));
   }
 
-  /** By `GET /health`, which vLLM, SGLang, llama.cpp and TGI have beside `/v1`; Triton's OpenAI frontend has `/health/ready`. */
+  /**
+   * By `GET /health`, which vLLM, SGLang and llama.cpp have beside `/v1`; Triton's OpenAI frontend has `/health/ready`. Servers of other
+   * software are asked for their models only: a LiteLLM proxy calls each of its models for `/health`, for money.
+   */
   ready(model: string, signal: AbortSignal): Promise<boolean> {
     return this.#mapped(model, signal, async () => {
       const client = await this.#client();
-      const known = await healthy(client, signal);
-      if (known) return (this.#options.server ?? (await requireModel(client, model, signal))) !== 'other';
-      const software = await this.#softwareAt(model, signal);
-      return software === 'triton' && (await frontendHealthy(client, signal));
+      const known = this.#options.server ?? this.#present.get(model);
+      const refused = known === undefined ? unlistedAtFirst : (error: unknown) => unlisted(error, known);
+      const found = await requireModel(client, model, signal, refused);
+      this.#present.set(model, found);
+      switch (this.#options.server ?? found) {
+        case 'other':
+          return false;
+        case 'triton':
+          return frontendHealthy(client, signal);
+        default:
+          return healthy(client, signal);
+      }
     });
   }
 

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import { BROKEN_OFF, FILTERED } from '../finish-reasons.js';
 import { type Completion, complete, type Question, tokenLimit } from './completion.js';
 import { requireChoice } from './constrain.js';
 import { continued } from './continued.js';
@@ -25,8 +26,13 @@ export const chat: KindHandler = {
     };
     const question = withExtra(own, ...extrasOf(call, pool));
     const held = mayCall(wanted) ? new HeldText(context.emit) : undefined;
-    const { signal, think, emit } = context;
-    const watched = { signal, ...(think && { think: think.bind(context) }), emit: held?.emit ?? emit.bind(context) };
+    const { signal, think, emit, temperatures } = context;
+    const watched = {
+      signal,
+      temperatures,
+      ...(think && { think: think.bind(context) }),
+      emit: held?.emit ?? emit.bind(context),
+    };
     const completion =
       (await continued(question, wanted, context)) ?? (await complete(context.client, question, watched));
     const output = outputOf(completion, wanted);
@@ -99,19 +105,18 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
 const ANY_OBJECT: JsonObject = { type: 'object', additionalProperties: true };
 
 /** Throws for endings that leave no usable reply. */
-function refuse({ finish, text, toolCalls, reasoning }: Completion): void {
-  const nothing = text === '' && toolCalls.length === 0;
+function refuse({ finish = '', text, toolCalls, reasoning }: Completion): void {
+  if (FILTERED.includes(finish)) {
+    throw new MillraceError('BACKEND_REJECTED', 'the server’s content filter blocked the reply');
+  }
+  if (BROKEN_OFF.includes(finish)) {
+    throw new MillraceError('BACKEND_UNAVAILABLE', `the server aborted the reply (finish_reason ${finish})`);
+  }
+  if (text !== '' || toolCalls.length > 0) return;
   switch (finish) {
-    case 'content_filter':
-      throw new MillraceError('BACKEND_REJECTED', 'the server’s content filter blocked the reply');
-    case 'abort': // vLLM, when it stops in the middle
-    case 'error': // OpenRouter, when the server behind it fails
-      throw new MillraceError('BACKEND_UNAVAILABLE', `the server aborted the reply (finish_reason ${finish})`);
     case 'tool_calls':
-      if (nothing) throw new MillraceError('INVALID_OUTPUT', 'the reply has neither text nor tool calls');
-      return;
+      throw new MillraceError('INVALID_OUTPUT', 'the reply has neither text nor tool calls');
     case 'length':
-      if (!nothing) return;
       throw new MillraceError(
         'LENGTH',
         reasoning === ''

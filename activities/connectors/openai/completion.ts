@@ -5,8 +5,10 @@ import { isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { TokenLogprob } from '../../../pipelines/stages/index.js';
 import type { CallContext, Usage } from '../connector.js';
 import { bodyOf, chunksOf } from '../exchange.js';
+import { CUT } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
+import type { OwnTemperatures } from './own-temperatures.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
 /** A request without its transport options. */
@@ -17,13 +19,18 @@ export interface Completion {
   readonly text: string;
   readonly toolCalls: readonly ToolCall[];
   readonly refusal: string;
-  /** `finish_reason`; undefined if a non-streaming server omits it. */
+  /** `finish_reason`, `length` for any limit; undefined if a non-streaming server omits it. */
   readonly finish: string | undefined;
   /** The end of the reasoning before the reply (`reasoning`, `reasoning_content`); empty without any. */
   readonly reasoning: string;
   /** Of the reply's tokens, where they were requested. */
   readonly logprobs: readonly TokenLogprob[];
   readonly usage: Usage;
+}
+
+/** Who waits for a completion, and what is known of the server's models. */
+interface Watched extends Pick<CallContext, 'signal' | 'emit' | 'think'> {
+  readonly temperatures?: OwnTemperatures;
 }
 
 /**
@@ -33,11 +40,13 @@ export interface Completion {
 export async function complete(
   client: OpenAI,
   question: Question,
-  { signal, emit, think }: Pick<CallContext, 'signal' | 'emit' | 'think'>,
+  { signal, emit, think, temperatures }: Watched,
 ): Promise<Completion> {
-  const response = await client.chat.completions
-    .create({ ...question, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
-    .asResponse();
+  const response = await answerTo(question, temperatures, (asked) =>
+    client.chat.completions
+      .create({ ...asked, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
+      .asResponse(),
+  );
   const collected = new Collected(emit, think);
   const type = response.headers.get('content-type') ?? '';
   if (type.includes('json')) {
@@ -48,6 +57,22 @@ export async function complete(
   // An abort ends the loop without an error; the partial text is not an answer.
   signal.throwIfAborted();
   return collected.streamed(type);
+}
+
+/** Sends a question. One that is refused by its temperature alone is sent again without it: nothing has been computed. */
+async function answerTo(
+  question: Question,
+  temperatures: OwnTemperatures | undefined,
+  send: (question: Question) => Promise<Response>,
+): Promise<Response> {
+  const { temperature, ...bare } = question;
+  if (temperatures?.has(question.model)) return send(bare);
+  try {
+    return await send(question);
+  } catch (error) {
+    if (temperature === undefined || !temperatures?.learn(question.model, error)) throw error;
+    return send(bare);
+  }
 }
 
 /** Longest event of a stream, in characters: some servers send images, which are not read, beside the text. */
@@ -184,7 +209,7 @@ class Collected {
 
   #addChoice({ delta, message, finish_reason, logprobs }: Choice): void {
     const { content, refusal, reasoning, reasoning_content, tool_calls } = delta ?? message ?? {};
-    if (finish_reason) this.#finish = finish_reason;
+    if (finish_reason) this.#finish = CUT.includes(finish_reason) ? 'length' : finish_reason;
     if (refusal) this.#refusal += refusal;
     const thought = reasoning || reasoning_content;
     if (typeof thought === 'string' && thought !== '') {
@@ -228,13 +253,20 @@ const usageOf = ({ prompt_tokens, completion_tokens }: Counts): Usage => ({
   ...(typeof completion_tokens === 'number' && { outputTokens: completion_tokens }),
 });
 
+/** Hosts of OpenAI's API at OpenAI, whose regions are below it (`eu.api.openai.com`), and ends of those at Azure. */
+const OPENAI = 'api.openai.com';
+const OF_OPENAI: readonly string[] = [
+  ...[`.${OPENAI}`, '.openai.azure.com', '.openai.azure.us'],
+  ...['.services.ai.azure.com', '.cognitiveservices.azure.com'],
+];
+
 /**
  * The reply's token limit under the name that the server accepts. OpenAI's own reasoning models accept only the newer
  * name; all other servers accept the older one, many of them only that.
  */
 export function tokenLimit(client: OpenAI, tokens: number): { max_completion_tokens: number } | { max_tokens: number } {
   const { hostname } = new URL(client.baseURL);
-  return hostname === 'api.openai.com' || hostname.endsWith('.openai.azure.com')
+  return hostname === OPENAI || OF_OPENAI.some((end) => hostname.endsWith(end))
     ? { max_completion_tokens: tokens }
     : { max_tokens: tokens };
 }

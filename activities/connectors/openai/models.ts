@@ -47,18 +47,32 @@ const isListed = (entry: unknown): entry is Listed => isJsonObject(entry) && typ
 const named = (models: readonly Listed[], model: string): Listed | undefined =>
   models.find(({ id, aliases }) => id === model || (Array.isArray(aliases) && aliases.includes(model)));
 
-/** A server that answers but refuses to list its models may still serve them; the call will show what is wrong. */
-function unlisted(error: unknown): undefined {
-  if (error instanceof APIError && error.status !== undefined) return undefined;
+/**
+ * The server's software where it refuses to list its models: what is known of it. It may serve them all the same, and the call will
+ * show what is wrong. Throws an error that is no refusal.
+ */
+export function unlisted(error: unknown, known: ServerSoftware = 'other'): ServerSoftware {
+  if (error instanceof APIError && error.status !== undefined) return known;
   throw error;
 }
 
 /**
  * llama.cpp answers any model name with the model that it has, so a wrong name would go unnoticed. Throws
  * `MODEL_NOT_FOUND`. Returns the server's software. Other servers check the name themselves, and some serve names that they do not list.
+ * @param refused what is made of the error of a list that cannot be read
  */
-export async function requireModel(client: OpenAI, model: string, signal: AbortSignal): Promise<ServerSoftware> {
-  const models = (await list(client, signal).catch(unlisted)) ?? [];
+export async function requireModel(
+  client: OpenAI,
+  model: string,
+  signal: AbortSignal,
+  refused: (error: unknown) => ServerSoftware = unlisted,
+): Promise<ServerSoftware> {
+  let models: readonly Listed[];
+  try {
+    models = (await list(client, signal)) ?? [];
+  } catch (error) {
+    return refused(error);
+  }
   const indifferent = models.length > 0 && models.every(({ owned_by }) => owned_by === LLAMA_CPP);
   if (indifferent && !named(models, model)) {
     throw new MillraceError(

@@ -3,6 +3,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { passagesOf } from '../speakable.js';
 import { readSpeech, type Speech } from '../speech.js';
+import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
 /**
@@ -11,11 +12,14 @@ import type { KindHandler } from './kind-handler.js';
  * Text without a word is `INVALID_INPUT`. OpenAI itself requires a `voice`; other servers have a default.
  */
 export const synthesize: KindHandler = {
-  async invoke({ model, with: { voice }, input }, { client, signal, audio, emit }) {
+  async invoke(call, { client, signal, audio, emit, options: pool }) {
+    const { model, with: options, input } = call;
+    const { voice } = options;
+    const extras = extrasOf(call, pool);
     const passages = passagesOf(input);
     const spoken: Speech[] = [];
     for (const text of passages) {
-      const next = await speak(client, { model, text, voice }, signal, emit);
+      const next = await speak(client, { model, text, voice, extras }, signal, emit);
       const rate = spoken[0]?.sampleRate ?? next.sampleRate;
       if (next.sampleRate !== rate) {
         throw new MillraceError('INVALID_OUTPUT', `speech at ${next.sampleRate} Hz after ${rate} Hz`);
@@ -29,20 +33,29 @@ export const synthesize: KindHandler = {
       usage: { audioSeconds: samples.length / sampleRate },
     };
   },
-  async probe(model, client, signal) {
-    await speak(client, { model, text: 'ok', voice: undefined }, signal, () => undefined);
+  async probe(model, client, signal, pool) {
+    await speak(client, { model, text: 'ok', voice: undefined, extras: [pool.extra] }, signal, () => undefined);
   },
 };
 
+interface Spoken {
+  readonly model: string;
+  readonly text: string;
+  readonly voice: unknown;
+  /** Members of the request that come after its own. */
+  readonly extras: readonly (JsonObject | undefined)[];
+}
+
 async function speak(
   client: OpenAI,
-  { model, text, voice }: { readonly model: string; readonly text: string; readonly voice: unknown },
+  { model, text, voice, extras }: Spoken,
   signal: AbortSignal,
   emit: (samples: number) => void,
 ): Promise<Speech> {
   const body = { model, input: text, response_format: 'wav' as const, ...(typeof voice === 'string' && { voice }) };
   // The client's type requires a voice; servers with a single voice do not.
-  const response = await client.audio.speech.create(body as OpenAI.Audio.SpeechCreateParams, { signal });
+  const sent = withExtra(body, ...extras) as OpenAI.Audio.SpeechCreateParams;
+  const response = await client.audio.speech.create(sent, { signal });
   return readSpeech(response, emit);
 }
 

@@ -1,5 +1,5 @@
 import type { DescriptionInput } from '../api.js';
-import { chatCompletions } from './chat-completions.js';
+import { chatCompletions, FINISH_REASON } from './chat-completions.js';
 import type { PresetInput } from './preset.js';
 
 const path = ['/{route}', '/score'];
@@ -38,6 +38,7 @@ export const azureml: PresetInput = {
     deployment: { about: 'the deployment that gets every call; by default the endpoint’s traffic rules choose' },
     route: { about: 'the scoring route; by default score, of a chat v1/chat/completions' },
     model: { about: 'the model in the body of a chat; by default the pool’s' },
+    usage: { about: 'true: a chat asks for the tokens that it has used' },
   },
   base: {
     headers: {
@@ -45,13 +46,17 @@ export const azureml: PresetInput = {
       // The server refuses one of more than 100 characters, which the call's key may have.
       'x-ms-client-request-id': { $from: '/call/traceparent', optional: true },
     },
-    message: ['/body/error/message', '/body/message', '/headers/ms-azureml-model-error-reason', '/body'],
+    message: ['/body/error/message', '/body/message', '/headers/ms-azureml-model-error-reason', FINISH_REASON, '/body'],
     errors,
   },
   kinds: {
     chat: chatCompletions(errors, {
       path: ['/{route}', '/v1/chat/completions'],
-      json: { model: { $from: ['/values/model', '/model'] } },
+      json: {
+        model: { $from: ['/values/model', '/model'] },
+        // Some models of the catalogue, Mistral's among them, refuse a call with a member that they do not know.
+        stream_options: { $case: '/values/usage', of: { true: { include_usage: true } }, default: { $omit: true } },
+      },
     }),
     embed: { request: { path, json: { texts: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
     classify: { request: { path, json: { text: '$/input/text' } }, response: { output: { scores: '$/body' } } },

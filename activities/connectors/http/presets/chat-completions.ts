@@ -1,7 +1,28 @@
+import { BROKEN_OFF, CUT, FILTERED } from '../../finish-reasons.js';
 import type { DescriptionInput } from '../api.js';
 import { optional } from './preset.js';
 
 type Rules = NonNullable<DescriptionInput['errors']>;
+
+/** Why a reply has ended, in an answer and in the event that ends a stream. */
+export const FINISH_REASON = '/body/choices/0/finish_reason';
+
+/** Failures inside an answer, or a stream, of a successful status. vLLM sends [DONE] after an error. */
+export const chatErrors: Rules = [
+  { status: '2xx', when: { at: '/body/error', exists: true }, code: 'BACKEND_ERROR' },
+  { status: '2xx', when: { at: FINISH_REASON, is: [...BROKEN_OFF] }, code: 'BACKEND_UNAVAILABLE' },
+  { status: '2xx', when: { at: FINISH_REASON, is: [...FILTERED] }, code: 'BACKEND_REJECTED' },
+];
+
+/** The stage's `finish`. */
+export const chatFinish = {
+  $case: FINISH_REASON,
+  of: Object.fromEntries(CUT.map((reason) => [reason, 'length'])),
+  default: 'stop',
+};
+
+/** Token counts of a completion. */
+export const chatUsage = { inputTokens: '/body/usage/prompt_tokens', outputTokens: '/body/usage/completion_tokens' };
 
 /**
  * Streamed chat completions of OpenAI's API behind a cloud's own address; `request` says where, `errors` has the cloud's
@@ -22,21 +43,21 @@ export const chatCompletions = (
       seed: optional('/given/seed'),
       stop: optional('/given/stop'),
       stream: true,
+      stream_options: { include_usage: true },
       ...(typeof request.json === 'object' && request.json),
     },
   },
-  // A failure in the middle of an answer is an event; vLLM sends [DONE] after it.
-  errors: [...errors, { status: '2xx', when: { at: '/body/error', exists: true }, code: 'BACKEND_ERROR' }],
+  errors: [...errors, ...chatErrors],
   response: {
     stream: {
       as: 'sse',
       ...(framing && { framing }),
       delta: ['/body/choices/0/delta/content', '/body/choices/0/message/content'],
-      end: { at: '/body/choices/0/finish_reason', exists: true },
+      end: { at: FINISH_REASON, exists: true },
+      // Behind the reply, in an event without a choice.
+      usage: { at: '/body/usage', exists: true },
     },
-    output: {
-      text: '$/text',
-      finish: { $case: '/body/choices/0/finish_reason', of: { length: 'length' }, default: 'stop' },
-    },
+    output: { text: '$/text', finish: chatFinish },
+    usage: chatUsage,
   },
 });

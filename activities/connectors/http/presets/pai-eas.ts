@@ -1,5 +1,5 @@
 import type { DescriptionInput } from '../api.js';
-import { chatCompletions } from './chat-completions.js';
+import { chatCompletions, FINISH_REASON } from './chat-completions.js';
 import { optional, type PresetInput } from './preset.js';
 
 const path = '/api/predict/{model}';
@@ -18,7 +18,7 @@ const errors: NonNullable<DescriptionInput['errors']> = [
 const base: DescriptionInput = {
   // The token as it is. `{ "sign": "pai-eas" }` signs with it instead.
   credential: { header: 'authorization' },
-  message: ['/body/error/message', '/body/message', '/body'],
+  message: ['/body/error/message', '/body/message', FINISH_REASON, '/body'],
   errors,
 };
 

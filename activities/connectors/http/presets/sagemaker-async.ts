@@ -1,7 +1,7 @@
 import type { DescriptionInput } from '../api.js';
-import { chatCompletions } from './chat-completions.js';
+import { chatCompletions, chatErrors, chatFinish, chatUsage } from './chat-completions.js';
 import { optional, type PresetInput } from './preset.js';
-import { bodies, sagemakerErrors } from './sagemaker.js';
+import { bodies, sagemakerErrors, sagemakerMessages } from './sagemaker.js';
 
 const path = '/endpoints/{model}/async-invocations';
 
@@ -27,8 +27,8 @@ const failures: NonNullable<DescriptionInput['errors']> = [
 
 const errors = [...failures, ...sagemakerErrors];
 
-/** Chat completions as one answer: the body of those that are streamed, but for `stream`. */
-const { request } = chatCompletions(errors, { path, json: { stream: false } });
+/** Chat completions as one answer: the body of those that are streamed, but for how. */
+const { request } = chatCompletions(errors, { path, json: { stream: false, stream_options: { $omit: true } } });
 
 /** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html */
 export const sagemakerAsync: PresetInput = {
@@ -47,7 +47,7 @@ export const sagemakerAsync: PresetInput = {
       'x-amzn-sagemaker-requestttlseconds': { ...optional('/call/leftS'), least: 60, most: 21_600 },
       'x-amzn-sagemaker-invocationtimeoutseconds': { ...optional('/call/leftS'), most: 3_600 },
     },
-    message: ['/body/OriginalMessage', '/body/Message', '/body/message', '/body/error/message', '/body'],
+    message: sagemakerMessages,
     errors,
     objects: {
       output: '$/headers/x-amzn-sagemaker-outputlocation',
@@ -68,13 +68,10 @@ export const sagemakerAsync: PresetInput = {
     },
     chat: {
       ...(request && { request }),
-      errors: [...errors, { status: '2xx', when: { at: '/body/error', exists: true }, code: 'BACKEND_ERROR' }],
+      errors: [...errors, ...chatErrors],
       response: {
-        output: {
-          text: '$/body/choices/0/message/content',
-          finish: { $case: '/body/choices/0/finish_reason', of: { length: 'length' }, default: 'stop' },
-        },
-        usage: { inputTokens: '/body/usage/prompt_tokens', outputTokens: '/body/usage/completion_tokens' },
+        output: { text: '$/body/choices/0/message/content', finish: chatFinish },
+        usage: chatUsage,
       },
     },
     ...bodies(path),

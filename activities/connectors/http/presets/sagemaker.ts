@@ -1,5 +1,5 @@
 import type { DescriptionInput } from '../api.js';
-import { chatCompletions } from './chat-completions.js';
+import { chatCompletions, FINISH_REASON } from './chat-completions.js';
 import { optional, type PresetInput } from './preset.js';
 
 const path = '/endpoints/{model}';
@@ -62,6 +62,12 @@ export const sagemakerErrors: NonNullable<DescriptionInput['errors']> = [
   { status: 503, code: 'BACKEND_UNAVAILABLE' },
 ];
 
+/** Where an answer says why it is none: the front's, and a container's own. */
+export const sagemakerMessages = [
+  ...['/body/OriginalMessage', '/body/Message', '/body/message', '/body/error/message'],
+  ...[FINISH_REASON, '/body'],
+];
+
 /** Requests and answers of containers of Hugging Face and TensorFlow by kind, at a path of an endpoint. */
 export const bodies = (path: string): Record<string, DescriptionInput> => ({
   embed: { request: { path, json: { inputs: '$/texts' } }, response: { output: { embeddings: '$/body' } } },
@@ -102,7 +108,7 @@ export const sagemaker: PresetInput = {
       'x-amzn-sagemaker-target-container-hostname': optional('/values/container'),
       'x-amzn-sagemaker-session-id': optional('/values/session'),
     },
-    message: ['/body/OriginalMessage', '/body/Message', '/body/message', '/body/error/message', '/body'],
+    message: sagemakerMessages,
     errors: sagemakerErrors,
   },
   kinds: {

@@ -1,5 +1,5 @@
 import type { DescriptionInput } from '../api.js';
-import { chatCompletions } from './chat-completions.js';
+import { chatCompletions, FINISH_REASON } from './chat-completions.js';
 import type { PresetInput } from './preset.js';
 
 const endpoint = '/v1/projects/{project}/locations/{location}/endpoints/{model}';
@@ -32,7 +32,7 @@ export const vertex: PresetInput = {
   },
   base: {
     credential: { token: 'google' },
-    message: ['/body/error/message', '/body/0/error/message', '/body'],
+    message: ['/body/error/message', '/body/0/error/message', FINISH_REASON, '/body'],
     errors,
   },
   kinds: {

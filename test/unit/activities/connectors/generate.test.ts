@@ -233,7 +233,7 @@ describe('a job of a described API (a fixture)', () => {
       api: { response: {} },
       call: { kind: 'generate', model: 'm', with: { makes: 'video' }, input: { prompt: 'a mill' } },
       scope: {},
-      sender: { base: 'http://gpu/v1', headers: {}, fixed: {} },
+      sender: { base: 'http://gpu/v1', origins: new Set(['http://gpu']), headers: {}, fixed: {} },
       transport: () => Promise.reject(unsent),
       context: { signal: new AbortController().signal, artifacts },
     } as unknown as Parameters<typeof generatedFiles>[1];

@@ -73,6 +73,26 @@ describe('streams', () => {
     },
   );
 
+  it.each([
+    ['abort', 'BACKEND_UNAVAILABLE'],
+    ['insufficient_system_resource', 'BACKEND_UNAVAILABLE'],
+    ['content_filter', 'BACKEND_REJECTED'],
+  ])('of chat completions behind a cloud that end with %s are %s', async (finish, code) => {
+    const said = { choices: [{ delta: { content: 'The answer is' }, finish_reason: null }] };
+    const ended = { choices: [{ delta: {}, finish_reason: finish }] };
+    const events = [JSON.stringify(said), JSON.stringify(ended), '[DONE]'].map((data) => `data: ${data}\n\n`);
+    for (const options of [
+      { preset: 'azureml' },
+      { preset: 'vertex', values: { project: 'p', location: 'l' } },
+      { preset: 'pai-eas' },
+    ]) {
+      await expect(streaming(options, events)).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining(finish),
+      });
+    }
+  });
+
   it.each<[string, object, readonly (string | Buffer)[], string]>([
     ['within an event', sse, ['data: {"t":"a"}\n\ndata: {"t":"b'], 'text/event-stream'],
     ['behind the name of an event', sse, ['data: {"t":"a"}\n\nevent: x\n'], 'text/event-stream'],
@@ -149,6 +169,15 @@ describe('streams', () => {
   it('a server that does not stream', async () => {
     expect((await streaming(sse, ['{"t":"whole","end":true}'], 'application/json')).text).toBe('whole');
   });
+
+  it.each(['application/jsonlines', 'application/x-ndjson', 'application/x-jsonlines; charset=utf-8'])(
+    'lines of %s in place of events',
+    async (type) => {
+      const lines = ['{"t":"a"}\n{"t":', '"b"}\n', '\n{"t":"c","end":true}\n'];
+      expect(await streaming(sse, lines, type)).toEqual({ text: 'abc', chunks: ['a', 'b', 'c'] });
+      await expect(streaming(sse, lines.slice(0, 2), type)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    },
+  );
 
   it.each<[string, string, string]>([
     ['breaks off', 'data: {"t":"a"}\n\n', 'BACKEND_UNAVAILABLE'],

@@ -35,7 +35,10 @@ describe('a streamed reply', () => {
   it.each([
     ['stop', 'stop'],
     ['length', 'length'],
+    ['model_length', 'length'],
+    ['model_context_window_exceeded', 'length'],
     ['eos', 'stop'],
+    ['end_turn', 'stop'],
   ])('that ends with %s has the finish %s', async (reason, finish) => {
     at.server.events([chunk({ content: 'Paris.' }), chunk({}, reason)]);
     expect((await at.chat()).output.finish).toBe(finish);

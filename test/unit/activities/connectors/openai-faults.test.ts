@@ -142,7 +142,10 @@ describe('a stream that goes wrong', () => {
   it.each([
     ['abort', 'BACKEND_UNAVAILABLE'],
     ['error', 'BACKEND_UNAVAILABLE'],
+    ['insufficient_system_resource', 'BACKEND_UNAVAILABLE'],
+    ['network_error', 'BACKEND_UNAVAILABLE'],
     ['content_filter', 'BACKEND_REJECTED'],
+    ['sensitive', 'BACKEND_REJECTED'],
   ])('ends with finish_reason %s: %s', async (finish, code) => {
     server.events([chunk({ content: 'Par' }), chunk({}, finish)]);
     expect((await failure(chat())).code).toBe(code);

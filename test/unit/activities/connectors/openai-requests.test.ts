@@ -99,7 +99,12 @@ describe('the request', () => {
 
   it.each([
     ['https://api.openai.com/v1', 'max_completion_tokens'],
+    ['https://eu.api.openai.com/v1', 'max_completion_tokens'],
     ['https://mine.openai.azure.com/openai/v1', 'max_completion_tokens'],
+    ['https://mine.openai.azure.us/openai/v1', 'max_completion_tokens'],
+    ['https://mine.services.ai.azure.com/openai/v1', 'max_completion_tokens'],
+    ['https://mine.cognitiveservices.azure.com/openai/v1', 'max_completion_tokens'],
+    ['https://notapi.openai.com/v1', 'max_tokens'],
     ['http://api.openai.com.internal:8000/v1', 'max_tokens'],
     ['http://127.0.0.1:8000/v1', 'max_tokens'],
   ])('to %s limits the reply by %s', (baseURL, name) => {

@@ -177,6 +177,17 @@ describe('synthesize', () => {
     expect(server.received[0]?.body).toEqual({ model: 'm', input: 'Hello there.', response_format: 'wav' });
   });
 
+  it('sends the members that the pool adds, in every call and in the probe', async () => {
+    server.answer = send(wav(), 'audio/wav');
+    backend = server.connect({ extra: { voice: 'alloy', instructions: 'Speak slowly.' } });
+    await synthesize('Hello there.', { voice: 'own' });
+    await backend.probe('m', 'synthesize', AbortSignal.timeout(110_000));
+    expect(server.received.map(({ body }) => body)).toEqual([
+      { model: 'm', input: 'Hello there.', response_format: 'wav', voice: 'alloy', instructions: 'Speak slowly.' },
+      { model: 'm', input: 'ok', response_format: 'wav', voice: 'alloy', instructions: 'Speak slowly.' },
+    ]);
+  });
+
   it('reads WAV whose writer did not know its length', async () => {
     const bytes = wav();
     bytes.writeUInt32LE(0xffffffff, 4);

@@ -20,7 +20,14 @@ class ReportingBackend extends FakeBackend {
   }
 }
 
-type Endpoint = { url: string; device?: string; weight?: number; zone?: string; draining?: boolean };
+type Endpoint = {
+  url: string;
+  device?: string;
+  concurrency?: number;
+  weight?: number;
+  zone?: string;
+  draining?: boolean;
+};
 
 function open(endpoints: Endpoint[], { zone, reports = false }: { zone?: string; reports?: boolean } = {}) {
   const backends = new Map<string, ReportingBackend>();
@@ -93,6 +100,23 @@ describe('endpoints that change', () => {
     const waiting = use();
     pools.reload(file([{ url: 'a' }, { url: 'b' }]));
     expect(await waiting).toBe('b');
+    for (const call of full) call.end();
+  });
+
+  it('a concurrency that is raised applies at once, also to calls that wait', async () => {
+    const { pools, file, use } = open([{ url: 'a', concurrency: 2 }]);
+    const full = [openCall(), openCall()];
+    for (const call of full) void pools.get('m').use(call.work, { signal: new AbortController().signal });
+    await settle();
+    let served: string | undefined;
+    void use().then((url) => {
+      served = url;
+    });
+    await settle();
+    expect(served).toBeUndefined();
+    pools.reload(file([{ url: 'a', concurrency: 3 }]));
+    await settle();
+    expect(served).toBe('a');
     for (const call of full) call.end();
   });
 

@@ -27,6 +27,20 @@ describe('how many calls a server should have at once', () => {
     expect(congestion.limit).toBe(10);
   });
 
+  it('follows what the models file allows now, unless the server has lowered it further', () => {
+    const congestion = new Congestion(10);
+    congestion.allow(20);
+    expect(congestion.limit).toBe(20);
+    congestion.allow(5);
+    expect(congestion.limit).toBe(5);
+    congestion.observe(behind, 5);
+    expect(congestion.limit).toBe(4);
+    congestion.allow(20);
+    expect(congestion.limit).toBe(4);
+    for (let i = 0; i < 30; i++) congestion.observe(ahead, 20);
+    expect(congestion.limit).toBe(20);
+  });
+
   it('does not fall for the time that batches wait to fill', () => {
     const congestion = new Congestion(10);
     congestion.observe(behind, 10, 40);

@@ -28,7 +28,7 @@ afterEach(() => {
 
 function loaded(concurrency: number, calls: number, backend: Backend) {
   const load = new ServerLoad(closing.signal);
-  load.join(concurrency, () => undefined);
+  load.join({}, concurrency, () => undefined);
   const leave = Array.from({ length: calls }, () => load.enter(backend));
   return { load, leave };
 }
@@ -94,6 +94,52 @@ describe('the limit of a server', () => {
     expect(asked).toBeGreaterThan(2);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(backend.asked).toBe(asked);
+  });
+});
+
+describe('the concurrency of a server', () => {
+  it('is the highest of the endpoints that are there, as they are configured now', () => {
+    const load = new ServerLoad(closing.signal);
+    const [one, other] = [{}, {}];
+    load.join(one, 32, () => undefined);
+    load.join(other, 16, () => undefined);
+    expect([load.most, load.limit]).toEqual([32, 32]);
+    load.join(one, 8, () => undefined);
+    expect([load.most, load.limit]).toEqual([16, 16]);
+    load.leave(other);
+    expect([load.most, load.limit]).toEqual([8, 8]);
+    load.leave(one);
+    expect(load.most).toBe(8);
+    load.join(other, 4, () => undefined);
+    expect([load.most, load.limit]).toEqual([4, 4]);
+  });
+
+  it('serves the waiting calls of other pools when it rises', () => {
+    const load = new ServerLoad(closing.signal);
+    const served: string[] = [];
+    const serve = (pool: string) => () => void served.push(pool);
+    const [one, other] = [serve('one'), serve('other')];
+    const endpoint = {};
+    load.join(endpoint, 2, one);
+    load.join({}, 2, other);
+    expect(served).toEqual([]);
+    load.join(endpoint, 8, one);
+    expect(served).toEqual(['other']);
+    load.join(endpoint, 4, one);
+    expect(served).toEqual(['other']);
+  });
+
+  it('leaves a limit that the server has caused where it is', async () => {
+    const endpoint = {};
+    const load = new ServerLoad(closing.signal);
+    load.join(endpoint, 32, () => undefined);
+    for (let i = 0; i < 16; i++) load.enter(reporting(() => ({ running: 4, waiting: 12 })));
+    await vi.advanceTimersByTimeAsync(600);
+    expect(load.limit).toBe(6);
+    load.join(endpoint, 64, () => undefined);
+    expect(load.limit).toBe(6);
+    load.join(endpoint, 4, () => undefined);
+    expect(load.limit).toBe(4);
   });
 });
 

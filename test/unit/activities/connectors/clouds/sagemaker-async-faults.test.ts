@@ -5,7 +5,7 @@ import { s3Failure } from '../../../../support/sagemaker-jobs.js';
 import { asyncJobs, soon } from './async-jobs.js';
 
 describe('faults of sagemaker-async (a fixture)', async () => {
-  const { aws, http, call } = await asyncJobs();
+  const { aws, http, kept, call } = await asyncJobs();
 
   it.each<[string, string]>([
     ['Received client error (413) from primary with message "too large"', 'BACKEND_REJECTED'],
@@ -25,6 +25,20 @@ describe('faults of sagemaker-async (a fixture)', async () => {
     await expect.poll(() => aws.submitted.length, soon).toBe(1);
     aws.finish(text);
     await outcome;
+  });
+
+  it.each([
+    ['abort', 'BACKEND_UNAVAILABLE'],
+    ['content_filter', 'BACKEND_REJECTED'],
+  ])('a completion that ends with %s is %s', async (finish, code) => {
+    aws.held = true;
+    const answer = call({ kind: 'chat', with: {}, input: { prompt: 'p', history: [] } });
+    const outcome = expect(answer).rejects.toMatchObject({ code, message: expect.stringContaining(finish) });
+    await expect.poll(() => aws.submitted.length, soon).toBe(1);
+    const made = { choices: [{ message: { content: 'Paris, of' }, finish_reason: finish }] };
+    aws.finish({ bytes: Buffer.from(JSON.stringify(made)), type: 'application/json' });
+    await outcome;
+    expect(kept.at(-1)).toBeNull();
   });
 
   it.each<[string, string, JsonObject]>([

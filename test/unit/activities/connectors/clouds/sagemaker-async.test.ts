@@ -232,6 +232,15 @@ describe('sagemaker-async beyond the contract (a fixture)', async () => {
     });
   });
 
+  it('asks for a completion as one answer, without the options of a stream', async () => {
+    const reply = await call({ kind: 'chat', with: {}, input: { prompt: 'p', history: [] } });
+    expect(reply.usage).toEqual({ inputTokens: 7, outputTokens: 4 });
+    const [input = ''] = aws.keys('in/');
+    const sent = JSON.parse(aws.objects.get(input)?.bytes.toString() ?? '');
+    expect(sent).toMatchObject({ stream: false });
+    expect(sent).not.toHaveProperty('stream_options');
+  });
+
   it('an unknown endpoint is MODEL_NOT_FOUND', async () => {
     await expect(call({ model: 'other' })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
   });

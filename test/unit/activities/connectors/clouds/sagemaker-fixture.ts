@@ -81,19 +81,27 @@ export function signatureFault(
   return undefined;
 }
 
+/** What the container answers with, where it is no stream of events, by the prompt. */
+const TYPES: Readonly<Record<string, string>> = { whole: 'application/json', lines: 'application/jsonlines' };
+
 /** InvokeEndpointWithResponseStream, in front of a container with chat completions. */
 function streamed({ json }: Asked): Told {
   const prompt = json.messages.at(-1).content;
   if (prompt === 'slow') return { never: true };
   const headers = {
     'content-type': 'application/vnd.amazon.eventstream',
-    'x-amzn-sagemaker-content-type': prompt === 'whole' ? 'application/json' : 'text/event-stream',
+    'x-amzn-sagemaker-content-type': TYPES[prompt] ?? 'text/event-stream',
   };
   const [first, second] = [chatDelta('Paris,'), chatDelta(' of course')];
   switch (prompt) {
     case 'whole': {
       const choices = [{ message: { content: 'Paris, of course' }, finish_reason: 'stop' }];
       return { headers, parts: [part(JSON.stringify({ choices }))] };
+    }
+    case 'lines': {
+      // Of LMI, without the names of events.
+      const lines = [first, second, chatDelta('', 'stop')].map((event) => event.replace(/^data: (.*)\n\n$/, '$1\n'));
+      return { headers, parts: [part(lines.join(''))] };
     }
     case 'fails': {
       const body = { ErrorCode: 'ModelInvocationTimeExceeded', Message: 'the model is too slow' };
@@ -103,6 +111,8 @@ function streamed({ json }: Asked): Told {
       const error = { message: 'EngineCore died', type: 'InternalServerError', param: null, code: 500 };
       return { headers, parts: [part(first), part(`data: ${JSON.stringify({ error })}\n\ndata: [DONE]\n\n`)] };
     }
+    case 'aborts':
+      return { headers, parts: [part(first), part(chatDelta('', 'abort'))] };
     case 'breaks':
       return { headers, parts: [part(first)] };
     default:

@@ -117,8 +117,10 @@ describe('sagemaker beyond the contract (a fixture that checks signatures)', () 
       expect(chunks.slice(0, 2)).toEqual(['Paris,', ' of course']);
       expect(server.asked[0]?.headers['x-amzn-sagemaker-accept']).toBe('text/event-stream');
       expect((await invoke(backend, chat('whole'))).output).toEqual({ text: 'Paris, of course', finish: 'stop' });
+      expect((await invoke(backend, chat('lines'))).output).toEqual({ text: 'Paris, of course', finish: 'stop' });
       await expect(invoke(backend, chat('fails'))).rejects.toMatchObject({ code: 'BACKEND_TIMEOUT' });
       await expect(invoke(backend, chat('breaks'))).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+      await expect(invoke(backend, chat('aborts'))).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
       await expect(invoke(backend, chat('dies'))).rejects.toMatchObject({
         code: 'BACKEND_ERROR',
         message: expect.stringContaining('EngineCore died'),

@@ -1,0 +1,16 @@
+/*
+ * What the `finish_reason` of a chat completion says, by the servers' documentation. Every other reason is the end of a whole
+ * reply: OpenAI's own `stop` and `tool_calls`, and the names that other servers have for them (`eos`, `stop_sequence`, `end_turn`).
+ */
+
+/**
+ * The server broke the reply off. `abort`: vLLM and SGLang; `error`: vLLM, Mistral, and OpenRouter when the server behind it fails;
+ * `insufficient_system_resource`: DeepSeek; `network_error`: GLM, when inference fails.
+ */
+export const BROKEN_OFF: readonly string[] = ['abort', 'error', 'insufficient_system_resource', 'network_error'];
+
+/** A filter withheld the reply, or its rest. `content_filter`: OpenAI and Azure; `sensitive`: GLM. */
+export const FILTERED: readonly string[] = ['content_filter', 'sensitive'];
+
+/** A limit cut the reply: that of the call or of the model's context. `model_length`: Mistral; `model_context_window_exceeded`: GLM. */
+export const CUT: readonly string[] = ['length', 'model_length', 'model_context_window_exceeded'];
