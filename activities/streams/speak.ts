@@ -11,7 +11,7 @@ import {
   readStream,
   type StreamPosition,
 } from '../../stores/channels/index.js';
-import { nothingToSay } from '../connectors/speakable.js';
+import { hasWord, nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
 import { HeldBack } from './held-back.js';
 import { entryValue } from './listed-value.js';
@@ -123,11 +123,11 @@ export async function speakWhole<T extends Served>(
 ): Promise<T | undefined> {
   const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
   const pieces = await piecesOf(whole, attempt.signal);
-  const texts = pieces.map((piece) => piece.trim()).filter((text) => text !== '');
+  const texts = pieces.filter(hasWord).map((piece) => piece.trim());
   if (texts.length < (areRead(call) ? 1 : 2)) return undefined;
   async function* sentences(chunks: readonly SpokenChunk[]): AsyncGenerator<Sentence> {
     const first = chunks.at(-1)?.next.number ?? 0;
-    const rest = first === 0 ? undefined : behind(whole, chunks.map(({ text }) => text).join(''));
+    const rest = first === 0 ? undefined : behind(whole, chunks);
     const left = rest === undefined ? pieces.slice(first) : await piecesOf(rest, attempt.signal);
     for (const [i, piece] of left.entries()) yield { text: piece, next: { number: first + i + 1, hash: '' } };
   }
@@ -183,7 +183,8 @@ async function speak<T extends Served>(
       }
       // The producer has started over: the rest of its text before is void as well.
       if (generation < started) continue;
-      if (text.trim() !== '') {
+      // White space, and marks alone, are passed over.
+      if (hasWord(text)) {
         // What is spoken whole may be ended by another voice.
         if (isOther) {
           if (call.onCut !== 'end') throw otherVoice(call, chunks.length);
