@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { checkForeign } from '../definition/foreign-options.js';
 import { invalid } from '../definition/invalid.js';
+import { checkUse } from '../definition/kind-options.js';
 import type { PolicyOptions } from '../definition/policy.js';
 import type { StageTool } from '../plan/agent.js';
 import { servedAs } from '../plan/plan.js';
@@ -42,6 +43,7 @@ export function stageTool<I, O>(
     throw invalid(`${name}.use`, `"${use.kind}" is not a single call; wrap it in a pipelineTool`);
   const foreign = traitsOf(use)?.servedBy === 'temporal';
   if (foreign) checkForeign(name, use.kind, options);
+  checkUse(`${name}.use`, use as unknown as StageUse<never, never>);
   const plan: StageTool = {
     ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`), foreign ? ONCE : {}),
     by: 'stage',

@@ -91,6 +91,12 @@ const TOOLS: readonly (readonly [mistake: string, field: string, text: RegExp, d
     () => stageTool({ name: 'ask_boss', description: 'x', use: approve({ timeout: '1m' }) }),
   ],
   [
+    'an option beyond what a worker does',
+    'search.use.k',
+    /1000 or less/,
+    () => stageTool({ name: 'search', description: 'x', use: retrieve({ index: 'i', k: 2_000 }) }),
+  ],
+  [
     'images from a model',
     'ask.input',
     /no JSON Schema/,
