@@ -107,7 +107,7 @@ export class SentenceSplitter {
       const end = boundary(head, this.#from, final && whole ? 'end' : 'more', this.#rules);
       if (end !== undefined && end <= LONGEST_SENTENCE) pieces.push(this.#cut(end));
       else if (this.#pending.length > LONGEST_SENTENCE)
-        pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE), this.#mayCut) ?? LONGEST_SENTENCE));
+        pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE), this.#mayCut) ?? anywhere(head, this.#rules)));
       else break;
     }
     this.#from = undecided(this.#pending);
@@ -281,5 +281,9 @@ function breakIn(text: string, mayCut: MayCut = () => true): number | undefined 
   // Nothing but marks is between some words, as in a path.
   return word ?? joined;
 }
+
+/** Where a text without words is cut: within no character, which rules 1 do not look after. */
+const anywhere = (text: string, rules: Rules): number =>
+  rules === 2 && /[\uD800-\uDBFF]/.test(text[LONGEST_SENTENCE - 1] ?? '') ? LONGEST_SENTENCE - 1 : LONGEST_SENTENCE;
 
 const isSpace = (char: string): boolean => char.trim() === '';

@@ -165,6 +165,15 @@ describe('sentences', () => {
     expect(splitter.end().join('')).toBe(text.slice(cut.length));
   });
 
+  it('are not cut within an emoji', () => {
+    const splitter = new SentenceSplitter();
+    const text = `a${'😀'.repeat(500)}`;
+    const pieces = [...splitter.push(text), ...splitter.end()];
+    expect(pieces.join('')).toBe(text);
+    expect(pieces.map(({ length }) => length)).toEqual([399, 400, 202]);
+    for (const piece of pieces) expect(piece).not.toMatch(/\p{Cs}/u);
+  });
+
   it('do not leave a mark that comes later alone', () => {
     const splitter = new SentenceSplitter();
     splitter.push('Je ne sais pas pourquoi elle est partie ');
