@@ -7,10 +7,12 @@ import { GENERATED, MOST_GENERATED } from '../stages/generate.js';
 import type { StageUse } from '../stages/kind.js';
 import type { MediaWork } from '../stages/media-work.js';
 import {
+  A_LANGUAGE,
   type Bounds,
   FITS,
   FRAMES,
   IMAGE_SIDE,
+  LANGUAGE,
   LONGEST_PART,
   LONGEST_PART_MS,
   MARGIN,
@@ -144,10 +146,7 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     wrongTurns: count,
   }),
   transcribe: z.looseObject({
-    language: z
-      .string()
-      .regex(/^[a-z]{2,3}(-[A-Za-z]{2,4})?$/, 'must be a language code such as de')
-      .optional(),
+    language: z.string().regex(LANGUAGE, A_LANGUAGE).optional(),
     segments: z.enum(['segments', 'words'], 'must be "segments" or "words"').optional(),
   }),
   embed: z.looseObject({ as: z.enum(['query', 'passage'], 'must be "query" or "passage"').optional() }),

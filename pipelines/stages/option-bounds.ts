@@ -36,5 +36,16 @@ export const MARGIN: Bounds = { least: 0, most: IMAGE_SIDE.most };
 /** How an image fits into its new size. */
 export const FITS = ['inside', 'cover', 'fill'] as const;
 
+/** The language of speech. */
+export const LANGUAGE = /^[a-z]{2,3}(-[A-Za-z]{2,4})?$/;
+/** What is said of one that is none. */
+export const A_LANGUAGE = 'must be a language code such as de';
+/** `speed` of a voice: the bounds of OpenAI's API. */
+export const SPEED: Bounds = { least: 0.25, most: 4 };
+/** Texts that tell a recogniser or a voice how, in UTF-16 units: the limit of OpenAI's API for instructions. */
+export const LONGEST_INSTRUCTIONS = 4_096;
+/** Name of a voice, in UTF-16 units. */
+export const LONGEST_VOICE = 256;
+
 /** Limit of passages of one search: more than any model's context holds, and the result still fits into a history. */
 export const MOST_RETRIEVED = 1_000;

@@ -11,11 +11,12 @@ import type { KindHandler } from './kind-handler.js';
  * Text without a word is `INVALID_INPUT`. OpenAI itself requires a `voice`; other servers have a default.
  */
 export const synthesize: KindHandler = {
-  async invoke({ model, with: { voice }, input }, { client, signal, audio, emit }) {
+  async invoke({ model, with: options, input }, { client, signal, audio, emit }) {
     const passages = passagesOf(input);
+    const manner = mannerOf({ ...options, ...input });
     const spoken: Speech[] = [];
     for (const text of passages) {
-      const next = await speak(client, { model, text, voice }, signal, emit);
+      const next = await speak(client, { model, text, manner }, signal, emit);
       const rate = spoken[0]?.sampleRate ?? next.sampleRate;
       if (next.sampleRate !== rate) {
         throw new MillraceError('INVALID_OUTPUT', `speech at ${next.sampleRate} Hz after ${rate} Hz`);
@@ -30,19 +31,26 @@ export const synthesize: KindHandler = {
     };
   },
   async probe(model, client, signal) {
-    await speak(client, { model, text: 'ok', voice: undefined }, signal, () => undefined);
+    await speak(client, { model, text: 'ok', manner: {} }, signal, () => undefined);
   },
 };
 
+/** Members of a request that say how a text is spoken. */
+const mannerOf = ({ voice, speed, instructions }: JsonObject): JsonObject => ({
+  ...(typeof voice === 'string' && { voice }),
+  ...(typeof speed === 'number' && { speed }),
+  ...(typeof instructions === 'string' && { instructions }),
+});
+
 async function speak(
   client: OpenAI,
-  { model, text, voice }: { readonly model: string; readonly text: string; readonly voice: unknown },
+  { model, text, manner }: { readonly model: string; readonly text: string; readonly manner: JsonObject },
   signal: AbortSignal,
   emit: (samples: number) => void,
 ): Promise<Speech> {
-  const body = { model, input: text, response_format: 'wav' as const, ...(typeof voice === 'string' && { voice }) };
+  const body = { model, input: text, response_format: 'wav' as const, ...manner };
   // The client's type requires a voice; servers with a single voice do not.
-  const response = await client.audio.speech.create(body as OpenAI.Audio.SpeechCreateParams, { signal });
+  const response = await client.audio.speech.create(body as unknown as OpenAI.Audio.SpeechCreateParams, { signal });
   return readSpeech(response, emit);
 }
 

@@ -2,9 +2,11 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Attempt } from '../../../../activities/stage/serving.js';
 import { produceText } from '../../../../activities/streams/produce.js';
 import { speakStream, speakWhole } from '../../../../activities/streams/speak.js';
+import { voiceOf } from '../../../../activities/streams/spoken-chunk.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
+import { jsonHash } from '../../../../pipelines/plan/hash.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { ChannelWriter, MemoryChannelLog } from '../../../../stores/channels/index.js';
 import { ANSWER, emit, PIECES, producer, retry, run, signal, speaker, whole } from './stream-run.js';
@@ -271,6 +273,32 @@ describe('a whole text that is heard while it is spoken', () => {
     ]);
     expect(await speak('r7', '  ')).toBeUndefined();
     expect(await speak('r8', '---\n***')).toBeUndefined();
+  });
+
+  it('goes on with a call whose input names the voice that another one’s options name, and not with another speed', async () => {
+    const { kind, model, with: options } = call;
+    const earlier = jsonHash([kind, model, options]).slice(0, 16);
+    expect(voiceOf(call, { text: ANSWER, other: 'x' }), 'as earlier releases have it').toBe(earlier);
+    const channels = new MemoryChannelLog();
+    const said: string[] = [];
+    const speak = (voice: JsonObject, input: JsonObject, failAt?: string) =>
+      speakWhole(
+        parts(channels),
+        { call: { ...call, with: voice }, attempt: attemptOf('r11', signal()), input, field: 'text', text: ANSWER },
+        async ({ text }) => {
+          if (text === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
+          said.push(String(text));
+          return reply(text);
+        },
+      );
+    const [, two, three] = PIECES.map((piece) => piece.trim());
+    await expect(speak({ voice: 'a' }, { speed: 2 }, two)).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    await expect(speak({ voice: 'a' }, { speed: 1 })).rejects.toMatchObject({ code: 'STREAM_CUT' });
+    await expect(speak({ voice: 'a' }, { voice: 'b', speed: 2 })).rejects.toMatchObject({ code: 'STREAM_CUT' });
+    const sameVoice = speak({ voice: 'b' }, { voice: 'a', speed: 2 }, three);
+    await expect(sameVoice).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    await speak({ voice: 'a' }, { voice: 'a', speed: 2 });
+    expect(said).toEqual(PIECES.map((piece) => piece.trim()));
   });
 
   it('is spoken without its pieces that are marks alone, in another attempt too', async () => {

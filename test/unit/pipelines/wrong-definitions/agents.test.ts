@@ -11,6 +11,7 @@ import {
   retrieve,
   semantic,
   stageTool,
+  synthesize,
   tool,
 } from '../../../../pipelines/index.js';
 import { type Anything, type Case, one, PROMPT, refusal, refuses } from './refusal.js';
@@ -163,5 +164,14 @@ describe('a tool’s plan', () => {
     const { plan } = stageTool({ name: 's', description: 'x', use: retrieve({ index: 'i' }), result: 'passages' });
     expect(plan).toMatchObject({ kind: 'retrieve', model: 'i', result: 'passages', with: { k: 4 } });
     expect(plan.schema).toMatchObject({ required: ['query'] });
+  });
+
+  it('leaves it to its author how a voice sounds', () => {
+    const use = synthesize({ model: 'tts', voice: 'alloy' });
+    const { plan } = stageTool({ name: 'say', description: 'x', use });
+    expect(Object.keys(plan.schema.properties as object)).toEqual(['text']);
+    const input = z.object({ text: z.string(), speed: z.number() });
+    const fast = stageTool({ name: 'say', description: 'x', use, input: input as Anything });
+    expect(Object.keys(fast.plan.schema.properties as object)).toEqual(['text', 'speed']);
   });
 });

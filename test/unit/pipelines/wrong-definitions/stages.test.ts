@@ -14,6 +14,7 @@ import {
   rerank,
   retrieve,
   split,
+  synthesize,
   tensor,
   transcribe,
   upsert,
@@ -119,6 +120,21 @@ const STAGE_INPUTS: readonly Case[] = [
     'a.input.audio',
     /text where audio/,
     () => define(({ input, stage }) => ({ x: stage('a', transcribe({ model: 'whisper' }), { audio: input.q }) })),
+  ],
+  [
+    'a language in words',
+    'a.input.language',
+    /must be a language code such as de/,
+    () =>
+      define(({ input, stage }) => ({
+        x: stage('a', transcribe({ model: 'whisper' }), { audio: input.speech, language: 'German' }),
+      })),
+  ],
+  [
+    'a voice five times as fast',
+    'a.input.speed',
+    /does not fit/,
+    () => one(synthesize({ model: 'm' }), { text: 'x', speed: 5 }),
   ],
   [
     '24 kHz audio into an input of 8 kHz',
