@@ -1,5 +1,7 @@
-/** Most pixels of a frame that is read or made, 4096 × 2304: DCI 4K and UHD. A decoder may hold 17 frames, at 14 MB each. */
-export const MOST_PIXELS = 9_437_184;
+import { MOST_FRAME_PIXELS } from '../pipelines/stages/option-bounds.js';
+
+/** Most pixels of a frame that is read or made. */
+export const MOST_PIXELS = MOST_FRAME_PIXELS;
 
 /**
  * Decoders of files that people have, by ffmpeg's names: pictures, sound, and voices of telephones and of old recordings.

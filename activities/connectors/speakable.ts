@@ -19,9 +19,18 @@ const BREAKS: readonly { readonly at: RegExp; readonly parts?: RegExp }[] = [
   { at: /\s/u },
 ];
 
+/** A letter, a digit or an emoji. */
+const WORD = /[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
+
+/**
+ * Whether a voice says anything for a text. Marks and signs alone, such as Markdown’s `---`, are silent: many servers answer them with an
+ * error or without samples. That includes `€` alone, since `$$` and `|` are signs as well.
+ */
+export const hasWord = (text: string): boolean => WORD.test(text);
+
 /**
  * Text split into passages of at most 400 characters: as many whole sentences as fit; a longer sentence is split at its
- * clauses, a longer clause between words. Empty if the text has no word.
+ * clauses, a longer clause between words. Passages without a word are left out: there are none if the text has none.
  */
 export function speakable(text: string): string[] {
   const passages: string[] = [];
@@ -31,7 +40,7 @@ export function speakable(text: string): string[] {
       passages[passages.length - 1] = `${last}${between(last, piece)}${piece}`;
     else passages.push(piece);
   }
-  return passages;
+  return passages.filter(hasWord);
 }
 
 /** The passages of a `synthesize` call. Throws `INVALID_INPUT` if its text has no word. */
@@ -43,8 +52,8 @@ export function passagesOf({ text }: JsonObject): readonly string[] {
 
 /** The failure of a text without a word. */
 export const nothingToSay = (): MillraceError =>
-  new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
-    fields: [{ field: 'text', message: 'empty' }],
+  new MillraceError('INVALID_INPUT', 'there is nothing to say: the text has no word', {
+    fields: [{ field: 'text', message: 'has no word' }],
   });
 
 /**

@@ -3,16 +3,13 @@ import { type FfmpegBench, readWhole, withImage } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { FITS, IMAGE_SIDE, MARGIN, TILE } from '../../pipelines/stages/option-bounds.js';
 import { artifactIn, type Operation, refuseLarge, store, whole, wholeNumber } from './operation.js';
 
 /** Largest image file that is read. */
 const MOST_BYTES = 64 * 1024 * 1024;
-/** Most pixels on a side of an image that is made. */
-const LARGEST_SIDE = 8_192;
-const SIDE = { least: 1, most: LARGEST_SIDE };
 /** Most tiles of one image. */
 const MOST_TILES = 400;
-const FITS = ['inside', 'cover', 'fill'] as const;
 
 export const imageBytes = ({ uri }: Artifact, { store: artifacts, tenant, signal }: FfmpegBench): Promise<Uint8Array> =>
   readWhole(artifacts, tenant, uri, { most: MOST_BYTES, limit: 'are read of an image', signal });
@@ -34,21 +31,21 @@ const encoded = (image: Sharp, mime: string): Promise<Buffer> =>
   (mime === 'image/jpeg' ? image.jpeg({ quality: 90 }) : image.png()).toBuffer();
 
 export const resize: Operation = async ({ input, options, bench }) => {
-  const [width, height] = [wholeNumber(options, 'width', SIDE), wholeNumber(options, 'height', SIDE)];
+  const [width, height] = [wholeNumber(options, 'width', IMAGE_SIDE), wholeNumber(options, 'height', IMAGE_SIDE)];
   if (width === undefined && height === undefined) throw invalidField('width', 'or height must be given');
   const fit = FITS.find((each) => each === (options.fit ?? 'inside'));
   if (!fit) throw invalidField('fit', `must be one of ${FITS.join(', ')}`);
   const size = { ...(width !== undefined && { width }), ...(height !== undefined && { height }) };
   return {
     image: await imageOf(artifactIn(input, 'image'), bench, (image, source) => {
-      refuseLarge('image', { width, height }, source, { side: LARGEST_SIDE });
+      refuseLarge('image', { width, height }, source, { side: IMAGE_SIDE.most });
       return image.resize({ ...size, fit });
     }),
   };
 };
 
 export const crop: Operation = async ({ input, options, bench }) => {
-  const margin = wholeNumber(options, 'margin', { least: 0, most: LARGEST_SIDE }) ?? 0;
+  const margin = wholeNumber(options, 'margin', MARGIN) ?? 0;
   const box = input.box as JsonObject;
   return {
     image: await imageOf(artifactIn(input, 'image'), bench, (image, source) => {
@@ -64,7 +61,7 @@ export const crop: Operation = async ({ input, options, bench }) => {
 };
 
 export const tile: Operation = async ({ input, options, bench }) => {
-  const size = wholeNumber(options, 'size', { least: 16, most: LARGEST_SIDE });
+  const size = wholeNumber(options, 'size', TILE);
   if (size === undefined) throw invalidField('size', 'is required');
   const overlap = wholeNumber(options, 'overlap', { least: 0, most: size - 1 }) ?? 0;
   const source = artifactIn(input, 'image');

@@ -3,6 +3,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
+import type { Bounds } from '../../pipelines/stages/option-bounds.js';
 
 /** One operation of the kind `media`. Throws a `MillraceError`. */
 export type Operation = (work: Work) => Promise<JsonObject>;
@@ -31,11 +32,7 @@ export async function* whole(bytes: Uint8Array): AsyncGenerator<Uint8Array, void
 export const artifactIn = (input: JsonObject, field: string): Artifact => input[field] as unknown as Artifact;
 
 /** An option that is a whole number, or undefined. Throws `INVALID_INPUT` naming it. */
-export function wholeNumber(
-  options: JsonObject,
-  name: string,
-  { least, most }: { readonly least: number; readonly most: number },
-): number | undefined {
+export function wholeNumber(options: JsonObject, name: string, { least, most }: Bounds): number | undefined {
   const value = options[name];
   if (value === undefined) return undefined;
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;

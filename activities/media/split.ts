@@ -7,6 +7,7 @@ import { invalidMedia, isSampleRate } from '../../media/wav-format.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { LONGEST_PART, LONGEST_PART_MS } from '../../pipelines/stages/option-bounds.js';
 import type { ArtifactStore } from '../../stores/artifacts/store.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
 
@@ -16,8 +17,6 @@ export interface SplitOptions {
   readonly ffmpeg?: string | undefined;
 }
 
-/** Limits of `longest`, in milliseconds: a second leaves room to look for silence, ten minutes at 48 kHz are 58 MB. */
-const LONGEST = { least: 1_000, most: 600_000 };
 /** An entry of the output has about 330 bytes, and Temporal accepts results up to 2 MB. */
 const MOST_PARTS = 4_000;
 
@@ -89,8 +88,9 @@ async function rateOf({ bytes }: OpenAudio): Promise<number> {
 }
 
 function longestOf({ longestMs }: JsonObject): number {
-  if (typeof longestMs === 'number' && longestMs >= LONGEST.least && longestMs <= LONGEST.most) return longestMs;
-  throw invalidOptions(`must be between ${LONGEST.least / 1_000} and ${LONGEST.most / 1_000} seconds`);
+  const { least, most } = LONGEST_PART_MS;
+  if (typeof longestMs === 'number' && longestMs >= least && longestMs <= most) return longestMs;
+  throw invalidOptions(LONGEST_PART);
 }
 
 function invalidOptions(message: string): MillraceError {

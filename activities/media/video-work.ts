@@ -11,13 +11,11 @@ import { invalidMedia } from '../../media/wav-format.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { invalidField } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { FRAMES, VIDEO_SIDE } from '../../pipelines/stages/option-bounds.js';
 import { imageBytes } from './image-work.js';
 import { jpegsOf } from './jpegs.js';
 import { artifactIn, type Operation, refuseLarge, store, whole, wholeNumber } from './operation.js';
 
-/** Most pixels on a side of a video that is made. */
-const LARGEST_SIDE = 4_096;
-const SIDE = { least: 2, most: LARGEST_SIDE };
 
 /** The length and the tracks of a file; of an image its size. */
 export const probe: Operation = async ({ input, bench }) => {
@@ -31,9 +29,9 @@ export const probe: Operation = async ({ input, bench }) => {
 
 export const frames: Operation = async ({ input, options, bench }) => {
   const video = artifactIn(input, 'video');
-  const most = wholeNumber(options, 'most', { least: 1, most: 100 }) ?? 16;
-  const width = wholeNumber(options, 'width', { least: 16, most: LARGEST_SIDE }) ?? 1_280;
-  const wanted = wholeNumber(options, 'everyMs', { least: 1, most: 24 * 3_600_000 }) ?? 2_000;
+  const most = wholeNumber(options, 'most', FRAMES.most) ?? 16;
+  const width = wholeNumber(options, 'width', FRAMES.width) ?? 1_280;
+  const wanted = wholeNumber(options, 'everyMs', FRAMES.everyMs) ?? 2_000;
   const { durationMs } = await pictured(video, bench);
   const everyMs = Math.max(wanted, Math.ceil(durationMs / most));
   // What is on the screen at each time. By default, `fps` shows what comes up to half an interval later.
@@ -94,12 +92,12 @@ export function spanOf({ startMs = 0, endMs }: JsonObject, durationMs: number): 
 
 export const resizeVideo: Operation = async ({ input, options, bench }) => {
   const video = artifactIn(input, 'video');
-  const [width, height] = [wholeNumber(options, 'width', SIDE), wholeNumber(options, 'height', SIDE)];
+  const [width, height] = [wholeNumber(options, 'width', VIDEO_SIDE), wholeNumber(options, 'height', VIDEO_SIDE)];
   if (width === undefined && height === undefined) throw invalidField('width', 'or height must be given');
   await pictured(video, bench);
   const both = width !== undefined && height !== undefined;
   const source = both ? { width, height } : await decodedSize(video, bench);
-  refuseLarge('video', { width, height }, source, { side: LARGEST_SIDE, pixels: MOST_PIXELS });
+  refuseLarge('video', { width, height }, source, { side: VIDEO_SIDE.most, pixels: MOST_PIXELS });
   const scale = `scale=${sideOf(width, 'iw', height, 'ih')}:${sideOf(height, 'ih', width, 'iw')}`;
   return { video: await encoded([video], ['-vf', scale], bench) };
 };
@@ -110,7 +108,7 @@ export const resizeVideo: Operation = async ({ input, options, bench }) => {
  */
 function sideOf(wanted: number | undefined, own: 'iw' | 'ih', other = 0, otherOwn: 'iw' | 'ih'): string {
   if (wanted !== undefined) return String(even(wanted));
-  const most = even(Math.min(LARGEST_SIDE, Math.floor(MOST_PIXELS / even(other))));
+  const most = even(Math.min(VIDEO_SIDE.most, Math.floor(MOST_PIXELS / even(other))));
   return `'clip(2*round(${even(other)}*${own}/${otherOwn}/2),2,${most})'`;
 }
 

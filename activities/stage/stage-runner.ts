@@ -216,7 +216,7 @@ export class StageRunner {
       return serve(sentence, own);
     };
     try {
-      return await speakWhole(parts.streams, { call, attempt, field, text: input[field] }, serveOne, onChunk);
+      return await speakWhole(parts.streams, { call, attempt, input, field, text: input[field] }, serveOne, onChunk);
     } catch (error) {
       if (isStreamLost(error)) return begun ? 'lost' : undefined;
       throw error;
@@ -299,7 +299,7 @@ export class StageRunner {
     const [field] = Object.keys(reads ?? {});
     if (field !== undefined) {
       if (!parts.streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
-      return await speakStream(parts.streams, { call, attempt, field }, this.#sentences(input, call), onChunk);
+      return await speakStream(parts.streams, { call, attempt, input, field }, this.#sentences(input, call), onChunk);
     }
     const speaks = writes !== undefined && (isHeard(writes) || isRead(writes));
     // A semantic cache answers the whole text.

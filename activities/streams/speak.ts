@@ -11,7 +11,7 @@ import {
   readStream,
   type StreamPosition,
 } from '../../stores/channels/index.js';
-import { nothingToSay } from '../connectors/speakable.js';
+import { hasWord, nothingToSay } from '../connectors/speakable.js';
 import type { Attempt } from '../stage/serving.js';
 import { HeldBack } from './held-back.js';
 import { entryValue } from './listed-value.js';
@@ -63,6 +63,8 @@ type OnChunk = (chunk: SpokenChunk, number: number) => void;
 interface Speaking {
   readonly call: StageCall;
   readonly attempt: Attempt;
+  /** What the stage is given, beside its text. */
+  readonly input?: JsonObject;
 }
 
 /**
@@ -75,7 +77,7 @@ interface Speaking {
  */
 export async function speakStream<T extends Served>(
   parts: SpeakingParts,
-  { call, attempt, field }: Speaking & { readonly field: string },
+  { call, attempt, input, field }: Speaking & { readonly field: string },
   serve: Serve<T>,
   onChunk: OnChunk = () => undefined,
 ): Promise<T> {
@@ -107,7 +109,8 @@ export async function speakStream<T extends Served>(
     parts.channels.passed({ run, path, of, generation }, reader, Number.MAX_SAFE_INTEGER).catch(() => undefined);
   const begun = new BegunSentence(attempt);
   const one = (text: string) => begun.goOn((own) => spokenSentence(serve, { [field]: text }, call, own, clock));
-  return await speak(parts, { call, attempt }, { sentences, keep: restarts ? keep : undefined, leave }, one, onChunk);
+  const about = { call, attempt, ...(input && { input }) };
+  return await speak(parts, about, { sentences, keep: restarts ? keep : undefined, leave }, one, onChunk);
 }
 
 /**
@@ -117,17 +120,18 @@ export async function speakStream<T extends Served>(
  */
 export async function speakWhole<T extends Served>(
   parts: SpeakingParts,
-  { call, attempt, field, text }: Speaking & { readonly field: string; readonly text: Json | undefined },
+  { field, text, ...about }: Speaking & { readonly field: string; readonly text: Json | undefined },
   serve: Serve<T>,
   onChunk: OnChunk = () => undefined,
 ): Promise<T | undefined> {
+  const { call, attempt } = about;
   const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
   const pieces = await piecesOf(whole, attempt.signal);
-  const texts = pieces.map((piece) => piece.trim()).filter((text) => text !== '');
+  const texts = pieces.filter(hasWord).map((piece) => piece.trim());
   if (texts.length < (areRead(call) ? 1 : 2)) return undefined;
   async function* sentences(chunks: readonly SpokenChunk[]): AsyncGenerator<Sentence> {
     const first = chunks.at(-1)?.next.number ?? 0;
-    const rest = first === 0 ? undefined : behind(whole, chunks.map(({ text }) => text).join(''));
+    const rest = first === 0 ? undefined : behind(whole, chunks);
     const left = rest === undefined ? pieces.slice(first) : await piecesOf(rest, attempt.signal);
     for (const [i, piece] of left.entries()) yield { text: piece, next: { number: first + i + 1, hash: '' } };
   }
@@ -136,7 +140,7 @@ export async function speakWhole<T extends Served>(
   const one = async (text: string) => found.get(text) ?? (await begun.goOn((own) => serve({ [field]: text }, own())));
   // If only cached answers are allowed, nothing is heard unless all are there.
   if (call.cache?.only) for (const text of texts) found.set(text, await one(text));
-  return await speak(parts, { call, attempt }, { sentences }, one, onChunk);
+  return await speak(parts, about, { sentences }, one, onChunk);
 }
 
 /** Whether something of the plan reads the pieces: the outcome has their list, and the voice waits for those who read them as a stream. */
@@ -144,7 +148,7 @@ const areRead = ({ writes }: StageCall): boolean => writes?.includes('pieces') ?
 
 async function speak<T extends Served>(
   { channels, join, convert, clock = REAL_CLOCK }: SpeakingParts,
-  { call, attempt }: Speaking,
+  { call, attempt, input = {} }: Speaking,
   { sentences, keep, leave }: Source,
   serve: (text: string) => Promise<T>,
   onChunk: OnChunk,
@@ -167,7 +171,7 @@ async function speak<T extends Served>(
     if (last) onChunk(last, chunks.length - 1);
     const whole = (pieces: readonly [SpokenChunk, ...SpokenChunk[]]) =>
       wholeOf(pieces, read, (audio) => join(call.tenant, audio, signal));
-    const voice = voiceOf(call);
+    const voice = voiceOf(call, input);
     const [begun] = chunks;
     const isOther = begun?.voice !== undefined && begun.voice !== voice && call.onCut !== 'fallback';
     let cut = false;
@@ -183,7 +187,8 @@ async function speak<T extends Served>(
       }
       // The producer has started over: the rest of its text before is void as well.
       if (generation < started) continue;
-      if (text.trim() !== '') {
+      // White space, and marks alone, are passed over.
+      if (hasWord(text)) {
         // What is spoken whole may be ended by another voice.
         if (isOther) {
           if (call.onCut !== 'end') throw otherVoice(call, chunks.length);

@@ -3,6 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { StageCall } from '../../pipelines/run/index.js';
+import { spokenBy } from '../../pipelines/stages/index.js';
 import type { StreamPosition } from '../../stores/channels/index.js';
 import { pieceOf } from './listed-value.js';
 
@@ -20,9 +21,9 @@ export interface SpokenChunk {
   readonly usage?: Json;
 }
 
-/** Tells voices apart: two calls with the same kind, model and options have the same one. */
-export const voiceOf = ({ kind, model, with: options }: StageCall): string =>
-  jsonHash([kind, model, options]).slice(0, 16);
+/** Tells voices apart: two calls with the same kind, model and options, or input in their place, have the same one. */
+export const voiceOf = ({ kind, model, with: options }: StageCall, input: JsonObject): string =>
+  jsonHash([kind, model, spokenBy(options, input)]).slice(0, 16);
 
 type Made = Pick<SpokenChunk, 'audio' | 'voice'>;
 

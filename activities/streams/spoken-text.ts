@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { SentenceSplitter } from '../../pipelines/plan/sentences.js';
+import { hasWord } from '../connectors/speakable.js';
+import type { SpokenChunk } from './spoken-chunk.js';
 
 /** Characters that are divided into sentences at a time, some milliseconds: a worker has other calls meanwhile. */
 const AT_ONCE = 16_384;
@@ -18,14 +20,34 @@ export async function piecesOf(text: string, signal: AbortSignal): Promise<strin
 
 /**
  * The rest of a text behind what is spoken of it, whose white space may differ: a stream that was lost had other pieces than the text
- * has sentences. Undefined if the text does not begin with it.
+ * has sentences. Between its pieces may be marks that were passed over, since a voice says nothing for them. Undefined if the text does not
+ * begin with it.
  */
-export function behind(whole: string, spoken: string): string | undefined {
+export function behind(whole: string, spoken: readonly Pick<SpokenChunk, 'text'>[]): string | undefined {
   let at = 0;
+  for (const { text } of spoken) {
+    // Marks before the first word of a piece may be its own.
+    const end = behindOne(whole, at, text) ?? behindOne(whole, nextWord(whole, at), text.slice(nextWord(text, 0)));
+    if (end === undefined) return undefined;
+    at = end;
+  }
+  return whole.slice(at);
+}
+
+/** Where a text ends that begins at this index of another one, but for white space; undefined if it does not. */
+function behindOne(whole: string, from: number, spoken: string): number | undefined {
+  let at = from;
   for (const character of spoken.replace(/\s+/gu, '')) {
     while (/\s/u.test(whole.charAt(at))) at += 1;
     if (!whole.startsWith(character, at)) return undefined;
     at += character.length;
   }
-  return whole.slice(at);
+  return at;
+}
+
+/** Index of the first word at or behind this one, else the end. */
+function nextWord(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && !hasWord(String.fromCodePoint(text.codePointAt(at) ?? 0))) at += 1;
+  return at;
 }

@@ -2,14 +2,13 @@ import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Passage } from '../../pipelines/stages/index.js';
+import { MOST_RETRIEVED } from '../../pipelines/stages/option-bounds.js';
 import type { WorkerKind, WorkerRequest } from '../stage/worker-kind.js';
 import type { PassageIndex } from './passage-index.js';
 
-/** Limit of passages of one search: more than any model's context holds, and the result still fits into a history. */
-const MOST_K = 1_000;
 
 const retrieveOptions = z.object({
-  k: z.int().min(1).max(MOST_K),
+  k: z.int().min(1).max(MOST_RETRIEVED),
   minScore: z.number().min(-1).max(1).optional(),
   embedder: z.string(),
 });

@@ -5,13 +5,29 @@ import { REASONING_EFFORTS } from '../stages/chat.js';
 import { extraSchema } from '../stages/extra.js';
 import { GENERATED, MOST_GENERATED } from '../stages/generate.js';
 import type { StageUse } from '../stages/kind.js';
+import type { MediaWork } from '../stages/media-work.js';
+import {
+  A_LANGUAGE,
+  type Bounds,
+  FITS,
+  FRAMES,
+  IMAGE_SIDE,
+  LANGUAGE,
+  LONGEST_PART,
+  LONGEST_PART_MS,
+  MARGIN,
+  MOST_FRAME_PIXELS,
+  MOST_RETRIEVED,
+  TILE,
+  VIDEO_SIDE,
+} from '../stages/option-bounds.js';
 import { isDefinedKind } from '../stages/traits.js';
 import { invalid } from './invalid.js';
 
 const NAME_OF_TOOL = /^[A-Za-z0-9_-]{1,64}$/;
 const count = z.int('must be a whole number').min(1, 'must be 1 or more');
-/** Of an image or a video, in pixels. */
-const side = count.max(8_192, 'must be 8192 or less');
+const within = ({ least, most }: Bounds) =>
+  z.int('must be a whole number').min(least, `must be ${least} or more`).max(most, `must be ${most} or less`);
 const tool = z.looseObject({ name: z.string().regex(NAME_OF_TOOL, 'must be a name of letters, digits, _ and -') });
 /** A format is null where the schema was not made with `tensor()`. */
 const described = z.looseObject({ dtype: z.string() }, 'must be described with tensor()');
@@ -39,6 +55,46 @@ const budget = z.looseObject({
 const unique = (message: string) => (all: readonly unknown[]) => new Set(all).size === all.length || message;
 
 const text = z.string().min(1, 'must not be empty');
+
+const splitting = z.looseObject({
+  longestMs: z.number(LONGEST_PART).min(LONGEST_PART_MS.least, LONGEST_PART).max(LONGEST_PART_MS.most, LONGEST_PART),
+});
+
+/** A size with one side or both. */
+const sized = (bounds: Bounds) =>
+  z
+    .looseObject({
+      width: within(bounds).optional(),
+      height: within(bounds).optional(),
+      fit: z.enum(FITS, `must be one of ${FITS.join(', ')}`).optional(),
+    })
+    .refine(({ width, height }) => width !== undefined || height !== undefined, {
+      path: ['width'],
+      message: 'or height must be given',
+    });
+
+/** Rules for options of `media`, by operation. */
+const MEDIA: Readonly<Partial<Record<MediaWork, z.ZodType>>> = {
+  frames: z.looseObject({
+    everyMs: z
+      .int('must be whole milliseconds')
+      .min(FRAMES.everyMs.least, 'must be 1 ms or more')
+      .max(FRAMES.everyMs.most, 'must be 24 hours or less')
+      .optional(),
+    most: within(FRAMES.most).optional(),
+    width: within(FRAMES.width).optional(),
+  }),
+  resize: sized(IMAGE_SIDE),
+  'resize-video': sized(VIDEO_SIDE).refine(({ width = 0, height = 0 }) => width * height <= MOST_FRAME_PIXELS, {
+    path: ['width'],
+    message: `times height must be ${MOST_FRAME_PIXELS} pixels or less`,
+  }),
+  crop: z.looseObject({ margin: within(MARGIN).optional() }),
+  tile: z
+    .looseObject({ size: within(TILE), overlap: within({ least: 0, most: TILE.most }).optional() })
+    .refine(({ size, overlap = 0 }) => overlap < size, { path: ['overlap'], message: 'must be less than size' }),
+  split: splitting,
+};
 
 /** Rules for options that types do not enforce: options reach the plan as written. */
 const OPTIONS: Readonly<Record<string, z.ZodType>> = {
@@ -90,10 +146,7 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     wrongTurns: count,
   }),
   transcribe: z.looseObject({
-    language: z
-      .string()
-      .regex(/^[a-z]{2,3}(-[A-Za-z]{2,4})?$/, 'must be a language code such as de')
-      .optional(),
+    language: z.string().regex(LANGUAGE, A_LANGUAGE).optional(),
     segments: z.enum(['segments', 'words'], 'must be "segments" or "words"').optional(),
   }),
   embed: z.looseObject({ as: z.enum(['query', 'passage'], 'must be "query" or "passage"').optional() }),
@@ -109,20 +162,11 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     count: count.max(MOST_GENERATED, `must be ${MOST_GENERATED} or less`).optional(),
     options: z.record(z.string(), z.json(), 'must be an object').optional(),
   }),
-  media: z.looseObject({
-    everyMs: count.optional(),
-    most: count.max(100, 'must be 100 or less').optional(),
-    width: side.optional(),
-    height: side.optional(),
-    size: side.min(16, 'must be 16 or more').optional(),
-    overlap: z.int('must be a whole number').min(0, 'must be 0 or more').optional(),
-    margin: z.int('must be a whole number').min(0, 'must be 0 or more').optional(),
-    fit: z.enum(['inside', 'cover', 'fill'], 'must be "inside", "cover" or "fill"').optional(),
-  }),
+  split: splitting,
   infer: z.looseObject({ inputs: inputTensors, outputs: tensors }),
   rerank: z.looseObject({ top: count.optional() }),
   retrieve: z.looseObject({
-    k: count,
+    k: count.max(MOST_RETRIEVED, `must be ${MOST_RETRIEVED} or less`),
     minScore: z.number().min(-1, 'must be -1 or more').max(1, 'must be 1 or less').optional(),
     embedder: z.string().min(1, 'must name a pool'),
   }),
@@ -140,13 +184,19 @@ const DISTINCT: Readonly<Record<string, (options: JsonObject) => readonly [strin
 const namesOf = ({ tools }: JsonObject): readonly string[] =>
   ((tools ?? []) as unknown as readonly { name: string }[]).map(({ name }) => name);
 
+/** Options whose names differ from those in the plan, which says their unit. */
+const AUTHORED: Readonly<Record<string, string>> = { everyMs: 'every', longestMs: 'longest' };
+
+const rulesOf = (kind: string, { work }: JsonObject): z.ZodType | undefined =>
+  kind === 'media' ? MEDIA[work as MediaWork] : OPTIONS[kind];
+
 /** Checks the options of a stage kind. Throws `INVALID_PIPELINE` naming the stage and the option. */
 export function checkUse(id: string, { kind, model, with: options }: StageUse<never, never>): void {
   if (typeof model !== 'string' || model.trim() === '')
     throw invalid(`${id}.model`, 'must name the pool or function that serves the stage');
   if (isDefinedKind(kind)) return;
-  const [issue] = OPTIONS[kind]?.safeParse(options).error?.issues ?? [];
-  if (issue) throw invalid([id, ...issue.path].join('.'), issue.message);
+  const [issue] = rulesOf(kind, options)?.safeParse(options).error?.issues ?? [];
+  if (issue) throw invalid([id, ...issue.path.map((part) => AUTHORED[String(part)] ?? part)].join('.'), issue.message);
   const [name, all] = DISTINCT[kind]?.(options) ?? ['', []];
   const twice = unique('has the same name twice')(all);
   if (typeof twice === 'string') throw invalid(`${id}.${name}`, twice);

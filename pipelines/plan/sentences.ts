@@ -4,36 +4,28 @@
  * between words where no boundary comes.
  */
 
+import { isAbbreviation, OPEN, partsPlural, TITLES } from './abbreviations.js';
+
 /** Marks that end a sentence: `.`, `!`, `?`, `…`, `。`, `।`, `؟` and those of other scripts. */
 const TERMINAL = /[\p{Sentence_Terminal}…]/u;
 /** Those that need no white space behind them. */
 const WIDE = /[。！？｡．]/u;
-const CLOSER = /["'”’»)\]}」』）】》*_]/u;
-const CLAUSE = /[,;:—–、，；：][\s"”’)]*/gu;
-
-/** Never the end of a sentence. */
-const TITLES = words(
-  'mr mrs ms mx dr prof rev hon st mt ft gen col maj capt lt sgt gov sen rep pres vs no nr fig figs eq sec ch vol pp ed eds ' +
-    'cf al approx ca e.g i.e viz resp dept univ assn tel ext est z.b d.h u.a o.ä bzw evtl ggf hr fr frl str bsp mme mlle sra srta ud uds ' +
-    'jan feb mar apr jun jul aug sept sep oct nov dec',
-);
-/** May end one: before a capital letter they do. */
-const OPEN = words('etc usw inc ltd co corp jr sr bros a.m p.m ph.d b.a m.a m.d u.s.a');
-
-/** Behind these a number with a period is an ordinal of German, whose nouns have capitals: "am 3. Oktober", "3. und 4. Mai". */
-const BEFORE_ORDINAL =
-  /(?:(?<!\bI\s)\bam|\b(?:vom|zum|zur|beim|im|ins|der|die|das|dem|den|des|ab|bis|seit|(?:mon|diens|donners|frei|sams|sonn)tag,?|mittwoch,?|sonnabend,?)|(?<!\d)\d{1,3}\.(?:\s+(?:und|oder|bis))?)\s+\d{1,3}$/i;
-
-/** Words of a sentence's beginning, not names, before the "Sr." of Spanish and Portuguese. */
-const BEFORE_SR = words('el al del un su mi o ao do pelo estimado estimada querido distinguido caro prezado hola olá');
-
-function words(text: string): ReadonlySet<string> {
-  return new Set(text.split(' '));
-}
+/** Closing marks, of rules 1 and 2; footnotes, "[1]", and emoji close a sentence for rules 2 alone. */
+const CLOSERS = {
+  1: /["'”’»)\]}」』）】》*_]*/uy,
+  2: /(?:["'”’»)\]}」』）】》*_]|\[\d{1,3}\]|\p{Extended_Pictographic}|\p{Emoji_Modifier}|\p{Regional_Indicator}|\u200D|\uFE0F)*/uy,
+};
+/** What may become one when more text has arrived. */
+const BEGUN_CLOSER = /^(?:\[\d{0,3}|[\uD800-\uDBFF])$/;
+/** Marks of clauses. Rules 1 do not know those of Arabic. */
+const CLAUSES = { 1: /[,;:—–、，；：][\s"”’)]*/gu, 2: /[,;:—–、，；：،؛][\s"”’)]*/gu };
+/** 「はい。」と言った: what is quoted goes on. */
+const QUOTED = /^[」』”’"]\p{Script=Hiragana}/u;
 
 /**
- * Which rules: 2 knows ordinals ("am 3. Oktober"), "Sr. García" and full-width decimals, which end no sentence. Plans evaluate 1 in
- * workflows, where other sentences would be other commands on replay.
+ * Which rules. 2 knows more of what ends no sentence, and of what closes one. Streams evaluate it once, as their text arrives: what is cut
+ * is committed, and an attempt by another release cuts only what follows, so it may change. Plans evaluate 1 in workflows, where other
+ * sentences would be other commands on replay: it may not.
  */
 type Rules = 1 | 2;
 
@@ -60,11 +52,6 @@ export class SentenceSplitter {
     this.#rules = rules;
   }
 
-  /** Rules 1 cut before any segment of a piece that is too long: plans keep their sentences. */
-  get #mayCut(): MayCut | undefined {
-    return this.#rules === 2 ? isBeforeWord : undefined;
-  }
-
   /** What has no boundary yet. */
   get pending(): string {
     return this.#pending;
@@ -87,14 +74,14 @@ export class SentenceSplitter {
 
   /** The pending text if it reads as a whole sentence, although more text might show that it is none. */
   settle(): string | undefined {
-    const end = boundary(this.#pending, this.#from, 'settle', this.#rules);
+    const { end } = boundary(this.#pending, this.#from, 'settle', this.#rules);
     return end === undefined || this.#pending.slice(end).trim() !== '' ? undefined : this.#cut(end);
   }
 
   /** Cuts the pending text at its last clause, else at its last word; undefined if it is too short to be spoken alone. */
   force(): string | undefined {
     if (this.#pending.trim().length < LEAST_CUT) return undefined;
-    const end = breakIn(this.#pending, isBeforeWord);
+    const end = breakIn(this.#pending, this.#rules);
     return end === undefined ? undefined : this.#cut(end);
   }
 
@@ -104,14 +91,16 @@ export class SentenceSplitter {
       // No piece is longer, so no step looks further: a degenerate text takes linear time too.
       const head = this.#pending.slice(0, LONGEST_SENTENCE + LOOK_AHEAD);
       const whole = head.length === this.#pending.length;
-      const end = boundary(head, this.#from, final && whole ? 'end' : 'more', this.#rules);
+      const { end, from } = boundary(head, this.#from, final && whole ? 'end' : 'more', this.#rules);
       if (end !== undefined && end <= LONGEST_SENTENCE) pieces.push(this.#cut(end));
-      else if (this.#pending.length > LONGEST_SENTENCE)
-        pieces.push(this.#cut(breakIn(head.slice(0, LONGEST_SENTENCE), this.#mayCut) ?? LONGEST_SENTENCE));
-      else break;
+      else if (this.#pending.length > LONGEST_SENTENCE) {
+        const longest = head.slice(0, LONGEST_SENTENCE);
+        pieces.push(this.#cut(breakIn(longest, this.#rules) ?? anywhere(longest, this.#rules)));
+      } else {
+        this.#from = from;
+        return pieces;
+      }
     }
-    this.#from = undecided(this.#pending);
-    return pieces;
   }
 
   #cut(end: number): string {
@@ -128,16 +117,20 @@ export function sentences(text: string): string[] {
   return [...splitter.push(text), ...splitter.end()].map((piece) => piece.trim()).filter((piece) => piece !== '');
 }
 
-/**
- * Index behind the first sentence of a text; undefined if there is none, or more text is needed to tell.
- * @param then what follows: more text, none, or none for the time being
- */
-function boundary(text: string, from: number, then: 'more' | 'end' | 'settle', rules: Rules): number | undefined {
+interface Boundary {
+  /** Index behind the first sentence of the text; absent if there is none, or more text is needed to tell. */
+  readonly end?: number;
+  /** Before this index there is no boundary, whatever follows. */
+  readonly from: number;
+}
+
+/** @param then what follows: more text, none, or none for the time being */
+function boundary(text: string, from: number, then: 'more' | 'end' | 'settle', rules: Rules): Boundary {
   const first = text.search(/\S/);
   let at = from;
   while (at < text.length) {
     const char = text[at] as string;
-    if (char === '\n' && first >= 0 && first < at) return at;
+    if (char === '\n' && first >= 0 && first < at) return { end: at, from: at };
     if (!TERMINAL.test(char)) {
       at += 1;
       continue;
@@ -145,9 +138,10 @@ function boundary(text: string, from: number, then: 'more' | 'end' | 'settle', r
     let end = at + 1;
     while (end < text.length && TERMINAL.test(text[end] as string)) end += 1;
     const marks = text.slice(at, end);
-    while (end < text.length && CLOSER.test(text[end] as string)) end += 1;
+    end = behindClosers(text, end, rules);
     const closed = end - at - marks.length > 0;
-    if (end === text.length && then === 'more') return undefined;
+    const begun = end === text.length || (rules === 2 && BEGUN_CLOSER.test(text.slice(end, end + 5)));
+    if (begun && then === 'more') return { from: at };
     const next = nextWord(text, end);
     const wide = WIDE.test(marks);
     if (!wide && end < text.length && !isSpace(text[end] as string)) {
@@ -155,29 +149,39 @@ function boundary(text: string, from: number, then: 'more' | 'end' | 'settle', r
       continue;
     }
     // Whether a period ends a sentence shows in what follows.
-    if (next === undefined && then === 'more' && !wide) return undefined;
+    if (next === undefined && then === 'more' && !wide) return { from: at };
+    const plural = rules === 2 && marks === '.' && !closed ? partsPlural(text, at, end) : 'no';
+    if (plural === 'perhaps' && then !== 'end') return { from: at };
     if (
       inCode(text, at) ||
-      (rules === 2 && isDecimal(text, at, end, then)) ||
-      !ends(text, at, { marks, closed, wide, next: next ?? (then === 'settle' ? UNKNOWN : undefined), rules })
+      plural === 'yes' ||
+      (rules === 2 && (isDecimal(text, at, end, then) || (wide && QUOTED.test(text.slice(end - 1, end + 1))))) ||
+      !ends(text, at, { marks, closed, wide, next, settling: then === 'settle', rules })
     ) {
       at = end;
       continue;
     }
-    return end;
+    return { end, from: at };
   }
-  return undefined;
+  return { from: at };
 }
 
-/** What follows is not known: a capital letter, for what it decides. */
-const UNKNOWN = 'X';
+/** Index behind the closing marks at this one. */
+function behindClosers(text: string, at: number, rules: Rules): number {
+  const closers = CLOSERS[rules];
+  closers.lastIndex = at;
+  return at + (closers.exec(text)?.[0].length ?? 0);
+}
 
 interface Marks {
   readonly marks: string;
-  /** A quote or bracket closes behind them. */
+  /** Something closes behind them: a quote, a bracket. */
   readonly closed: boolean;
   readonly wide: boolean;
+  /** Undefined if there is none. */
   readonly next: string | undefined;
+  /** There may be one later: it is taken for a capital letter, for what that decides. */
+  readonly settling: boolean;
   readonly rules: Rules;
 }
 
@@ -187,7 +191,8 @@ const isDecimal = (text: string, at: number, end: number, then: 'more' | 'end' |
   /\p{Nd}$/u.test(text.slice(0, at)) &&
   (end < text.length ? /^\p{Nd}/u.test(text.slice(end)) : then === 'settle');
 
-function ends(text: string, at: number, { marks, closed, wide, next, rules }: Marks): boolean {
+function ends(text: string, at: number, { marks, closed, wide, next: known, settling, rules }: Marks): boolean {
+  const next = known ?? (settling ? 'X' : undefined);
   if (wide || next === undefined || next === '\n')
     return text.slice(0, at).trim() !== '' && !isListNumber(text, at, marks);
   const lower = /\p{Lowercase_Letter}/u.test(next);
@@ -195,22 +200,12 @@ function ends(text: string, at: number, { marks, closed, wide, next, rules }: Ma
   if (lower) return false;
   if (isListNumber(text, at, marks)) return false;
   const word = /[\p{L}\p{N}.]*$/u.exec(text.slice(Math.max(0, at - 24), at))?.[0] ?? '';
-  const known = word.toLowerCase();
-  if (TITLES.has(known)) return false;
-  if (rules === 2) {
-    if (/^\d+$/.test(word) && BEFORE_ORDINAL.test(text.slice(Math.max(0, at - 32), at))) return false;
-    if (known === 'sr' && !followsName(text.slice(0, at - word.length))) return false;
-  }
-  if (OPEN.has(known)) return /[\p{Uppercase_Letter}"“«(]/u.test(next);
+  if (TITLES.has(word.toLowerCase())) return false;
+  if (rules === 2 && isAbbreviation(word, text.slice(0, at - word.length), known)) return false;
+  if (OPEN.has(word.toLowerCase())) return /[\p{Uppercase_Letter}"“«(]/u.test(next);
   // An initial, as in "J. Smith", or letters with periods, as in "U.S. Army".
   if (/^(\p{Lu}|(\p{L}\.)+\p{L})$/u.test(word) && word !== 'I') return false;
   return true;
-}
-
-/** Whether a text ends with a name, as before "Sr." in English: "John Smith, Sr." */
-function followsName(text: string): boolean {
-  const before = /(\p{Lu}[\p{L}.'’-]*),?\s+$/u.exec(text.slice(-40))?.[1];
-  return before !== undefined && !BEFORE_SR.has(before.toLowerCase());
 }
 
 /** The number or letter of a list’s item at the beginning of a line: "1.", "a)". */
@@ -235,34 +230,29 @@ function nextWord(text: string, from: number): string | undefined {
   return undefined;
 }
 
-/** Where the search for a boundary goes on when more text has arrived: at the last marks, which it may change. */
-function undecided(text: string): number {
-  let at = text.length;
-  while (at > 0 && isSpace(text[at - 1] as string)) at -= 1;
-  while (at > 0 && CLOSER.test(text[at - 1] as string)) at -= 1;
-  while (at > 0 && TERMINAL.test(text[at - 1] as string)) at -= 1;
-  return at;
-}
-
-/** Whether a text may be cut before one of its segments, behind another one. */
-type MayCut = (segment: Intl.SegmentData, before: Intl.SegmentData | undefined) => boolean;
-
-/** Never before a mark, also behind a space, so that no piece is a mark alone; nor within "well-known", nor behind the quotation mark of a word. */
-const isBeforeWord: MayCut = ({ isWordLike = false }, before) =>
-  isWordLike && (before?.isWordLike === true || PARTS_WORDS.test(before?.segment ?? ''));
+/**
+ * Whether a text may be cut before one of its segments, behind another one: never before a mark, also behind a space, so that no piece is a
+ * mark alone; nor within "well-known", nor behind the quotation mark of a word. Rules 1 cut before any segment: plans keep their sentences.
+ */
+const mayCut = (
+  { isWordLike = false }: Intl.SegmentData,
+  before: Intl.SegmentData | undefined,
+  rules: Rules,
+): boolean =>
+  rules === 1 || (isWordLike && (before?.isWordLike === true || PARTS_WORDS.test(before?.segment ?? '')));
 
 /** White space, the zero-width space of Khmer and Thai, and the mark between syllables of Tibetan. */
 const PARTS_WORDS = /^[\s\u200B\u0F0B]*$/u;
 
 /** Behind the last clause of a text, else before its last word; undefined if that leaves too little. */
-function breakIn(text: string, mayCut: MayCut = () => true): number | undefined {
+function breakIn(text: string, rules: Rules): number | undefined {
   const first = text.search(/\S/);
   const rest = first < 0 ? -1 : text.slice(first + LEAST_CUT - 1).search(/\S/);
   if (rest < 0) return undefined;
   // Up to an index behind this one there is enough.
   const enough = first + LEAST_CUT - 1 + rest;
   let clause: number | undefined;
-  for (const { index, 0: mark } of text.matchAll(CLAUSE)) {
+  for (const { index, 0: mark } of text.matchAll(CLAUSES[rules])) {
     const end = index + mark.trimEnd().length;
     // "1,000" and "10:30" are no clauses.
     const breaks = /[、，；：—]/u.test(mark) || isSpace(text[end] ?? '');
@@ -274,12 +264,16 @@ function breakIn(text: string, mayCut: MayCut = () => true): number | undefined 
   // The last word may be incomplete.
   let before: Intl.SegmentData | undefined;
   for (const segment of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
-    if (segment.index > enough && mayCut(segment, before)) word = segment.index;
+    if (segment.index > enough && mayCut(segment, before, rules)) word = segment.index;
     if (segment.index > enough && segment.isWordLike) joined = segment.index;
     before = segment;
   }
   // Nothing but marks is between some words, as in a path.
   return word ?? joined;
 }
+
+/** Where a text is cut that has no words: at its end, but within no character, which rules 1 do not look after. */
+const anywhere = (text: string, rules: Rules): number =>
+  rules === 2 && /[\uD800-\uDBFF]$/.test(text) ? text.length - 1 : text.length;
 
 const isSpace = (char: string): boolean => char.trim() === '';

@@ -26,7 +26,7 @@ const found = z.object({ passages: z.array(scored) });
 export const retrieve = (options: {
   /** Name of the index. */
   index: string;
-  /** Maximum number of passages. Default 4. */
+  /** Maximum number of passages, at most 1,000. Default 4. */
   k?: number;
   /** Minimum cosine similarity. Default: none. */
   minScore?: number;

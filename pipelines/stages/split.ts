@@ -18,7 +18,7 @@ export interface SplitOutput {
 /** Splits long audio into parts of at most `longest`, cut at the quietest points, in order and without overlap. */
 export const split = (
   options: {
-    /** Default 30 s: Whisper's window. */
+    /** 1 second to 10 minutes. Default 30 s: Whisper's window. */
     longest?: Duration;
   } = {},
 ): StageUse<{ audio: Audio }, SplitOutput> & OfKind<'split'> => ({

@@ -1,10 +1,26 @@
 import { z } from 'zod';
+import type { JsonObject } from '../json.js';
 import { type Audio, audio } from '../media.js';
 import { type Stream, stream } from '../stream.js';
 import type { StageKind, StageUse } from './kind.js';
+import { LONGEST_INSTRUCTIONS, LONGEST_VOICE, SPEED } from './option-bounds.js';
 import { TRAITS } from './traits.js';
 
-const input = z.object({ text: z.union([z.string(), z.array(z.string())]) });
+/** What a model fills in where a voice is its tool: how it sounds is the author's choice. */
+export const spokenText = z.object({ text: z.union([z.string(), z.array(z.string())]) });
+const manner = {
+  voice: z.string().min(1).max(LONGEST_VOICE).optional(),
+  speed: z.number().min(SPEED.least).max(SPEED.most).optional(),
+  instructions: z.string().max(LONGEST_INSTRUCTIONS).optional(),
+};
+const input = spokenText.extend(manner);
+
+/** The options of a call, with what its input says of how it is spoken in their place. */
+export const spokenBy = (options: JsonObject, given: JsonObject): JsonObject => ({
+  ...options,
+  ...Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(manner, name))),
+});
+
 /** 16-bit mono WAV at the voice's native rate (24 kHz for the embedded voice). */
 const speech = audio({ channels: 1, encoding: 'wav' });
 const piece: z.ZodType<SpeechPiece> = z.object({
@@ -18,6 +34,12 @@ const output = z.object({ audio: speech });
 /** A text, or its parts: a list, or a stream such as an answer’s sentences. */
 export interface SynthesizeInput {
   text: string | readonly string[] | Stream<string>;
+  /** The server’s name of the voice; replaces the option. */
+  voice?: string | undefined;
+  /** 1 is the voice's own; 0.25 to 4. */
+  speed?: number | undefined;
+  /** How it speaks, for models that take such a text. */
+  instructions?: string | undefined;
 }
 /** A piece of a voice's audio, a sentence: what `stage.audio` events tell of it. */
 export interface SpeechPiece {

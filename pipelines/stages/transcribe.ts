@@ -2,9 +2,16 @@ import { z } from 'zod';
 import { audio } from '../media.js';
 import { type Stream, stream } from '../stream.js';
 import type { StageKind, StageUse } from './kind.js';
+import { A_LANGUAGE, LANGUAGE, LONGEST_INSTRUCTIONS } from './option-bounds.js';
 import { TRAITS } from './traits.js';
 
-const input = z.object({ audio: audio() });
+const input = z.object({
+  audio: audio(),
+  /** Of the speech, as the option, which it replaces. */
+  language: z.string().regex(LANGUAGE, A_LANGUAGE).optional(),
+  /** What the model is told before the speech: names that occur, or the style of the transcript. */
+  prompt: z.string().max(LONGEST_INSTRUCTIONS).optional(),
+});
 const span = { start: z.number(), end: z.number() };
 const segment = z.object({
   ...span,

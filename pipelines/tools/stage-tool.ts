@@ -1,17 +1,23 @@
 import type { z } from 'zod';
 import { checkForeign } from '../definition/foreign-options.js';
 import { invalid } from '../definition/invalid.js';
+import { checkUse } from '../definition/kind-options.js';
 import type { PolicyOptions } from '../definition/policy.js';
 import type { StageTool } from '../plan/agent.js';
 import { servedAs } from '../plan/plan.js';
 import { codeMap, codeOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import type { StageUse } from '../stages/kind.js';
+import { spokenText } from '../stages/synthesize.js';
 import { traitsOf } from '../stages/traits.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
 
 /** What a call of another worker does is unknown; Temporal adds no random share to its waits. */
 const ONCE: PolicyOptions = { retry: { attempts: 1, backoff: { jitter: 0 } } };
+
+/** What the model sets where the author does not say: of a voice the text, since how it sounds is the author's choice. */
+const argumentsOf = ({ kind, input }: { readonly kind: string; readonly input: z.ZodType }): z.ZodType =>
+  kind === 'synthesize' ? spokenText : input;
 
 /**
  * Any stage kind as a tool: the arguments are its input, the result is its output.
@@ -42,8 +48,9 @@ export function stageTool<I, O>(
     throw invalid(`${name}.use`, `"${use.kind}" is not a single call; wrap it in a pipelineTool`);
   const foreign = traitsOf(use)?.servedBy === 'temporal';
   if (foreign) checkForeign(name, use.kind, options);
+  checkUse(`${name}.use`, use as unknown as StageUse<never, never>);
   const plan: StageTool = {
-    ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`), foreign ? ONCE : {}),
+    ...offered(options, jsonSchemaOf(options.input ?? argumentsOf(use), `${name}.input`), foreign ? ONCE : {}),
     by: 'stage',
     ...servedAs(use),
     ...(result !== undefined && { result }),

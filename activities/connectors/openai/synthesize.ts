@@ -14,12 +14,12 @@ import type { KindHandler } from './kind-handler.js';
 export const synthesize: KindHandler = {
   async invoke(call, { client, signal, audio, emit, options: pool }) {
     const { model, with: options, input } = call;
-    const { voice } = options;
     const extras = extrasOf(call, pool);
     const passages = passagesOf(input);
+    const manner = mannerOf({ ...options, ...input });
     const spoken: Speech[] = [];
     for (const text of passages) {
-      const next = await speak(client, { model, text, voice, extras }, signal, emit);
+      const next = await speak(client, { model, text, manner, extras }, signal, emit);
       const rate = spoken[0]?.sampleRate ?? next.sampleRate;
       if (next.sampleRate !== rate) {
         throw new MillraceError('INVALID_OUTPUT', `speech at ${next.sampleRate} Hz after ${rate} Hz`);
@@ -34,27 +34,34 @@ export const synthesize: KindHandler = {
     };
   },
   async probe(model, client, signal, pool) {
-    await speak(client, { model, text: 'ok', voice: undefined, extras: [pool.extra] }, signal, () => undefined);
+    await speak(client, { model, text: 'ok', manner: {}, extras: [pool.extra] }, signal, () => undefined);
   },
 };
+
+/** Members of a request that say how a text is spoken. */
+const mannerOf = ({ voice, speed, instructions }: JsonObject): JsonObject => ({
+  ...(typeof voice === 'string' && { voice }),
+  ...(typeof speed === 'number' && { speed }),
+  ...(typeof instructions === 'string' && { instructions }),
+});
 
 interface Spoken {
   readonly model: string;
   readonly text: string;
-  readonly voice: unknown;
+  readonly manner: JsonObject;
   /** Members of the request that come after its own. */
   readonly extras: readonly (JsonObject | undefined)[];
 }
 
 async function speak(
   client: OpenAI,
-  { model, text, voice, extras }: Spoken,
+  { model, text, manner, extras }: Spoken,
   signal: AbortSignal,
   emit: (samples: number) => void,
 ): Promise<Speech> {
-  const body = { model, input: text, response_format: 'wav' as const, ...(typeof voice === 'string' && { voice }) };
+  const body = { model, input: text, response_format: 'wav' as const, ...manner };
   // The client's type requires a voice; servers with a single voice do not.
-  const sent = withExtra(body, ...extras) as OpenAI.Audio.SpeechCreateParams;
+  const sent = withExtra(body, ...extras) as unknown as OpenAI.Audio.SpeechCreateParams;
   const response = await client.audio.speech.create(sent, { signal });
   return readSpeech(response, emit);
 }

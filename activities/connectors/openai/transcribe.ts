@@ -22,7 +22,8 @@ export const transcribe: KindHandler = {
   async invoke(call, context) {
     const { client, signal, audio, emit, segments: told, checkpoint, resumeFrom, options: pool, software } = context;
     const { model, with: options, input } = call;
-    const asked = options as Asked;
+    const { audio: recording, ...given } = input;
+    const asked = { ...options, ...given } as Asked;
     expectTimes(asked, pool, software);
     const { segmentsBy, streamTranscripts } = pool;
     const question = { model, software, ...asked, segmentsBy, streamTranscripts, extras: extrasOf(call, pool) };
@@ -31,7 +32,7 @@ export const transcribe: KindHandler = {
     const segments = [...start.segments];
     // The first ones: those that are told below are numbered behind them.
     if (segments.length > 0) told?.(0, segments);
-    const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
+    const samples = abortable(audio.read(recording as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const part of parts(windows(skip(samples, sample)))) {
       signal.throwIfAborted();
       const growing = new GrowingText(text, emit);

@@ -12,6 +12,7 @@ import { type StreamedTranscript, streamed } from './transcript-stream.js';
 /** What a stage asks for. */
 export interface Asked {
   readonly language?: string;
+  readonly prompt?: string;
   readonly segments?: 'segments' | 'words';
 }
 
@@ -69,8 +70,8 @@ type Plain = OpenAI.Audio.TranscriptionCreateParamsNonStreaming;
 const isStreamable = ({ segments, segmentsBy, software }: Question): boolean =>
   segments === undefined || (segmentsBy === 'diarized_json' && software !== 'vllm');
 
-function membersOf({ model, language, segments, segmentsBy = 'verbose_json', software }: Question) {
-  const own = { model, ...(language !== undefined && { language }) };
+function membersOf({ model, language, prompt, segments, segmentsBy = 'verbose_json', software }: Question) {
+  const own = { model, ...(language !== undefined && { language }), ...(prompt !== undefined && { prompt }) };
   if (!segments) return { ...own, response_format: 'json' };
   if (segmentsBy === 'diarized_json') {
     // OpenAI needs a strategy for more than 30 s; vLLM has no such member.

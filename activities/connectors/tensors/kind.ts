@@ -22,6 +22,8 @@ export interface TensorKind {
   invoke(call: Call, context: TensorContext): Promise<Reply>;
   /** What the smallest request carries; media are added by the map. */
   readonly example: Sources;
+  /** What a call may carry besides, for a map that needs it. */
+  readonly given?: Sources;
 }
 
 /** One response of a request, and the pixels of the image that was sent. */

@@ -14,7 +14,11 @@ const OUTPUT = 'output';
 
 /** By stage kind. `infer` stages name tensors themselves; its map says only how images become tensors. */
 export const ROLES: Readonly<Record<string, Roles>> = {
-  transcribe: { from: ['audio', 'length', 'language', INPUT], to: ['text', 'segments', OUTPUT], needs: [['text']] },
+  transcribe: {
+    from: ['audio', 'length', 'language', 'prompt', INPUT],
+    to: ['text', 'segments', OUTPUT],
+    needs: [['text']],
+  },
   embed: { from: ['text', 'image', 'audio', 'length', INPUT], to: ['embedding', OUTPUT], needs: [['embedding']] },
   classify: {
     from: ['text', 'textPair', 'image', 'audio', 'length', INPUT],
@@ -26,7 +30,11 @@ export const ROLES: Readonly<Record<string, Roles>> = {
     to: ['boxes', 'scores', 'classes', 'texts', 'spans', 'masks', 'predictions', OUTPUT],
     needs: [['boxes'], ['spans'], ['texts'], ['predictions']],
   },
-  synthesize: { from: ['text', 'voice', INPUT], to: ['audio', 'sampleRate', OUTPUT], needs: [['audio']] },
+  synthesize: {
+    from: ['text', 'voice', 'speed', 'instructions', INPUT],
+    to: ['audio', 'sampleRate', OUTPUT],
+    needs: [['audio']],
+  },
   rerank: { from: ['query', 'passages', INPUT], to: ['scores', OUTPUT], needs: [['scores']] },
   chat: {
     from: ['prompt', 'maxTokens', 'temperature', 'topP', 'topK', 'seed', 'stop', 'stream', 'sampling', INPUT],

@@ -53,9 +53,9 @@ export class TensorModels {
 
   /** The smallest call that runs the model. */
   async probe(kind: string, model: string, signal: AbortSignal, requests: Requests): Promise<void> {
-    const { example } = kindOf(kind);
+    const { example, given } = kindOf(kind);
     await this.#with(kind, model, signal, async (map) => {
-      const { tensors } = await encode(map, exampleOf(map, example), { signal });
+      const { tensors } = await encode(map, { ...given, ...exampleOf(map, example) }, { signal });
       const options = { outputs: requested(map), ...requests.next(true) };
       for await (const _ of this.#client.responses(model, tensors, signal, options)) return;
     });

@@ -54,7 +54,25 @@ const STREAMED: Readonly<Record<string, readonly string[]>> = {
     'Habló el Sr. García. | O Sr. Silva também.',
     'He met John Smith Sr. | They spoke.',
     'He met John Smith, Sr. | They spoke.',
+    'Parlai con il sig. Rossi. | Ik zag dhr. Jansen en mw. De Vries. | Va bene.',
+    'قال د. أحمد نعم. | ثم ذهب عام 2020 م. | انتهى.',
   ],
+  'numbers and names': [
+    'See p. 12 and art. 5. | Then stop.',
+    'Built c. 1850 by a friend. | It stands.',
+    'Her plan c. | Then another one.',
+    'He lives on 5th Ave. New York is loud. | She left.',
+    'Das kostet 5 Euro inkl. Versand. | Max. 5 Personen und max. 3 Hunde. | Gut.',
+    'The plant makes 5 MW. | It runs. | Push it to the max. | Then stop.',
+    'Vive en EE. UU. desde 1990. | Ama EE. UU. | Son muchos.',
+    'He joined AA. | Then he stopped.',
+    'Он из г. Москва. | Он родился в 1990 г. | Потом уехал на ул. Ленина, см. с. 7 там.',
+  ],
+  closers: [
+    'It is true.[1] | Next comes this![2][13] | Done.[note] Not here. | End.',
+    'Great!😀 | Next one.👨‍👩‍👧‍👦🇩🇪 | Done. | 😀 And so on.',
+  ],
+  cjk: ['「はい。」と言った。|彼は笑った。', '『行くよ！』って。|「はい。」|彼は答えた。', 'すごい！😀|次。'],
 };
 
 /** The same in full-width digits. */
@@ -107,6 +125,12 @@ describe('sentences', () => {
     expect(sentences('Am 3. Oktober ist frei.')).toEqual(['Am 3.', 'Oktober ist frei.']);
     expect(sentences('El Sr. García vino.')).toEqual(['El Sr.', 'García vino.']);
     expect(sentences('円周率は３．１４です。')).toEqual(['円周率は３．', '１４です。']);
+    expect(sentences('See p. 12.')).toEqual(['See p.', '12.']);
+    expect(sentences('「はい。」と言った。')).toEqual(['「はい。」', 'と言った。']);
+    expect(sentences('True.[1] Next.')).toEqual(['True.[1] Next.']);
+    expect(sentences('Great!😀 Next.')).toEqual(['Great!😀 Next.']);
+    const clause = `${'كلمة '.repeat(40)}كلمة،`;
+    expect(sentences(`${clause} ${clause}`)[0]).not.toMatch(/،$/);
   });
 
   it('have none without words', () => {
@@ -132,6 +156,19 @@ describe('sentences', () => {
     expect(splitter.settle()).toBeUndefined();
     splitter.push(' town, says Dr.');
     expect(splitter.settle()).toBeUndefined();
+    for (const text of ['It is on p.', 'They live in EE.', 'He lives on 5th Ave.', 'Done.[1']) {
+      const other = new SentenceSplitter();
+      other.push(text);
+      expect(other.settle(), text).toBeUndefined();
+    }
+  });
+
+  it('of streams are cut at clauses of Arabic', () => {
+    for (const mark of ['،', '؛']) {
+      const splitter = new SentenceSplitter();
+      splitter.push(`عندما تمطر في مدينتنا كثيرا${mark} نأخذ معنا`);
+      expect(splitter.force()).toBe(`عندما تمطر في مدينتنا كثيرا${mark}`);
+    }
   });
 
   it('are cut at a clause, or between words, when no end comes', () => {
@@ -163,6 +200,15 @@ describe('sentences', () => {
     splitter.push(text);
     expect(splitter.force()).toBe(cut);
     expect(splitter.end().join('')).toBe(text.slice(cut.length));
+  });
+
+  it('are not cut within an emoji', () => {
+    const splitter = new SentenceSplitter();
+    const text = `a${'😀'.repeat(500)}`;
+    const pieces = [...splitter.push(text), ...splitter.end()];
+    expect(pieces.join('')).toBe(text);
+    expect(pieces.map(({ length }) => length)).toEqual([399, 400, 202]);
+    for (const piece of pieces) expect(piece).not.toMatch(/\p{Cs}/u);
   });
 
   it('do not leave a mark that comes later alone', () => {

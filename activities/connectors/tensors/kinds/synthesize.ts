@@ -18,6 +18,7 @@ import { found, needed } from '../read.js';
 export const synthesize: TensorKind = {
   async invoke(call, context) {
     const { input, with: options } = call;
+    const { text: _, ...given } = input;
     const passages = passagesOf(input);
     const spoken: Int16Array[] = [];
     let rate: number | undefined;
@@ -25,7 +26,7 @@ export const synthesize: TensorKind = {
       for await (const { outputs } of respond(
         call,
         context,
-        { ...options, text, input: { text } },
+        { ...options, ...given, text, input: { ...given, text } },
         i === passages.length - 1,
       )) {
         rate = rateOf(context, outputs, rate);
@@ -42,6 +43,7 @@ export const synthesize: TensorKind = {
     return { output: { audio: jsonOf(artifact) }, usage: { audioSeconds: samples.length / rate } };
   },
   example: { text: 'ok', voice: '' },
+  given: { speed: 1, instructions: '' },
 };
 
 /** The rate of all responses: of a tensor, which the first one must have, or of the map. */

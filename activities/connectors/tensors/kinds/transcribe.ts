@@ -22,14 +22,15 @@ import { found, jsonOf, needed, texts, wholeOutput, withPart } from '../read.js'
 export const transcribe: TensorKind = {
   async invoke(call, given) {
     const { input, with: options } = call;
+    const { audio: recording, ...given } = input;
     const times = (options as Asked).segments;
     const context = { ...given, map: outputsFor(given.map, times) };
     const { map, signal, audio, checkpoint, resumeFrom } = context;
     const entry = map.inputs.find(({ from }) => from === 'audio');
-    const artifact = input.audio as unknown as Artifact;
+    const artifact = recording as unknown as Artifact;
     if (!entry || entry.encoding === 'file' || map.outputs.has('output')) {
       const file = entry?.encoding === 'file' ? await fileOf(artifact, 'audio', context) : undefined;
-      return asWhole(call, context, { ...options, audio: file, input: {} });
+      return asWhole(call, context, { ...options, ...given, audio: file, input: given });
     }
     const { sampleRate = DEFAULT_RATE } = entry;
     const start = progressOf(resumeFrom, times);
@@ -38,7 +39,7 @@ export const transcribe: TensorKind = {
     const samples = abortable(audio.read(artifact, { sampleRate }), signal);
     const cut = windows(skip(samples, sample), { sampleRate, most: mostSamples(entry) });
     for await (const { value: window, last } of context.requests.sequential ? ahead(cut) : each(cut)) {
-      const sources = { ...options, audio: window, length: window.length };
+      const sources = { ...options, ...given, audio: window, length: window.length };
       const heard = await heardIn(call, context, sources, last, text);
       segments.push(...heard.segments.map((segment) => later(segment, sample / sampleRate)));
       text += heard.text;
@@ -52,6 +53,7 @@ export const transcribe: TensorKind = {
     };
   },
   example: { language: 'en' },
+  given: { prompt: '' },
 };
 
 /** What a stage asks for. */

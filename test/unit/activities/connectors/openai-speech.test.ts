@@ -104,6 +104,15 @@ describe('transcribe', () => {
     expect(resumed.usage?.audioSeconds).toBe(700 - (lengths[0] as number) / 16_000);
   }, 120_000);
 
+  it('says in which language, and what to expect, as the call asks', async () => {
+    server.replay(fixture('openai-transcription.handwritten'));
+    const input = { audio: ARTIFACT, language: 'de', prompt: 'Ada Lovelace' };
+    const call = { kind: 'transcribe', with: { language: 'en' }, input } as const;
+    await invoke(backend, call, { audio: audioOf(1), signal: AbortSignal.timeout(110_000) });
+    const asked = { language: 'de', prompt: 'Ada Lovelace' };
+    expect(form(server.received[0] as Received).fields).toEqual({ model: 'm', response_format: 'json', ...asked });
+  });
+
   it('reads no further when it is aborted', async () => {
     const stop = new AbortController();
     let read = 0;
@@ -201,6 +210,14 @@ describe('synthesize', () => {
     server.answer = send(wav(), 'audio/wav');
     await synthesize('Hello.', { voice: 'alloy' });
     expect(server.received[0]?.body).toMatchObject({ voice: 'alloy' });
+  });
+
+  it('speaks as the call asks, in place of the stage', async () => {
+    server.answer = send(wav(), 'audio/wav');
+    const manner = { voice: 'nova', speed: 1.5, instructions: 'Whisper.' };
+    const call = { kind: 'synthesize', with: { voice: 'alloy' }, input: { text: 'Hello.', ...manner } } as const;
+    await invoke(backend, call, { audio });
+    expect(server.received[0]?.body).toEqual({ model: 'm', input: 'Hello.', response_format: 'wav', ...manner });
   });
 
   it('speaks long text in several calls, and sentences as they are', async () => {

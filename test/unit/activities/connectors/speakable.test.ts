@@ -5,8 +5,13 @@ import { fastest } from '../../../support/fastest.js';
 const words = (text: string): string => text.replace(/\s+/g, '');
 
 describe('passages to speak', () => {
-  it.each(['', '   ', '\n\t\n'])('has none for %j', (text) => {
+  it.each(['', '   ', '\n\t\n', '---', '***\n```', '|---|---|', '…', '€'])('has none for %j', (text) => {
     expect(speakable(text)).toEqual([]);
+  });
+
+  it('leaves out one that is marks alone', () => {
+    const sentence = `${'word '.repeat(79)}end.`; // 399 characters
+    expect(speakable(`${sentence}\n${'-'.repeat(390)}\n${sentence}`)).toEqual([sentence, sentence]);
   });
 
   it('leaves a short text as it is', () => {

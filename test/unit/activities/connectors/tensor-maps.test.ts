@@ -162,6 +162,31 @@ describe('inputs', () => {
     expect([...numbersOf(tensors[1] as Tensor)]).toEqual([4]);
   });
 
+  it('how a call asks to be spoken, in place of the stage', async () => {
+    const one = { dtype: 'BYTES', shape: [1] };
+    const map = {
+      inputs: {
+        text: { from: 'text', ...one },
+        speaker: { from: 'voice', ...one },
+        rate: { from: 'speed', dtype: 'FP32', shape: [1] },
+        style: { from: 'instructions', optional: true, ...one },
+        request: { from: 'input', encoding: 'json', ...one },
+      },
+      outputs: { pcm: { to: 'audio', sampleRate: 16_000 } },
+    };
+    let sent: ReadonlyMap<string, Tensor> = new Map();
+    const model = (inputs: ReadonlyMap<string, Tensor>) => {
+      sent = inputs;
+      return [];
+    };
+    const call = { options: { voice: 'a' }, input: { text: 'hi', voice: 'b', speed: 1.5 } };
+    await expect(run('synthesize', map, model, call)).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    expect([...sent.keys()].sort()).toEqual(['rate', 'request', 'speaker', 'text']);
+    expect(readTexts(sent.get('speaker') as Tensor)).toEqual(['b']);
+    expect([...numbersOf(sent.get('rate') as Tensor)]).toEqual([1.5]);
+    expect(JSON.parse(readTexts(sent.get('request') as Tensor)[0] ?? '')).toEqual(call.input);
+  });
+
   it('pairs of a query and each passage, in the shape of the model', async () => {
     const { sent, output } = await run(
       'rerank',

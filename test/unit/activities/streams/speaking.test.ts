@@ -2,9 +2,11 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Attempt } from '../../../../activities/stage/serving.js';
 import { produceText } from '../../../../activities/streams/produce.js';
 import { speakStream, speakWhole } from '../../../../activities/streams/speak.js';
+import { voiceOf } from '../../../../activities/streams/spoken-chunk.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
+import { jsonHash } from '../../../../pipelines/plan/hash.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { ChannelWriter, MemoryChannelLog } from '../../../../stores/channels/index.js';
 import { ANSWER, emit, PIECES, producer, retry, run, signal, speaker, whole } from './stream-run.js';
@@ -132,9 +134,43 @@ describe('a speaking stage', () => {
     expect(serve).not.toHaveBeenCalled();
   });
 
-  it('has nothing to say without words', async () => {
+  it('asks a voice for no piece that is marks alone, and counts them in the positions of the others', async () => {
     const { produce, speak } = run();
-    await produce(whole(' \n '));
+    const text = 'One sentence is here.\n---\n```\nA second one follows.\n|---|---|\nAnd a third one ends it.\n***\n';
+    await produce(whole(text));
+    const said: string[] = [];
+    const at: number[] = [];
+    const voice = (failAt?: string) =>
+      speak(
+        async (piece) => {
+          if (!/\w/.test(piece)) throw new MillraceError('INVALID_OUTPUT', 'no samples');
+          if (piece === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
+          said.push(piece);
+        },
+        signal(),
+        (chunk, number) => {
+          at[number] = chunk.at;
+        },
+      );
+    const pieces = PIECES.map((piece) => piece.trim());
+    await expect(voice(pieces[2])).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    await voice();
+    expect(said).toEqual(pieces);
+    // Each begins with the line break before it.
+    expect(at).toEqual([0, text.indexOf('\nA second'), text.indexOf('\nAnd a third')]);
+  });
+
+  it('speaks an emoji alone', async () => {
+    const { produce, speak } = run();
+    await produce(whole('🎉\n🇩🇪'));
+    const said: string[] = [];
+    await speak(async (text) => void said.push(text));
+    expect(said).toEqual(['🎉', '🇩🇪']);
+  });
+
+  it.each([' \n ', '---\n***', '…'])('has nothing to say without words: %j', async (text) => {
+    const { produce, speak } = run();
+    await produce(whole(text));
     await expect(speak(async () => undefined)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 });
@@ -236,6 +272,57 @@ describe('a whole text that is heard while it is spoken', () => {
       { audio: { uri: '<One sentence is here.>' }, number: 0, text: 'One sentence is here.', at: 0 },
     ]);
     expect(await speak('r7', '  ')).toBeUndefined();
+    expect(await speak('r8', '---\n***')).toBeUndefined();
+  });
+
+  it('goes on with a call whose input names the voice that another one’s options name, and not with another speed', async () => {
+    const { kind, model, with: options } = call;
+    const earlier = jsonHash([kind, model, options]).slice(0, 16);
+    expect(voiceOf(call, { text: ANSWER, other: 'x' }), 'as earlier releases have it').toBe(earlier);
+    const channels = new MemoryChannelLog();
+    const said: string[] = [];
+    const speak = (voice: JsonObject, input: JsonObject, failAt?: string) =>
+      speakWhole(
+        parts(channels),
+        { call: { ...call, with: voice }, attempt: attemptOf('r11', signal()), input, field: 'text', text: ANSWER },
+        async ({ text }) => {
+          if (text === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
+          said.push(String(text));
+          return reply(text);
+        },
+      );
+    const [, two, three] = PIECES.map((piece) => piece.trim());
+    await expect(speak({ voice: 'a' }, { speed: 2 }, two)).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    await expect(speak({ voice: 'a' }, { speed: 1 })).rejects.toMatchObject({ code: 'STREAM_CUT' });
+    await expect(speak({ voice: 'a' }, { voice: 'b', speed: 2 })).rejects.toMatchObject({ code: 'STREAM_CUT' });
+    const sameVoice = speak({ voice: 'b' }, { voice: 'a', speed: 2 }, three);
+    await expect(sameVoice).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    await speak({ voice: 'a' }, { voice: 'a', speed: 2 });
+    expect(said).toEqual(PIECES.map((piece) => piece.trim()));
+  });
+
+  it('is spoken without its pieces that are marks alone, in another attempt too', async () => {
+    const channels = new MemoryChannelLog();
+    const text = '***\nOne sentence is here.\n---\nA second one follows.\n---\nAnd a third one ends it.';
+    const said: string[] = [];
+    const speak = (failAt?: string) =>
+      speakWhole(
+        parts(channels),
+        { call: { ...call, writes: ['pieces'] }, attempt: attemptOf('r9', signal()), field: 'text', text },
+        async ({ text }) => {
+          if (!/\w/.test(String(text))) throw new MillraceError('INVALID_OUTPUT', 'no samples');
+          if (text === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
+          said.push(String(text));
+          return reply(text);
+        },
+      );
+    await expect(speak('A second one follows.')).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    await expect(speak('And a third one ends it.')).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
+    const outcome = await speak();
+    expect(said).toEqual(PIECES.map((piece) => piece.trim()));
+    expect((outcome?.output as JsonObject | undefined)?.chunks).toMatchObject(
+      said.map((piece) => ({ text: `\n${piece}`, at: text.indexOf(`\n${piece}`) })),
+    );
   });
 
   it('leaves time for other calls while a long text is divided, and ends with its attempt', async () => {
@@ -253,15 +340,23 @@ describe('a whole text that is heard while it is spoken', () => {
     await expect(speakWhole(parts(new MemoryChannelLog()), given, never)).rejects.toThrow('the run was cancelled');
   });
 
-  it('goes on behind what was spoken of a stream that was lost, whose entries are other pieces than its sentences', async () => {
+  it.each([
+    [
+      ['One sentence. A second one.', 'A third one. And a fourth.'],
+      ['One sentence. A second one.', 'A third one.', 'And a fourth.'],
+    ],
+    [
+      ['One sentence. A second one.', '---', 'A third one. A fourth one.', '***', 'A fifth one. And a sixth.'],
+      ['One sentence. A second one.', 'A third one. A fourth one.', '*** A fifth one.', 'And a sixth.'],
+    ],
+  ])('goes on behind what was spoken of a lost stream, whose entries are no sentences: %j', async (entries, spoken) => {
     const channels = new MemoryChannelLog();
-    const entries = ['One sentence. A second one.', 'A third one. And a fourth.'];
     const options = { signal: signal(), ttlMs: 60_000 };
     const writer = await ChannelWriter.open(channels, { run: 'r4', path: 'said', of: 'entries' }, options);
     await writer.end({ as: 'done' }, ...entries.map((value) => ({ value })));
     const said: string[] = [];
     const serve = async ({ text }: JsonObject) => {
-      if (said.length === 1 && text === entries[1]) throw new MillraceError('STREAM_LOST', 'gone');
+      if (text === entries.at(-1)) throw new MillraceError('STREAM_LOST', 'gone');
       said.push(String(text));
       return reply(text);
     };
@@ -273,13 +368,13 @@ describe('a whole text that is heard while it is spoken', () => {
       { call, attempt: attemptOf('r4', signal()), field: 'text', text: entries },
       serve,
     );
-    expect(said).toEqual(['One sentence. A second one.', 'A third one.', 'And a fourth.']);
+    expect(said).toEqual(spoken);
     expect(outcome?.output).toEqual({ audio: { uri: said.map((text) => `<${text}>`).join('+') } });
   });
 
   it('is left to a single call if it is a single sentence', async () => {
     const never = async () => Promise.reject(new Error('called'));
-    for (const text of ['One sentence.', ['One sentence.'], '', '  ', undefined]) {
+    for (const text of ['One sentence.', ['One sentence.'], '---\nOne sentence.\n---', '***', '', '  ', undefined]) {
       const given = { call, attempt: attemptOf('r2', signal()), field: 'text', text };
       expect(await speakWhole(parts(new MemoryChannelLog()), given, never)).toBeUndefined();
     }

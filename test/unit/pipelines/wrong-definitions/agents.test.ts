@@ -11,6 +11,7 @@ import {
   retrieve,
   semantic,
   stageTool,
+  synthesize,
   tool,
 } from '../../../../pipelines/index.js';
 import { type Anything, type Case, one, PROMPT, refusal, refuses } from './refusal.js';
@@ -91,6 +92,12 @@ const TOOLS: readonly (readonly [mistake: string, field: string, text: RegExp, d
     () => stageTool({ name: 'ask_boss', description: 'x', use: approve({ timeout: '1m' }) }),
   ],
   [
+    'an option beyond what a worker does',
+    'search.use.k',
+    /1000 or less/,
+    () => stageTool({ name: 'search', description: 'x', use: retrieve({ index: 'i', k: 2_000 }) }),
+  ],
+  [
     'images from a model',
     'ask.input',
     /no JSON Schema/,
@@ -157,5 +164,14 @@ describe('a tool’s plan', () => {
     const { plan } = stageTool({ name: 's', description: 'x', use: retrieve({ index: 'i' }), result: 'passages' });
     expect(plan).toMatchObject({ kind: 'retrieve', model: 'i', result: 'passages', with: { k: 4 } });
     expect(plan.schema).toMatchObject({ required: ['query'] });
+  });
+
+  it('leaves it to its author how a voice sounds', () => {
+    const use = synthesize({ model: 'tts', voice: 'alloy' });
+    const { plan } = stageTool({ name: 'say', description: 'x', use });
+    expect(Object.keys(plan.schema.properties as object)).toEqual(['text']);
+    const input = z.object({ text: z.string(), speed: z.number() });
+    const fast = stageTool({ name: 'say', description: 'x', use, input: input as Anything });
+    expect(Object.keys(fast.plan.schema.properties as object)).toEqual(['text', 'speed']);
   });
 });

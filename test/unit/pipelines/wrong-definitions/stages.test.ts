@@ -1,4 +1,6 @@
+import { expect, it } from 'vitest';
 import { z } from 'zod';
+import { checkUse } from '../../../../pipelines/definition/kind-options.js';
 import {
   approve,
   audio,
@@ -8,9 +10,11 @@ import {
   embedAll,
   http,
   infer,
+  media,
   rerank,
   retrieve,
   split,
+  synthesize,
   tensor,
   transcribe,
   upsert,
@@ -118,6 +122,21 @@ const STAGE_INPUTS: readonly Case[] = [
     () => define(({ input, stage }) => ({ x: stage('a', transcribe({ model: 'whisper' }), { audio: input.q }) })),
   ],
   [
+    'a language in words',
+    'a.input.language',
+    /must be a language code such as de/,
+    () =>
+      define(({ input, stage }) => ({
+        x: stage('a', transcribe({ model: 'whisper' }), { audio: input.speech, language: 'German' }),
+      })),
+  ],
+  [
+    'a voice five times as fast',
+    'a.input.speed',
+    /does not fit/,
+    () => one(synthesize({ model: 'm' }), { text: 'x', speed: 5 }),
+  ],
+  [
     '24 kHz audio into an input of 8 kHz',
     'b.input.audio',
     /rate 24000 where rate 8000/,
@@ -186,6 +205,28 @@ const KIND_OPTIONS: readonly Case[] = [
     () => one(infer({ model: 'm', inputs: { X: z.string() as Anything }, outputs: {} }), { X: 'x' }),
   ],
   ['no passages at all', 'a.k', /1 or more/, () => one(retrieve({ index: 'i', k: 0 }), { query: 'x' })],
+  ['more passages than a result holds', 'a.k', /1000 or less/, () => one(retrieve({ index: 'i', k: 2_000 }), {})],
+  ['parts of 20 minutes', 'a.longest', /between 1 and 600 seconds/, () => one(split({ longest: '20m' }), {})],
+  ['parts of half a second', 'a.longest', /between 1 and 600 seconds/, () => one(split({ longest: '500ms' }), {})],
+  ['parts of a day', 'a.longest', /between 1 and 600 seconds/, () => one(media.split({ longest: '1d' }), {})],
+  ['frames two days apart', 'a.every', /24 hours or less/, () => one(media.frames({ every: '2d' }), {})],
+  ['frames of 8 pixels', 'a.width', /16 or more/, () => one(media.frames({ width: 8 }), {})],
+  ['101 frames', 'a.most', /100 or less/, () => one(media.frames({ most: 101 }), {})],
+  ['an image of no size', 'a.width', /or height must be given/, () => one(media.resize({}), {})],
+  ['an image that is too high', 'a.height', /8192 or less/, () => one(media.resize({ height: 9_000 }), {})],
+  ['an unknown fit', 'a.fit', /inside, cover, fill/, () => one(media.resize({ width: 1, fit: 'x' as Anything }), {})],
+  ['a video of no size', 'a.width', /or height must be given/, () => one(media.resizeVideo({}), {})],
+  ['a video of one pixel', 'a.width', /2 or more/, () => one(media.resizeVideo({ width: 1 }), {})],
+  ['a video that is too wide', 'a.width', /4096 or less/, () => one(media.resizeVideo({ width: 8_192 }), {})],
+  [
+    'a video of too many pixels',
+    'a.width',
+    /times height must be 9437184 pixels or less/,
+    () => one(media.resizeVideo({ width: 4_096, height: 4_096 }), {}),
+  ],
+  ['a negative margin', 'a.margin', /0 or more/, () => one(media.crop({ margin: -1 }), {})],
+  ['tiles of 8 pixels', 'a.size', /16 or more/, () => one(media.tile({ size: 8 }), {})],
+  ['tiles that cover each other', 'a.overlap', /less than size/, () => one(media.tile({ size: 32, overlap: 32 }), {})],
   ['a similarity above 1', 'a.minScore', /1 or less/, () => one(retrieve({ index: 'i', minScore: 2 }), { query: 'x' })],
   [
     'the best 0 passages',
@@ -215,3 +256,16 @@ const KIND_OPTIONS: readonly Case[] = [
 
 refuses('stages’ inputs', STAGE_INPUTS);
 refuses('options of stage kinds', KIND_OPTIONS);
+
+it.each([
+  split({ longest: '1s' }),
+  split({ longest: '10m' }),
+  media.frames({ every: '1d', most: 100, width: 16 }),
+  media.resize({ height: 8_192, fit: 'cover' }),
+  media.resizeVideo({ width: 4_096, height: 2_304 }),
+  media.crop({ margin: 0 }),
+  media.tile({ size: 16, overlap: 15 }),
+  retrieve({ index: 'i', k: 1_000 }),
+])('options at their bounds are accepted: $kind $with', (use) => {
+  expect(() => checkUse('a', use as Anything)).not.toThrow();
+});
