@@ -126,7 +126,7 @@ const READERS: Readonly<Record<TraceFormat, (text: string, file: string) => Iter
   runs: (text, file) =>
     objectsOf(text.trimStart().startsWith('{"runs"') ? JSON.stringify(JSON.parse(text).runs) : text, file).map(
       (row, i) => ({
-        seconds: finite(timeOf(String(row.startedAt ?? row.startTime ?? row.start ?? ''), 1), file, i),
+        seconds: finite(timeOf(String(row.createdAt ?? row.startedAt ?? row.startTime ?? row.start ?? ''), 1), file, i),
         sizes: {},
       }),
     ),

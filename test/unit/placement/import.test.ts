@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
+import type { RunPage, RunSummary } from '../../../pipelines/run/document.js';
 import { importProfiles, importTrace, type TraceFormat } from '../../../placement/import/index.js';
 import { readProfiles } from '../../../placement/profiles/index.js';
 import { readTrace } from '../../../placement/trace/index.js';
@@ -42,6 +43,18 @@ const OTLP = JSON.stringify({
   ],
 });
 
+/** A run as `millrace runs --json` lists it. */
+const listed = (createdAt: string): RunSummary => ({
+  id: 'ask-1',
+  pipeline: 'ask',
+  version: '0123456789ab',
+  tenant: 'default',
+  status: 'succeeded',
+  createdAt,
+  endedAt: '2026-01-01T00:01:00Z',
+  links: { self: '', ui: '' },
+});
+
 describe('a foreign trace', () => {
   test.each<[TraceFormat, string, string]>([
     ['azure', AZURE, 'timestamp_s,tokens_in,tokens_out\n0.000000,374,44\n4.314579,396,109\n'],
@@ -51,7 +64,7 @@ describe('a foreign trace', () => {
     ['otlp', OTLP, 'timestamp_s,tokens_in,tokens_out\n0.000000,12,3\n'],
     [
       'runs',
-      '[{"startedAt":"2026-01-01T00:00:01Z"},{"startedAt":"2026-01-01T00:00:00Z"}]',
+      JSON.stringify({ runs: [listed('2026-01-01T00:00:01Z'), listed('2026-01-01T00:00:00Z')] } satisfies RunPage),
       'timestamp_s\n0.000000\n1.000000\n',
     ],
   ])('of %s becomes one of times and sizes', (format, text, expected) => {
