@@ -1,6 +1,6 @@
-import { isoSeconds } from '../trace/index.js';
 import { cachedTokens } from './prefix-caches.js';
 import { objectsOf, rowsOf, wrong } from './table.js';
+import { secondsOf, unitOf } from './times.js';
 
 /** A request of a foreign trace: seconds, and sizes by column. */
 export interface ImportedRequest {
@@ -101,7 +101,7 @@ const READERS: Readonly<Record<TraceFormat, (text: string, file: string) => Iter
   /** `TIMESTAMP,ContextTokens,GeneratedTokens`, ISO times without a zone. */
   azure: (text, file) =>
     rowsOf(text, file).map((row, i) => ({
-      seconds: finite(timeOf(cellOf(row, /^timestamp$/i) ?? '', 1), file, i),
+      seconds: finite(secondsOf(cellOf(row, /^timestamp$/i) ?? ''), file, i),
       sizes: tokens(cellOf(row, /^context_?tokens$/i), cellOf(row, /^generated_?tokens$/i)),
     })),
   /** JSON lines of `timestamp` in milliseconds, `input_length`, `output_length`, and `hash_ids`: a number for each block of the prompt. */
@@ -116,7 +116,7 @@ const READERS: Readonly<Record<TraceFormat, (text: string, file: string) => Iter
     rowsOf(text, file)
       .filter((row) => Number(cellOf(row, /^response tokens$/i)) > 0)
       .map((row, i) => ({
-        seconds: finite(timeOf(cellOf(row, /^timestamp$/i) ?? '', 1), file, i),
+        seconds: finite(secondsOf(cellOf(row, /^timestamp$/i) ?? ''), file, i),
         sizes: tokens(cellOf(row, /^request tokens$/i), cellOf(row, /^response tokens$/i)),
       })),
   csv: csvRequests,
@@ -126,7 +126,7 @@ const READERS: Readonly<Record<TraceFormat, (text: string, file: string) => Iter
   runs: (text, file) =>
     objectsOf(text.trimStart().startsWith('{"runs"') ? JSON.stringify(JSON.parse(text).runs) : text, file).map(
       (row, i) => ({
-        seconds: finite(timeOf(String(row.createdAt ?? row.startedAt ?? row.startTime ?? row.start ?? ''), 1), file, i),
+        seconds: finite(secondsOf(String(row.createdAt ?? row.startedAt ?? row.startTime ?? row.start ?? '')), file, i),
         sizes: {},
       }),
     ),
@@ -140,20 +140,7 @@ function finite(seconds: number, file: string, i: number): number {
   throw wrong(`${file}, request ${i + 1}`, 'it has no readable time');
 }
 
-/** Seconds of a time: ISO 8601, or a number in this unit; numbers since 1970 in milliseconds to nanoseconds are recognised. */
-function timeOf(text: string, unit: number): number {
-  const number = text.trim() === '' ? Number.NaN : Number(text);
-  if (!Number.isFinite(number)) return isoSeconds(text);
-  const epoch = [1e18, 1e15, 1e12].findIndex((size) => number > size);
-  return epoch < 0 ? number * unit : number * ([1e-9, 1e-6, 1e-3][epoch] ?? 1);
-}
-
 const COLUMN = /^(timestamp|time|arrival|arrived|start|ts|date)/i;
-const UNIT: readonly (readonly [RegExp, number])[] = [
-  [/(_|\b)(ms|millis\w*)$/i, 1e-3],
-  [/(_|\b)(us|micros\w*)$/i, 1e-6],
-  [/(_|\b)(ns|nanos\w*)$/i, 1e-9],
-];
 
 /** Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. */
 function* csvRequests(text: string, file: string): Iterable<ImportedRequest> {
@@ -161,7 +148,7 @@ function* csvRequests(text: string, file: string): Iterable<ImportedRequest> {
   const [names = []] = rows.map(Object.keys);
   const time = names.find((name) => COLUMN.test(name));
   if (time === undefined) throw wrong(`${file}:1`, 'no column is named like a time: timestamp, time, arrival or start');
-  const unit = UNIT.find(([suffix]) => suffix.test(time))?.[1] ?? 1;
+  const unit = unitOf(time);
   const renamed = (name: string) =>
     name
       .toLowerCase()
@@ -174,7 +161,7 @@ function* csvRequests(text: string, file: string): Iterable<ImportedRequest> {
       const value = row[name] === '' ? Number.NaN : Number(row[name]);
       return name === time || !(value >= 0) ? [] : [[renamed(name), value]];
     });
-    yield { seconds: finite(timeOf(row[time] ?? '', unit), file, i), sizes: Object.fromEntries(sizes) };
+    yield { seconds: finite(secondsOf(row[time] ?? '', unit), file, i), sizes: Object.fromEntries(sizes) };
   }
 }
 

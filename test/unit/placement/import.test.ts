@@ -73,6 +73,21 @@ describe('a foreign trace', () => {
     expect(readTrace(trace).timesMs[0]).toBe(0);
   });
 
+  it.each([
+    ['start_ns', ['0', '999000000000', '2000000000000'], '2000.000000'],
+    ['arrival_us', ['0', '2000000000000'], '2000000.000000'],
+    ['timestampMs', ['1500', '4000'], '2.500000'],
+    ['Time (ms)', ['1700000000000', '1700000002500'], '2.500000'],
+    ['ts_seconds', ['5', '7.5'], '2.500000'],
+    ['time', ['1700000000000', '1700000002500'], '2.500000'],
+    ['date', ['1700000000000000000', '1700000002500000000'], '2.500000'],
+    ['timestamp', ['100', '350'], '250.000000'],
+  ])('has the unit that %s states in all lines, and one by their size only without it', (column, times, last) => {
+    const imported = importTrace('csv', `${[column, ...times].join('\n')}\n`, 'x').trim().split('\n');
+    expect(imported.at(-1)).toBe(last);
+    expect(imported).toHaveLength(1 + times.length);
+  });
+
   it('is sped up, thinned out and cut', () => {
     expect(importTrace('azure', AZURE, 'x', { speed: 2 })).toContain('\n2.157290,396,109\n');
     expect(importTrace('azure', AZURE, 'x', { limit: 1 }).trim().split('\n')).toHaveLength(2);
