@@ -20,7 +20,8 @@ const SINCE_1970 = [
  * none.
  */
 export function unitOf(column: string): number | undefined {
-  const words = column.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase().match(/[a-z]+/g) ?? [];
+  const spaced = column.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  const words = spaced.match(/[a-z]+/g) ?? [];
   return words.map((word) => UNITS.get(word)).findLast((parts) => parts !== undefined);
 }
 

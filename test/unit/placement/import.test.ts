@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import type { RunPage, RunSummary } from '../../../pipelines/run/document.js';
-import { importProfiles, importTrace, type TraceFormat } from '../../../placement/import/index.js';
+import { importProfiles, importTrace, type ProfileFormat, type TraceFormat } from '../../../placement/import/index.js';
 import { readProfiles } from '../../../placement/profiles/index.js';
 import { readTrace } from '../../../placement/trace/index.js';
 import { refusal } from './refusal.js';
@@ -83,7 +83,8 @@ describe('a foreign trace', () => {
     ['date', ['1700000000000000000', '1700000002500000000'], '2.500000'],
     ['timestamp', ['100', '350'], '250.000000'],
   ])('has the unit that %s states in all lines, and one by their size only without it', (column, times, last) => {
-    const imported = importTrace('csv', `${[column, ...times].join('\n')}\n`, 'x').trim().split('\n');
+    const text = `${[column, ...times].join('\n')}\n`;
+    const imported = importTrace('csv', text, 'x').trim().split('\n');
     expect(imported.at(-1)).toBe(last);
     expect(imported).toHaveLength(1 + times.length);
   });
@@ -105,8 +106,48 @@ describe('a foreign trace', () => {
       /^m\.jsonl:2/,
     );
     expect(refusal(() => importTrace('csv', 'a,b\n1,2\n', 'c.csv')).fields[0]).toMatch(
-      /no column is named like a time/,
+      /^c\.csv: no column is named like a time: .*; there are a, b$/,
     );
+  });
+
+  it.each<[TraceFormat, string, RegExp]>([
+    [
+      'burstgpt',
+      `${BURST}# cut\n\nsoon,GPT-4,1,1,2,x\n`,
+      /^x:7: Timestamp: "soon" is neither .*: correct or remove it$/,
+    ],
+    ['csv', '# a\ntime_us,n\n0,1\n,1\n', /^x:4: it has no time: give time_us/],
+    ['csv', 'time_s\n1700000000000\n', /^x:2: time_s: 1700000000000 is after the year 5000: .* as timestamp_us$/],
+    ['csv', '# a\ntime\n0,1\n', /^x:3: it has 2 columns, not 1/],
+    ['runs', '{"runs":[{"id":"a"}]}', /^x:1, runs\[0\]: it has no time: give createdAt/],
+    [
+      'otlp',
+      '{"resourceSpans":[{"scopeSpans":[{"spans":[{}]}]}]}',
+      /^x, span 1: it has no time: give startTimeUnixNano/,
+    ],
+    ['mooncake', '\n{"timestamp":1}\n{"timestamp":true}', /^x:3: it has no time: give timestamp/],
+    ['mooncake', 'not json\n{"timestamp":1}', /^x:1: it is not JSON \(.*\): correct it/],
+    ['mooncake', '{"timestamp":1}\n7', /^x:2: it is not a JSON object/],
+    ['runs', '{"runs": [\n  {"createdAt":\n', /^x:2: it is not JSON/],
+    ['runs', '{"runs":[{"createdAt":"2026', /^x:1: it is not JSON/],
+    ['otlp', '{\n  "a": []\n  "b": 1 }', /^x:3: it is not JSON/],
+  ])('of %s is refused with the line, the value and what to do: %j', (format, text, message) => {
+    const { code, fields } = refusal(() => importTrace(format, text, 'x'));
+    expect(code).toBe('INVALID_TRACE');
+    expect(fields[0]).toMatch(message);
+  });
+
+  it.each<[TraceFormat, string]>([
+    ['otlp', OTLP],
+    ['runs', JSON.stringify({ runs: [listed('2026-01-01T00:00:00Z'), listed('2026-01-01T00:00:01Z')] })],
+    ['mooncake', `[${MOONCAKE.trim().replace('\n', ',')}]`],
+  ])('of %s is one document, on any number of lines and behind a mark, or lines of it', (format, text) => {
+    const expected = importTrace(format, text, 'x');
+    const pretty = JSON.stringify(JSON.parse(text), null, 2);
+    expect(importTrace(format, `\ufeff${pretty.replaceAll('\n', '\r\n')}\r\n`, 'x')).toBe(expected);
+    expect(importTrace(format, `\ufeff${text}\n`, 'x')).toBe(expected);
+    const twice = importTrace(format, `${text}\n\n${text}\n`, 'x').split('\n');
+    expect(twice).toHaveLength(2 * expected.split('\n').length - 2);
   });
 });
 
@@ -202,6 +243,19 @@ r,cpu,9,2,30,33,31,9,90
       importProfiles('csv', 'model,device,batch,p50_ms,p99_ms\nm,l4,1,5,6\nm,l4,4,9,8\n', 'c.csv', none),
     );
     expect(small).toMatchObject({ model: 'm', latency: [{ p99Ms: 6 }, { batch: 4, p99Ms: 9 }] });
+  });
+
+  it.each<[ProfileFormat, string, RegExp]>([
+    ['csv', '# a\nmodel,device,batch,p50_ms\nm,a,1,5\nm,a,2,no\n', /^x:4: p50_ms: "no" is not a number above 0/],
+    ['csv', 'model,device,batch,p50_ms\nm,a,1\n', /^x:2: it has 3 columns, not 4/],
+    ['proteus', 'Model,Accel\nm,a\n', /^x:2: there is no column batchsize: add it/],
+    ['vllm-bench', '{"median_tpot_ms": 4', /^x:1: it is not JSON/],
+    ['muxserve', '{\n"a": [1,\n', /^x:2: it is not JSON/],
+    ['muxserve', 'null', /^x: it is not a table of costs/],
+  ])('of %s are refused by their line: %j', (format, text, message) => {
+    const { code, fields } = refusal(() => importProfiles(format, text, 'x', { ...none, deviceKind: 'h100' }));
+    expect(code).toBe('INVALID_PROFILE');
+    expect(fields[0]).toMatch(message);
   });
 
   it('may all be in one file', () => {
