@@ -56,7 +56,7 @@ export function importCommands(cli: Command): void {
     .action((format: TraceFormat, file: string, options: TraceOptions) => {
       if (options.blocks !== undefined && options.caches === undefined)
         throw new MillraceError('INVALID_INPUT', '--blocks: it is the size of a prefix cache: pass --caches too');
-      const text = importTrace(format, textOf(file, 'INVALID_TRACE'), path.basename(file), options);
+      const text = importTrace(format, textOf(file, 'INVALID_TRACE'), path.basename(file), { ...options, note });
       if (options.out === '-') {
         print(text.trimEnd());
         return;

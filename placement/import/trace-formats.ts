@@ -57,10 +57,15 @@ function timeOf(value: unknown, name: string, at: string, parts?: number): numbe
   throw wrong(at, message, 'INVALID_TRACE');
 }
 
-/** Those of these sizes that are numbers above 0. */
-function sizesOf(all: Readonly<Record<string, unknown>>): Record<string, number> {
-  const sizes = Object.entries(all).map(([column, value]) => [column, Number(value)] as const);
-  return Object.fromEntries(sizes.filter(([, value]) => Number.isFinite(value) && value > 0));
+/** Those of these sizes that are numbers from 0. */
+function sizesOf(all: readonly (readonly [column: string, value: unknown])[]): Record<string, number> {
+  const sizes: Record<string, number> = {};
+  for (const [column, value] of all) {
+    const isSpelt = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
+    const size = isSpelt ? Number(value) : Number.NaN;
+    if (Number.isFinite(size) && size >= 0) sizes[column] = size;
+  }
+  return sizes;
 }
 
 const cellOf = (cells: TableRow['cells'], name: RegExp): string | undefined =>
@@ -71,10 +76,10 @@ function* azureRequests(lines: Lines, file: string): Requests {
   for (const { at, line, cells } of rowsOf(lines, file, 'INVALID_TRACE')) {
     yield {
       seconds: timeOf(cellOf(cells, /^timestamp$/i), 'TIMESTAMP', at),
-      sizes: sizesOf({
-        tokens_in: cellOf(cells, /^context_?tokens$/i),
-        tokens_out: cellOf(cells, /^generated_?tokens$/i),
-      }),
+      sizes: sizesOf([
+        ['tokens_in', cellOf(cells, /^context_?tokens$/i)],
+        ['tokens_out', cellOf(cells, /^generated_?tokens$/i)],
+      ]),
       place: line,
     };
   }
@@ -88,7 +93,10 @@ function* mooncakeRequests(lines: Lines, file: string): Requests {
     place += 1;
     yield {
       seconds: timeOf(timestamp, 'timestamp', at, 1_000),
-      sizes: sizesOf({ tokens_in: tokensIn, tokens_out: tokensOut }),
+      sizes: sizesOf([
+        ['tokens_in', tokensIn],
+        ['tokens_out', tokensOut],
+      ]),
       ...(Array.isArray(ids) && ids.every(Number.isSafeInteger) && { blocks: ids as readonly number[] }),
       place,
     };
@@ -102,7 +110,10 @@ function* burstRequests(lines: Lines, file: string): Requests {
     if (!(Number(tokensOut) > 0)) continue;
     yield {
       seconds: timeOf(cellOf(cells, /^timestamp$/i), 'Timestamp', at),
-      sizes: sizesOf({ tokens_in: cellOf(cells, /^request tokens$/i), tokens_out: tokensOut }),
+      sizes: sizesOf([
+        ['tokens_in', cellOf(cells, /^request tokens$/i)],
+        ['tokens_out', tokensOut],
+      ]),
       place: line,
     };
   }
@@ -112,22 +123,23 @@ const TIME = /^(timestamp|time|arrival|arrived|start|ts|date)/i;
 
 /** Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. */
 function* csvRequests(lines: Lines, file: string): Requests {
-  let time: { readonly name: string; readonly parts: number | undefined } | undefined;
+  let known: ReturnType<typeof columnsOf> | undefined;
   for (const { at, line, cells } of rowsOf(lines, file, 'INVALID_TRACE')) {
-    time ??= timeColumn(Object.keys(cells), file);
-    const { name, parts } = time;
-    const sizes = Object.entries(cells).flatMap(([column, cell]): [string, number][] => {
-      const value = cell === '' ? Number.NaN : Number(cell);
-      return column === name || !(value >= 0) ? [] : [[renamed(column), value]];
-    });
-    yield { seconds: timeOf(cells[name], name, at, parts), sizes: Object.fromEntries(sizes), place: line };
+    known ??= columnsOf(Object.keys(cells), file);
+    const { name, parts, columns } = known;
+    const sizes = sizesOf(columns.map(([column, size]) => [size, cells[column]]));
+    yield { seconds: timeOf(cells[name], name, at, parts), sizes, place: line };
   }
 }
 
-function timeColumn(columns: readonly string[], file: string) {
-  const name = columns.find((column) => TIME.test(column));
-  if (name !== undefined) return { name, parts: unitOf(name) };
-  const message = `no column is named like a time: name one timestamp, time, arrival or start; there are ${columns.join(', ')}`;
+/** The column of the times with its unit, and the others, each with the name that its sizes get. */
+function columnsOf(all: readonly string[], file: string) {
+  const name = all.find((column) => TIME.test(column));
+  if (name !== undefined) {
+    const others = all.filter((column) => column !== name);
+    return { name, parts: unitOf(name), columns: others.map((column) => [column, renamed(column)] as const) };
+  }
+  const message = `no column is named like a time: name one timestamp, time, arrival or start; there are ${all.join(', ')}`;
   throw wrong(file, message, 'INVALID_TRACE');
 }
 
@@ -171,10 +183,10 @@ function usageOf(span: Readonly<Record<string, unknown>>): Record<string, number
     const { intValue, doubleValue } = (value ?? {}) as { readonly intValue?: unknown; readonly doubleValue?: unknown };
     return intValue ?? doubleValue;
   };
-  return sizesOf({
-    tokens_in: numberOf('gen_ai.usage.input_tokens', 'gen_ai.usage.prompt_tokens'),
-    tokens_out: numberOf('gen_ai.usage.output_tokens', 'gen_ai.usage.completion_tokens'),
-  });
+  return sizesOf([
+    ['tokens_in', numberOf('gen_ai.usage.input_tokens', 'gen_ai.usage.prompt_tokens')],
+    ['tokens_out', numberOf('gen_ai.usage.output_tokens', 'gen_ai.usage.completion_tokens')],
+  ]);
 }
 
 /** Pages of `millrace runs --json`, or runs themselves. */

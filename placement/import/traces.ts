@@ -15,6 +15,8 @@ export interface TraceImport {
   readonly caches?: number;
   /** Most blocks in each of these caches; default: nothing is evicted. */
   readonly blocks?: number;
+  /** Told, in a sentence, of a column that is left out because some of the requests lack it. */
+  readonly note?: (text: string) => void;
 }
 
 /** Tokens of a block of the trace of Mooncake (R. Qin et al.: Mooncake, FAST 2025, section 4.1). */
@@ -36,14 +38,35 @@ export function importTrace(format: TraceFormat, text: string, file: string, opt
     .slice(0, limit);
   const kept =
     options.caches === undefined ? chosen : withCaches(chosen, format, file, { ...options, caches: options.caches });
-  const columns = [...new Set(kept.flatMap(({ sizes }) => Object.keys(sizes)))].filter((column) =>
-    kept.every(({ sizes }) => Number.isFinite(sizes[column])),
-  );
+  const columns = completeColumns(kept, format, options.note);
   const start = kept[0]?.seconds ?? 0;
   const lines = kept.map(({ seconds, sizes }) =>
     [((seconds - start) / speed).toFixed(6), ...columns.map((column) => sizes[column])].join(','),
   );
   return `${[['timestamp_s', ...columns].join(','), ...lines].join('\n')}\n`;
+}
+
+/**
+ * The columns that all requests have: a trace has each size of every request. Others are left out, not refused, as they may be no sizes at all,
+ * such as names that are numbers at times.
+ */
+function completeColumns(
+  requests: readonly ImportedRequest[],
+  format: TraceFormat,
+  note: (text: string) => void = () => undefined,
+): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { sizes } of requests) {
+    for (const column of Object.keys(sizes)) counts.set(column, (counts.get(column) ?? 0) + 1);
+  }
+  return [...counts].flatMap(([column, count]) => {
+    if (count === requests.length) return [column];
+    const lacking = requests.length - count;
+    const first = requests.find(({ sizes }) => !Object.hasOwn(sizes, column));
+    const where = first === undefined ? '' : `, the first is ${spellPlace(format, first)}`;
+    note(`${column} dropped: ${lacking} of ${requests.length} requests lack it${where}`);
+    return [];
+  });
 }
 
 /**

@@ -89,6 +89,29 @@ describe('a foreign trace', () => {
     expect(imported).toHaveLength(1 + times.length);
   });
 
+  it.each<[TraceFormat, string, string, string]>([
+    ['azure', 'TIMESTAMP,ContextTokens,GeneratedTokens\n0,374,0\n1,0,109\n', '0.000000,374,0\n1.000000,0,109\n', ''],
+    [
+      'csv',
+      '# day 1\ntime,tokens_in,output tokens,user\n0,4,5,7\n1,0,,bob\n2,1,\u00a0,9\n3,2,0,8\n',
+      '0.000000,4\n1.000000,0\n2.000000,1\n3.000000,2\n',
+      'tokens_out dropped: 2 of 4 requests lack it, the first is line 4; user dropped: 1 of 4 requests lack it, the first is line 4',
+    ],
+    [
+      'mooncake',
+      '{"timestamp":9,"input_length":1,"output_length":0}\n{"timestamp":5,"input_length":0,"output_length":null}\n',
+      '0.000000,0\n0.004000,1\n',
+      'tokens_out dropped: 1 of 2 requests lack it, the first is entry 2',
+    ],
+  ])('of %s keeps sizes of 0, and says which sizes some requests lack', (format, text, rows, notes) => {
+    const told: string[] = [];
+    const trace = importTrace(format, text, 'x', { note: (each) => told.push(each) });
+    expect(trace.slice(trace.indexOf('\n') + 1)).toBe(rows);
+    expect(told.join('; ')).toBe(notes);
+    // Of the requests that are kept.
+    expect(importTrace(format, text, 'x', { limit: 1 }).split('\n')[1]?.split(',').length).toBeGreaterThan(1);
+  });
+
   it('is sped up, thinned out and cut', () => {
     expect(importTrace('azure', AZURE, 'x', { speed: 2 })).toContain('\n2.157290,396,109\n');
     expect(importTrace('azure', AZURE, 'x', { limit: 1 }).trim().split('\n')).toHaveLength(2);
