@@ -9,16 +9,30 @@ export interface Entry {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
+/** Most characters of a document on several lines, which is in memory as a whole. */
+const MOST_CHARACTERS = 2 ** 28;
+
 /**
  * The objects of a file of JSON lines, or of one document on any number of lines: an object, or a list of them. Throws `code` with the
- * line that is not JSON.
+ * line that is not JSON, or for a document of more characters than `most`.
  */
-export function* entriesOf(lines: Iterable<string>, file: string, code: ImportCode): Iterable<Entry> {
+export function* entriesOf(
+  lines: Iterable<string>,
+  file: string,
+  code: ImportCode,
+  most = MOST_CHARACTERS,
+): Iterable<Entry> {
   let document: { readonly first: number; readonly lines: string[] } | undefined;
+  let characters = 0;
   let isFirst = true;
   for (const [line, text] of numbered(lines)) {
     if (document !== undefined) {
       document.lines.push(text);
+      characters += text.length;
+      if (characters > most) {
+        const message = `it is one document of more than ${most} characters: write an object on each line, or split it`;
+        throw wrong(file, message, code);
+      }
       continue;
     }
     if (text.trim() === '') continue;

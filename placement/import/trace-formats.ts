@@ -17,6 +17,9 @@ export interface ImportedRequest {
 export const TRACE_FORMATS = ['azure', 'mooncake', 'burstgpt', 'csv', 'otlp', 'runs'] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
 
+/** Most requests in memory, of some 200 bytes each. */
+export const MOST_REQUESTS = 5_000_000;
+
 type Lines = Iterable<string>;
 type Requests = Iterable<ImportedRequest>;
 
@@ -151,6 +154,8 @@ const renamed = (column: string): string =>
     .replace(/^(completion|output|generated|response)_?(tokens|length|len)$/, 'tokens_out')
     .replace(/^(\d)/, 'c$1');
 
+const TOO_MANY_TRACES = `it has more than ${MOST_REQUESTS} traces before the first call of a model: split it`;
+
 /** OTLP in JSON: its calls of a model, with tokens by the attributes of GenAI; without such calls the roots of its traces. */
 function* otlpRequests(lines: Lines, file: string): Requests {
   let place = 0;
@@ -170,7 +175,10 @@ function* otlpRequests(lines: Lines, file: string): Requests {
         hasCalls = true;
         roots = [];
         yield requestOf(span.startTimeUnixNano, sizes, place);
-      } else if (!hasCalls && (span.parentSpanId ?? '') === '') roots.push({ time: span.startTimeUnixNano, place });
+      } else if (!hasCalls && (span.parentSpanId ?? '') === '') {
+        roots.push({ time: span.startTimeUnixNano, place });
+        if (roots.length > MOST_REQUESTS) throw wrong(file, TOO_MANY_TRACES, 'INVALID_TRACE');
+      }
     }
   }
   for (const root of roots) yield requestOf(root.time, {}, root.place);

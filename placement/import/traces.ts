@@ -1,6 +1,6 @@
 import { linesOf } from './lines.js';
 import { cachedTokens } from './prefix-caches.js';
-import { type ImportedRequest, spellPlace, TRACE_READERS, type TraceFormat } from './trace-formats.js';
+import { type ImportedRequest, MOST_REQUESTS, spellPlace, TRACE_READERS, type TraceFormat } from './trace-formats.js';
 import { wrong } from './wrong.js';
 
 export interface TraceImport {
@@ -22,29 +22,68 @@ export interface TraceImport {
 /** Tokens of a block of the trace of Mooncake (R. Qin et al.: Mooncake, FAST 2025, section 4.1). */
 const BLOCK_TOKENS = 512;
 
-/** Reads a foreign trace, and returns a trace of Millrace as text. Only times and sizes are kept. Throws `INVALID_TRACE`. */
-export function importTrace(format: TraceFormat, text: string, file: string, options: TraceImport = {}): string {
-  const { speed = 1, sample = 1, limit = Number.POSITIVE_INFINITY, seed = 1 } = options;
-  const all = [...TRACE_READERS[format](linesOf(text), file)].sort((a, b) => a.seconds - b.seconds);
-  const [first] = all;
-  if (first === undefined) throw wrong(file, `it has no requests in the format "${format}"`, 'INVALID_TRACE');
-  let state = seed >>> 0;
-  const chosen = all
-    .filter(() => {
-      if (sample >= 1) return true;
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return state / 4_294_967_296 < sample;
-    })
-    .slice(0, limit);
+/** Most characters of the trace that is made. */
+const MOST_CHARACTERS = 2 ** 28;
+
+/**
+ * Reads a foreign trace, and returns a trace of Millrace as text. Only times and sizes are kept, of the requests that are chosen: the lines
+ * of a large file can be read one by one. Throws `INVALID_TRACE`.
+ * @param source the text, or its lines without their ends
+ */
+export function importTrace(
+  format: TraceFormat,
+  source: string | Iterable<string>,
+  file: string,
+  options: TraceImport = {},
+): string {
+  const { speed = 1 } = options;
+  const lines = typeof source === 'string' ? linesOf(source) : source;
+  const chosen = chosenOf(TRACE_READERS[format](lines, file), format, file, options);
   const kept =
     options.caches === undefined ? chosen : withCaches(chosen, format, file, { ...options, caches: options.caches });
   const columns = completeColumns(kept, format, options.note);
   const start = kept[0]?.seconds ?? 0;
-  const lines = kept.map(({ seconds, sizes }) =>
-    [((seconds - start) / speed).toFixed(6), ...columns.map((column) => sizes[column])].join(','),
-  );
-  return `${[['timestamp_s', ...columns].join(','), ...lines].join('\n')}\n`;
+  let characters = 0;
+  const rows = kept.map(({ seconds, sizes }) => {
+    const row = [((seconds - start) / speed).toFixed(6), ...columns.map((column) => sizes[column])].join(',');
+    characters += row.length + 1;
+    return row;
+  });
+  const most = `${MOST_CHARACTERS / 2 ** 20} MiB`;
+  if (characters > MOST_CHARACTERS) throw tooMuch(file, `would be a trace of more than ${most}`);
+  return `${[['timestamp_s', ...columns].join(','), ...rows].join('\n')}\n`;
 }
+
+const tooMuch = (file: string, what: string) =>
+  wrong(file, `it ${what}: keep fewer of its requests with --limit or --sample`, 'INVALID_TRACE');
+
+/** The requests that are kept, by time. At most twice as many as the limit are in memory. */
+function chosenOf(
+  requests: Iterable<ImportedRequest>,
+  format: TraceFormat,
+  file: string,
+  { sample = 1, limit = Number.POSITIVE_INFINITY, seed = 1, caches }: TraceImport,
+): readonly ImportedRequest[] {
+  let state = seed >>> 0;
+  let isEmpty = true;
+  let kept: ImportedRequest[] = [];
+  for (const request of requests) {
+    isEmpty = false;
+    if (sample < 1) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      if (state / 4_294_967_296 >= sample) continue;
+    }
+    const { seconds, sizes, place } = request;
+    kept.push(caches === undefined ? { seconds, sizes, place } : request);
+    // The file need not be sorted: what follows may be earlier.
+    if (kept.length >= 2 * limit) kept = byTime(kept).slice(0, limit);
+    if (kept.length > MOST_REQUESTS) throw tooMuch(file, `has more than ${MOST_REQUESTS} requests`);
+  }
+  if (isEmpty) throw wrong(file, `it has no requests in the format "${format}"`, 'INVALID_TRACE');
+  return byTime(kept).slice(0, limit);
+}
+
+const byTime = (requests: ImportedRequest[]): ImportedRequest[] => requests.sort((a, b) => a.seconds - b.seconds);
 
 /**
  * The columns that all requests have: a trace has each size of every request. Others are left out, not refused, as they may be no sizes at all,

@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import type { RunPage, RunSummary } from '../../../pipelines/run/document.js';
 import { importProfiles, importTrace, type ProfileFormat, type TraceFormat } from '../../../placement/import/index.js';
+import { entriesOf } from '../../../placement/import/json.js';
 import { readProfiles } from '../../../placement/profiles/index.js';
 import { readTrace } from '../../../placement/trace/index.js';
 import { refusal } from './refusal.js';
@@ -171,6 +172,18 @@ describe('a foreign trace', () => {
     expect(importTrace(format, `\ufeff${text}\n`, 'x')).toBe(expected);
     const twice = importTrace(format, `${text}\n\n${text}\n`, 'x').split('\n');
     expect(twice).toHaveLength(2 * expected.split('\n').length - 2);
+  });
+
+  it('is no document of any size on several lines: it would be in memory as a whole', () => {
+    const lines = ['{', '"a": 1,', '"b": 2', '}'];
+    expect([...entriesOf(lines, 'x', 'INVALID_TRACE', 14)]).toEqual([{ at: 'x', value: { a: 1, b: 2 } }]);
+    expect(refusal(() => [...entriesOf(lines, 'x', 'INVALID_TRACE', 10)]).fields).toEqual([
+      'x: it is one document of more than 10 characters: write an object on each line, or split it',
+    ]);
+  });
+
+  it('is read from lines as from a text', () => {
+    expect(importTrace('azure', AZURE.split('\n').values(), 'x')).toBe(importTrace('azure', AZURE, 'x'));
   });
 });
 
