@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
@@ -12,7 +12,9 @@ import {
 } from '../placement/import/index.js';
 import { readTrace } from '../placement/trace/index.js';
 import { asCount, asPairs, asShare } from './arguments.js';
+import { linesOfFile } from './lines-of-file.js';
 import { note, print } from './output.js';
+import { checkLength } from './text-length.js';
 
 interface TraceOptions {
   readonly out: string;
@@ -56,7 +58,7 @@ export function importCommands(cli: Command): void {
     .action((format: TraceFormat, file: string, options: TraceOptions) => {
       if (options.blocks !== undefined && options.caches === undefined)
         throw new MillraceError('INVALID_INPUT', '--blocks: it is the size of a prefix cache: pass --caches too');
-      const text = importTrace(format, textOf(file, 'INVALID_TRACE'), path.basename(file), options);
+      const text = importTrace(format, linesOfFile(file, 'INVALID_TRACE'), path.basename(file), { ...options, note });
       if (options.out === '-') {
         print(text.trimEnd());
         return;
@@ -74,12 +76,12 @@ export function importCommands(cli: Command): void {
     .argument('<file>', 'the measurements')
     .option('--out <folder>', 'folder of the profiles', 'profiles')
     .option('--kind <name=kind>', 'device kind of the inventory for a name in the source; may be repeated', asPairs, {})
-    .option('--model <name>', 'the pool, if the source names no model')
-    .option('--device-kind <kind>', 'the device kind, if the source names none')
+    .option('--model <name>', 'the pool, if the source names no model; of a benchmark of an LLM in any case')
+    .option('--device-kind <kind>', 'the device kind, if the source names no device')
     .option('--memory <model=amount>', 'memory of a model’s weights; may be repeated', asPairs, {})
     .option('--per-token <model=amount>', 'key-value cache of a token of an LLM; may be repeated', asPairs, {})
     .action((format: ProfileFormat, file: string, { out, kind, ...rest }: ProfilesOptions) => {
-      const text = textOf(file, 'INVALID_PROFILE');
+      const text = textOf(file);
       const profiles = importProfiles(format, text, path.basename(file), { ...rest, kinds: kind });
       mkdirSync(out, { recursive: true });
       for (const profile of profiles) {
@@ -92,6 +94,8 @@ export function importCommands(cli: Command): void {
         );
       }
       note(`${out}: ${profiles.length} profiles`);
+      const notes = profiles.flatMap(({ model, note: said }) => (said === undefined ? [] : `${model}: ${said}`));
+      for (const each of new Set(notes)) note(each);
     });
 }
 
@@ -138,10 +142,13 @@ function asAbove0(text: string): number {
   throw new InvalidArgumentError('It must be a number above 0.');
 }
 
-function textOf(file: string, code: 'INVALID_TRACE' | 'INVALID_PROFILE'): string {
+/** The text of a file of measurements. */
+function textOf(file: string): string {
   try {
+    checkLength(file, statSync(file).size, 'INVALID_PROFILE');
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new MillraceError(code, `cannot read ${file}: ${messageOf(error)}`);
+    if (error instanceof MillraceError) throw error;
+    throw new MillraceError('INVALID_PROFILE', `cannot read ${file}: ${messageOf(error)}`);
   }
 }

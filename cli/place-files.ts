@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import {
@@ -14,6 +14,7 @@ import { readTrace, type Trace } from '../placement/trace/index.js';
 import { type PipelineShape, readPipelineShape, shapeOf } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
+import { checkLength } from './text-length.js';
 
 /** The pipeline in a file if the file exists, else the pipeline with this name. */
 export async function readShape(settings: Settings, name: string, module: string | undefined): Promise<PipelineShape> {
@@ -65,14 +66,16 @@ export function placementIn(text: string, file: string, hour: number | undefined
   throw wrongOption('--hour', `${file} is a schedule: name one of its hours, from 0 to ${last}`);
 }
 
-/** Reads a file as text. Throws `code` if it is not readable. */
+/** Reads a file as text. Throws `code` if it is not readable, or larger than a text can be. */
 export async function read(
   file: string,
   code: 'INVALID_INVENTORY' | 'INVALID_PROFILE' | 'INVALID_TRACE' | 'INVALID_PLACEMENT' | 'INVALID_POLICY',
 ): Promise<string> {
   try {
+    checkLength(file, (await stat(file)).size, code);
     return await readFile(file, 'utf8');
   } catch (error) {
+    if (error instanceof MillraceError) throw error;
     throw new MillraceError(code, `cannot read ${file}: ${messageOf(error)}`);
   }
 }

@@ -1,12 +1,13 @@
 /**
  * A Triton model configuration (`config.pbtxt`, protobuf's text format) with some of its fields replaced; everything
- * else, including comments, stays as its author wrote it.
+ * else, including comments, stays as its author wrote it. Commas and semicolons between fields, which are optional, are left out: beside a
+ * field that is removed they would not be valid.
  * @param fields text of each field by name, as it is written to the file; null removes it
  */
 export function withFields(config: string, fields: Readonly<Record<string, string | null>>): string {
   const kept = topLevel(config)
     .filter(({ name }) => name === undefined || !Object.hasOwn(fields, name))
-    .map(({ text }) => text)
+    .map(({ isBetween, text }) => (isBetween ? withoutSeparators(text) : text))
     .join('')
     .trimEnd();
   const added = Object.values(fields).filter((text) => text !== null);
@@ -46,9 +47,15 @@ export const numbersOf = (config: string, field: string): readonly number[] =>
     name === field ? (text.slice(field.length).match(/\d+/g) ?? []).map(Number) : [],
   );
 
+/** What is between two fields as space and comments alone. */
+const withoutSeparators = (between: string): string =>
+  between.replace(/#[^\n]*|[,;]/g, (found) => (found.startsWith('#') ? found : '')) || ' ';
+
 interface Piece {
-  /** Undefined for space and comments between fields. */
+  /** Undefined for what is between fields, and for a message in a list. */
   readonly name?: string;
+  /** Space, comments and separators. */
+  readonly isBetween?: true;
   readonly text: string;
 }
 
@@ -60,7 +67,7 @@ function topLevel(config: string): Piece[] {
   for (let at = 0; at < config.length; ) {
     const between = match(BETWEEN, config, at);
     if (between !== undefined) {
-      pieces.push({ text: between });
+      pieces.push({ isBetween: true, text: between });
       at += between.length;
       continue;
     }

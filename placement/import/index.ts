@@ -1,2 +1,3 @@
 export { importProfiles, PROFILE_FORMATS, type ProfileFormat } from './profiles.js';
-export { importTrace, TRACE_FORMATS, type TraceFormat } from './traces.js';
+export { TRACE_FORMATS, type TraceFormat } from './trace-formats.js';
+export { importTrace } from './traces.js';

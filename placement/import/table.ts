@@ -1,19 +1,36 @@
-import { MillraceError } from '../../pipelines/errors.js';
+import { isData } from '../trace/index.js';
+import { numbered } from './lines.js';
+import { type ImportCode, wrong } from './wrong.js';
 
-/** Rows of a comma-separated file by the names of its first line; quoted cells may contain commas. */
-export function rowsOf(text: string, file: string): readonly Readonly<Record<string, string>>[] {
-  const lines = text
-    .replace(/^\ufeff/, '')
-    .split(/\r?\n/)
-    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
-  const names = cellsOf(lines[0] ?? '');
-  return lines.slice(1).map((line, i) => {
-    const cells = cellsOf(line);
-    if (cells.length !== names.length) {
-      throw wrong(`${file}:${i + 2}`, `it has ${cells.length} columns, not ${names.length}: correct or remove it`);
+/** A row of a comma-separated file. */
+export interface TableRow {
+  /** Its line as errors name it: `trace.csv:7`. */
+  readonly at: string;
+  /** The number of its line in the file, from 1. */
+  readonly line: number;
+  /** By the names of the first line. */
+  readonly cells: Readonly<Record<string, string>>;
+}
+
+/**
+ * Rows of a comma-separated file by the names of its first line; quoted cells may contain commas. Empty lines and lines that begin
+ * with `#` are skipped. Throws `code` for a line that has not as many cells as there are names.
+ */
+export function* rowsOf(lines: Iterable<string>, file: string, code: ImportCode): Iterable<TableRow> {
+  let names: readonly string[] | undefined;
+  for (const [line, text] of numbered(lines)) {
+    if (!isData(text)) continue;
+    const cells = cellsOf(text);
+    if (names === undefined) {
+      names = cells;
+      continue;
     }
-    return Object.fromEntries(names.map((name, c) => [name, cells[c] ?? '']));
-  });
+    const at = `${file}:${line}`;
+    if (cells.length !== names.length) {
+      throw wrong(at, `it has ${cells.length} columns, not ${names.length}: correct or remove it`, code);
+    }
+    yield { at, line, cells: Object.fromEntries(names.map((name, c) => [name, cells[c] ?? ''])) };
+  }
 }
 
 const CELL = /\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/y;
@@ -30,26 +47,3 @@ function cellsOf(line: string): readonly string[] {
   }
   return cells;
 }
-
-/** The objects of a file of JSON lines, or of one JSON list. */
-export function objectsOf(text: string, file: string): readonly Readonly<Record<string, unknown>>[] {
-  const parse = (part: string, where: string): unknown => {
-    try {
-      return JSON.parse(part);
-    } catch {
-      throw wrong(where, 'it is not JSON');
-    }
-  };
-  const whole = text.trimStart();
-  const all = whole.startsWith('[')
-    ? parse(text, file)
-    : text.split(/\r?\n/).flatMap((line, i) => (line.trim() === '' ? [] : [parse(line, `${file}:${i + 1}`)]));
-  if (!Array.isArray(all)) throw wrong(file, 'it is not a list of JSON objects');
-  return all.map((each: unknown, i) => {
-    if (typeof each !== 'object' || each === null) throw wrong(`${file}, entry ${i + 1}`, 'it is not a JSON object');
-    return each as Record<string, unknown>;
-  });
-}
-
-export const wrong = (field: string, message: string, code: 'INVALID_TRACE' | 'INVALID_PROFILE' = 'INVALID_TRACE') =>
-  new MillraceError(code, `${field}: ${message}`, { fields: [{ field, message }] });

@@ -1,18 +1,7 @@
-import { isoSeconds } from '../trace/index.js';
+import { linesOf } from './lines.js';
 import { cachedTokens } from './prefix-caches.js';
-import { objectsOf, rowsOf, wrong } from './table.js';
-
-/** A request of a foreign trace: seconds, and sizes by column. */
-export interface ImportedRequest {
-  readonly seconds: number;
-  readonly sizes: Readonly<Record<string, number>>;
-  /** Names of the blocks of its prompt: see `Prompt`. */
-  readonly blocks?: readonly number[];
-}
-
-/** Formats of traces: what publishes each is in docs/reference/placement.md. */
-export const TRACE_FORMATS = ['azure', 'mooncake', 'burstgpt', 'csv', 'otlp', 'runs'] as const;
-export type TraceFormat = (typeof TRACE_FORMATS)[number];
+import { type ImportedRequest, MOST_REQUESTS, spellPlace, TRACE_READERS, type TraceFormat } from './trace-formats.js';
+import { wrong } from './wrong.js';
 
 export interface TraceImport {
   /** Replays the trace so many times as fast. */
@@ -26,36 +15,97 @@ export interface TraceImport {
   readonly caches?: number;
   /** Most blocks in each of these caches; default: nothing is evicted. */
   readonly blocks?: number;
+  /** Told, in a sentence, of a column that is left out because some of the requests lack it. */
+  readonly note?: (text: string) => void;
 }
-
-type Row = Readonly<Record<string, string>>;
 
 /** Tokens of a block of the trace of Mooncake (R. Qin et al.: Mooncake, FAST 2025, section 4.1). */
 const BLOCK_TOKENS = 512;
 
-/** Reads a foreign trace, and returns a trace of Millrace as text. Only times and sizes are kept. Throws `INVALID_TRACE`. */
-export function importTrace(format: TraceFormat, text: string, file: string, options: TraceImport = {}): string {
-  const { speed = 1, sample = 1, limit = Number.POSITIVE_INFINITY, seed = 1 } = options;
-  const all = [...READERS[format](text, file)].sort((a, b) => a.seconds - b.seconds);
-  const [first] = all;
-  if (first === undefined) throw wrong(file, `it has no requests in the format "${format}"`);
-  let state = seed >>> 0;
-  const chosen = all
-    .filter(() => {
-      if (sample >= 1) return true;
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return state / 4_294_967_296 < sample;
-    })
-    .slice(0, limit);
-  const kept = options.caches === undefined ? chosen : withCaches(chosen, file, { ...options, caches: options.caches });
-  const columns = [...new Set(kept.flatMap(({ sizes }) => Object.keys(sizes)))].filter((column) =>
-    kept.every(({ sizes }) => Number.isFinite(sizes[column])),
-  );
+/** Most characters of the trace that is made. */
+const MOST_CHARACTERS = 2 ** 28;
+
+/**
+ * Reads a foreign trace, and returns a trace of Millrace as text. Only times and sizes are kept, of the requests that are chosen: the lines
+ * of a large file can be read one by one. Throws `INVALID_TRACE`.
+ * @param source the text, or its lines without their ends
+ */
+export function importTrace(
+  format: TraceFormat,
+  source: string | Iterable<string>,
+  file: string,
+  options: TraceImport = {},
+): string {
+  const { speed = 1 } = options;
+  const lines = typeof source === 'string' ? linesOf(source) : source;
+  const chosen = chosenOf(TRACE_READERS[format](lines, file), format, file, options);
+  const kept =
+    options.caches === undefined ? chosen : withCaches(chosen, format, file, { ...options, caches: options.caches });
+  const columns = completeColumns(kept, format, options.note);
   const start = kept[0]?.seconds ?? 0;
-  const lines = kept.map(({ seconds, sizes }) =>
-    [((seconds - start) / speed).toFixed(6), ...columns.map((column) => sizes[column])].join(','),
-  );
-  return `${[['timestamp_s', ...columns].join(','), ...lines].join('\n')}\n`;
+  let characters = 0;
+  const rows = kept.map(({ seconds, sizes }) => {
+    const row = [((seconds - start) / speed).toFixed(6), ...columns.map((column) => sizes[column])].join(',');
+    characters += row.length + 1;
+    return row;
+  });
+  const most = `${MOST_CHARACTERS / 2 ** 20} MiB`;
+  if (characters > MOST_CHARACTERS) throw tooMuch(file, `would be a trace of more than ${most}`);
+  return `${[['timestamp_s', ...columns].join(','), ...rows].join('\n')}\n`;
+}
+
+const tooMuch = (file: string, what: string) =>
+  wrong(file, `it ${what}: keep fewer of its requests with --limit or --sample`, 'INVALID_TRACE');
+
+/** The requests that are kept, by time. At most twice as many as the limit are in memory. */
+function chosenOf(
+  requests: Iterable<ImportedRequest>,
+  format: TraceFormat,
+  file: string,
+  { sample = 1, limit = Number.POSITIVE_INFINITY, seed = 1, caches }: TraceImport,
+): readonly ImportedRequest[] {
+  let state = seed >>> 0;
+  let isEmpty = true;
+  let kept: ImportedRequest[] = [];
+  for (const request of requests) {
+    isEmpty = false;
+    if (sample < 1) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      if (state / 4_294_967_296 >= sample) continue;
+    }
+    const { seconds, sizes, place } = request;
+    kept.push(caches === undefined ? { seconds, sizes, place } : request);
+    // The file need not be sorted: what follows may be earlier.
+    if (kept.length >= 2 * limit) kept = byTime(kept).slice(0, limit);
+    if (kept.length > MOST_REQUESTS) throw tooMuch(file, `has more than ${MOST_REQUESTS} requests`);
+  }
+  if (isEmpty) throw wrong(file, `it has no requests in the format "${format}"`, 'INVALID_TRACE');
+  return byTime(kept).slice(0, limit);
+}
+
+const byTime = (requests: ImportedRequest[]): ImportedRequest[] => requests.sort((a, b) => a.seconds - b.seconds);
+
+/**
+ * The columns that all requests have: a trace has each size of every request. Others are left out, not refused, as they may be no sizes at all,
+ * such as names that are numbers at times.
+ */
+function completeColumns(
+  requests: readonly ImportedRequest[],
+  format: TraceFormat,
+  note: (text: string) => void = () => undefined,
+): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { sizes } of requests) {
+    for (const column of Object.keys(sizes)) counts.set(column, (counts.get(column) ?? 0) + 1);
+  }
+  return [...counts].flatMap(([column, count]) => {
+    if (count === requests.length) return [column];
+    const lacking = requests.length - count;
+    const first = requests.find(({ sizes }) => !Object.hasOwn(sizes, column));
+    const where = first === undefined ? '' : `, the first is ${spellPlace(format, first)}`;
+    note(`${column} dropped: ${lacking} of ${requests.length} requests lack it${where}`);
+    return [];
+  });
 }
 
 /**
@@ -64,12 +114,15 @@ export function importTrace(format: TraceFormat, text: string, file: string, opt
  */
 function withCaches(
   requests: readonly ImportedRequest[],
+  format: TraceFormat,
   file: string,
   { caches, blocks = Number.POSITIVE_INFINITY, seed = 1 }: TraceImport & { readonly caches: number },
 ): readonly ImportedRequest[] {
-  const prompts = requests.map(({ sizes, blocks: own }, i) => {
+  const prompts = requests.map((request) => {
+    const { sizes, blocks: own } = request;
     if (own === undefined || sizes.tokens_in === undefined) {
-      throw wrong(`${file}, request ${i + 1}`, 'it has no hash_ids and input_length, by which prefixes are known');
+      const message = 'it has no hash_ids and input_length, by which prefixes are known: leave out --caches';
+      throw wrong(`${file}, ${spellPlace(format, request)}`, message, 'INVALID_TRACE');
     }
     return { tokens: sizes.tokens_in, blocks: own };
   });
@@ -79,8 +132,9 @@ function withCaches(
       return [`tokens_cached_${isAware ? 'aware' : 'unaware'}_${count}`, cachedTokens(prompts, routing)] as const;
     }),
   );
-  return requests.map(({ seconds, sizes }, i) => ({
+  return requests.map(({ seconds, sizes, place }, i) => ({
     seconds,
+    place,
     sizes: { ...sizes, ...Object.fromEntries(added.map(([column, values]) => [column, values[i] ?? 0])) },
   }));
 }
@@ -90,123 +144,4 @@ function cacheCounts(most: number): readonly number[] {
   const counts: number[] = [];
   for (let n = 1; n < most; n *= 2) counts.push(n);
   return [...counts, most];
-}
-
-const tokens = (tokensIn: unknown, tokensOut: unknown): Record<string, number> => {
-  const sizes = { tokens_in: Number(tokensIn), tokens_out: Number(tokensOut) };
-  return Object.fromEntries(Object.entries(sizes).filter(([, value]) => Number.isFinite(value) && value > 0));
-};
-
-const READERS: Readonly<Record<TraceFormat, (text: string, file: string) => Iterable<ImportedRequest>>> = {
-  /** `TIMESTAMP,ContextTokens,GeneratedTokens`, ISO times without a zone. */
-  azure: (text, file) =>
-    rowsOf(text, file).map((row, i) => ({
-      seconds: finite(timeOf(cellOf(row, /^timestamp$/i) ?? '', 1), file, i),
-      sizes: tokens(cellOf(row, /^context_?tokens$/i), cellOf(row, /^generated_?tokens$/i)),
-    })),
-  /** JSON lines of `timestamp` in milliseconds, `input_length`, `output_length`, and `hash_ids`: a number for each block of the prompt. */
-  mooncake: (text, file) =>
-    objectsOf(text, file).map((row, i) => ({
-      seconds: finite(Number(row.timestamp) / 1000, file, i),
-      sizes: tokens(row.input_length, row.output_length),
-      ...(Array.isArray(row.hash_ids) && row.hash_ids.every(Number.isSafeInteger) && { blocks: row.hash_ids }),
-    })),
-  /** `Timestamp` in seconds, `Request tokens`, `Response tokens`; failed requests have no response tokens. */
-  burstgpt: (text, file) =>
-    rowsOf(text, file)
-      .filter((row) => Number(cellOf(row, /^response tokens$/i)) > 0)
-      .map((row, i) => ({
-        seconds: finite(timeOf(cellOf(row, /^timestamp$/i) ?? '', 1), file, i),
-        sizes: tokens(cellOf(row, /^request tokens$/i), cellOf(row, /^response tokens$/i)),
-      })),
-  csv: csvRequests,
-  /** OTLP in JSON: every span is a request; its tokens by the attributes of GenAI. */
-  otlp: otlpRequests,
-  /** `millrace runs --json`. */
-  runs: (text, file) =>
-    objectsOf(text.trimStart().startsWith('{"runs"') ? JSON.stringify(JSON.parse(text).runs) : text, file).map(
-      (row, i) => ({
-        seconds: finite(timeOf(String(row.startedAt ?? row.startTime ?? row.start ?? ''), 1), file, i),
-        sizes: {},
-      }),
-    ),
-};
-
-const cellOf = (row: Row, name: RegExp): string | undefined =>
-  Object.entries(row).find(([column]) => name.test(column))?.[1];
-
-function finite(seconds: number, file: string, i: number): number {
-  if (Number.isFinite(seconds)) return seconds;
-  throw wrong(`${file}, request ${i + 1}`, 'it has no readable time');
-}
-
-/** Seconds of a time: ISO 8601, or a number in this unit; numbers since 1970 in milliseconds to nanoseconds are recognised. */
-function timeOf(text: string, unit: number): number {
-  const number = text.trim() === '' ? Number.NaN : Number(text);
-  if (!Number.isFinite(number)) return isoSeconds(text);
-  const epoch = [1e18, 1e15, 1e12].findIndex((size) => number > size);
-  return epoch < 0 ? number * unit : number * ([1e-9, 1e-6, 1e-3][epoch] ?? 1);
-}
-
-const COLUMN = /^(timestamp|time|arrival|arrived|start|ts|date)/i;
-const UNIT: readonly (readonly [RegExp, number])[] = [
-  [/(_|\b)(ms|millis\w*)$/i, 1e-3],
-  [/(_|\b)(us|micros\w*)$/i, 1e-6],
-  [/(_|\b)(ns|nanos\w*)$/i, 1e-9],
-];
-
-/** Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. */
-function* csvRequests(text: string, file: string): Iterable<ImportedRequest> {
-  const rows = rowsOf(text, file);
-  const [names = []] = rows.map(Object.keys);
-  const time = names.find((name) => COLUMN.test(name));
-  if (time === undefined) throw wrong(`${file}:1`, 'no column is named like a time: timestamp, time, arrival or start');
-  const unit = UNIT.find(([suffix]) => suffix.test(time))?.[1] ?? 1;
-  const renamed = (name: string) =>
-    name
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, '_')
-      .replace(/^(prompt|input|context|request)_?(tokens|length|len)$/, 'tokens_in')
-      .replace(/^(completion|output|generated|response)_?(tokens|length|len)$/, 'tokens_out')
-      .replace(/^(\d)/, 'c$1');
-  for (const [i, row] of rows.entries()) {
-    const sizes = names.flatMap((name): [string, number][] => {
-      const value = row[name] === '' ? Number.NaN : Number(row[name]);
-      return name === time || !(value >= 0) ? [] : [[renamed(name), value]];
-    });
-    yield { seconds: finite(timeOf(row[time] ?? '', unit), file, i), sizes: Object.fromEntries(sizes) };
-  }
-}
-
-interface Span {
-  readonly startTimeUnixNano?: string | number;
-  readonly parentSpanId?: string;
-  readonly attributes?: readonly { readonly key: string; readonly value?: Readonly<Record<string, unknown>> }[];
-}
-
-function* otlpRequests(text: string, file: string): Iterable<ImportedRequest> {
-  const documents =
-    text.trimStart().startsWith('{"resourceSpans"') && !text.trim().includes('\n{')
-      ? [JSON.parse(text) as Readonly<Record<string, unknown>>]
-      : objectsOf(text, file);
-  const spans = documents.flatMap((each) =>
-    ((each.resourceSpans ?? []) as { scopeSpans?: { spans?: Span[] }[] }[]).flatMap(({ scopeSpans = [] }) =>
-      scopeSpans.flatMap(({ spans: own = [] }) => own),
-    ),
-  );
-  const number = (span: Span, keys: readonly string[]) => {
-    const found = span.attributes?.find(({ key }) => keys.includes(key))?.value ?? {};
-    return Number(found.intValue ?? found.doubleValue ?? Number.NaN);
-  };
-  const usage = (span: Span) =>
-    tokens(
-      number(span, ['gen_ai.usage.input_tokens', 'gen_ai.usage.prompt_tokens']),
-      number(span, ['gen_ai.usage.output_tokens', 'gen_ai.usage.completion_tokens']),
-    );
-  // Calls of a model if there are some; else the roots of the traces.
-  const calls = spans.filter((span) => Object.keys(usage(span)).length > 0);
-  const requests = calls.length > 0 ? calls : spans.filter(({ parentSpanId = '' }) => parentSpanId === '');
-  for (const [i, span] of requests.entries()) {
-    yield { seconds: finite(Number(span.startTimeUnixNano) / 1e9, file, i), sizes: usage(span) };
-  }
 }

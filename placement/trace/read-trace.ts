@@ -19,7 +19,7 @@ const UNITS: Readonly<Record<string, number>> = {
   timestamp: 0,
 };
 
-/** Whole numbers on average this far apart, and that many, are no seconds: one run in twenty seconds is less than a demo. */
+/** Times without decimals on average this far apart, and that many, are no seconds: one run in twenty seconds is less than a demo. */
 const SUSPICIOUS = { gapS: 20, rows: 20 };
 /** As seconds since 1970 this is after the year 5000. */
 const NO_SECONDS = 1e11;
@@ -49,6 +49,8 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
   }
   const rows: number[][] = [];
   let last = Number.NEGATIVE_INFINITY;
+  // By the text: 60.0 is written with decimals, although it is a whole number.
+  let hasDecimals = false;
   const readable = mistakes.length === 0;
   for (
     let i = named ? first + 1 : Math.max(first, 0);
@@ -72,7 +74,10 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
     else if (Math.abs(time) * (unit || 1) > NO_SECONDS && (unit ?? 1) !== 1)
       wrong(i + 1, `${time} is after the year 5000: correct it, or name the first column by its unit (timestamp_us)`);
     else if (time < last) wrong(i + 1, `${time} comes after ${last}: sort the lines by time`);
-    else rows.push(row);
+    else {
+      rows.push(row);
+      hasDecimals ||= (line.split(',', 1)[0] ?? '').includes('.');
+    }
     if (Number.isFinite(time)) last = Math.max(last, time);
   }
   if (rows.length === 0 && mistakes.length === 0)
@@ -80,8 +85,8 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
   const start = rows[0]?.[0] ?? 0;
   if (unit === undefined || unit === 1) {
     const gap = ((rows.at(-1)?.[0] ?? 0) - start) / Math.max(1, rows.length - 1);
-    const whole = rows.length >= SUSPICIOUS.rows && rows.every(([time = 0]) => Number.isInteger(time));
-    if (Math.max(...[start, rows.at(-1)?.[0] ?? 0].map(Math.abs)) > NO_SECONDS || (whole && gap > SUSPICIOUS.gapS)) {
+    const isWhole = rows.length >= SUSPICIOUS.rows && !hasDecimals;
+    if (Math.max(...[start, rows.at(-1)?.[0] ?? 0].map(Math.abs)) > NO_SECONDS || (isWhole && gap > SUSPICIOUS.gapS)) {
       const message = `the times look like milliseconds: as seconds the lines are ${Math.round(gap)} s apart on average. Name the column timestamp_ms; if they are seconds, write them with decimals, as ${start.toFixed(1)}`;
       wrong(first + 1, message);
     }

@@ -80,10 +80,10 @@ describe('an import of Mooncake', () => {
     expect(two.sizes.tokens_cached_aware_1).toHaveLength(2);
     const without = JSON.stringify({ timestamp: 0, input_length: 3, output_length: 1 });
     expect(refusal(() => importTrace('mooncake', without, 'm.jsonl', { caches: 2 })).fields[0]).toMatch(
-      /^m\.jsonl, request 1: it has no hash_ids/,
+      /^m\.jsonl, entry 1: it has no hash_ids/,
     );
     expect(refusal(() => importTrace('csv', 'time,tokens_in\n0,3\n', 'c.csv', { caches: 2 })).fields[0]).toMatch(
-      /^c\.csv, request 1/,
+      /^c\.csv, line 2/,
     );
   });
 });

@@ -28,6 +28,17 @@ describe('a trace', () => {
     expect(refusal(() => readTrace(text))).toEqual({ code: 'INVALID_TRACE', fields });
   });
 
+  it('takes times for seconds that are written with decimals, and for milliseconds what is whole and far apart', () => {
+    const minutes = (spell: (s: number) => string) =>
+      `${Array.from({ length: 30 }, (_, i) => spell(60 * i)).join('\n')}\n`;
+    for (const digits of [1, 6]) {
+      expect(readTrace(minutes((s) => s.toFixed(digits))).timesMs[29]).toBe(29 * 60_000);
+    }
+    expect(refusal(() => readTrace(minutes(String))).fields).toEqual([
+      expect.stringMatching(/the times look like milliseconds: .* write them with decimals, as 0\.0$/),
+    ]);
+  });
+
   it('names at most twenty wrong lines', () => {
     expect(refusal(() => readTrace(`0\n${'x\n'.repeat(50)}`)).fields).toHaveLength(20);
   });

@@ -6,7 +6,7 @@ import { describe, expect, it, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { generate } from '../../../../placement/apply/index.js';
 import { blocksOf, fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
-import { tritonConfig } from '../../../../placement/apply/triton-config.js';
+import { tritonConfig, withBatchSettings } from '../../../../placement/apply/triton-config.js';
 import { placedPool, placementOf } from '../../../support/placements.js';
 import { base, generated, inventory, options, text } from './generated.js';
 
@@ -87,10 +87,26 @@ dynamic_batching {
     expect([...fieldNames(policy)].sort()).toEqual(['max_queue_size', 'timeout_action']);
   });
 
+  it('leaves no separator where a field was that it replaces', () => {
+    const merged = configOf(
+      'max_batch_size: 64,\ninstance_group [ { kind: KIND_GPU, count: 1 } ],\n' +
+        'dynamic_batching { preferred_batch_size: [ 4, 8 ], priority_levels: 2, max_queue_delay_microseconds: 5; },\n' +
+        'parameters { key: "a, b", value: { string_value: "c;" } }',
+    );
+    expect(merged).toContain('instance_group [ { count: 2 kind: KIND_GPU gpus: [ 0 ] } ]');
+    expect(merged).toContain('parameters { key: "a, b", value: { string_value: "c;" } }');
+    expect(blocksOf(merged, 'dynamic_batching')[0]).toMatch(/^\s*priority_levels: 2\n/);
+    expect(merged).not.toMatch(/(^|[{,;\n])\s*[,;]/);
+    const searched = withBatchSettings('instance_group [ { count: 1, kind: KIND_CPU } ]', { instances: 3 });
+    expect(searched).toBe('instance_group [ { kind: KIND_CPU count: 3 } ]\n');
+  });
+
   test.each([
     ['a: 1 b: 2', 'b: 2\na: 9\n'],
     ['a { x: "}" } # a: 3\nb: "a: 1"', '# a: 3\nb: "a: 1"\na: 9\n'],
-    ['a [ { c: 1 }, { c: 2 } ]\nb: [1, 2]; a: "x\\"y"', 'b: [1, 2];\na: 9\n'],
+    ['a [ { c: 1 }, { c: 2 } ]\nb: [1, 2]; a: "x\\"y"', 'b: [1, 2]\na: 9\n'],
+    ['a: 1, b: 2, c: 3', 'b: 2 c: 3\na: 9\n'],
+    ['b: "x, y",c: 3; # one, two;\na: 1;', 'b: "x, y" c: 3 # one, two;\na: 9\n'],
     ["a: 'it'\nb { a: 1 # }\n}", 'b { a: 1 # }\n}\na: 9\n'],
     ['', 'a: 9\n'],
   ])('replaces a field in %j', (config, changed) => {
