@@ -1,14 +1,38 @@
 import type { ProfileFile } from '../profiles/index.js';
-import { entriesOf } from './json.js';
+import { type Entry, entriesOf } from './json.js';
 import { type ProfileImport, rising, type Times } from './measurements.js';
 import { wrong } from './wrong.js';
 
+type Members = Entry['value'];
+
+/** A run of a benchmark. */
 interface LlmRow {
+  readonly model: string;
+  /** Sequences at once. */
   readonly batch: number;
   readonly tokensIn: number;
   readonly tokensOut: number;
   readonly ttftMs: Times;
   readonly tpotMs: Times;
+}
+
+/** Results of `vllm bench serve --save-result` and of GenAI-Perf or AIPerf: one file, a list, or JSON lines. */
+export function llmBenchmarks(lines: readonly string[], file: string, options: ProfileImport): ProfileFile[] {
+  const entries = entriesOf(lines, file, 'INVALID_PROFILE');
+  const rows = Array.from(entries, (entry) =>
+    entry.value.mean_tpot_ms !== undefined || entry.value.median_tpot_ms !== undefined
+      ? vllmRow(entry, options)
+      : perfRow(entry, options),
+  );
+  const { deviceKind, model } = options;
+  if (deviceKind === undefined) {
+    throw wrong('--device-kind', 'the source names no device: give its kind', 'INVALID_PROFILE');
+  }
+  const names = [...new Set(rows.map((row) => row.model))];
+  if (model !== undefined && names.length > 1) {
+    throw wrong('--model', `the source has several models, ${names.join(', ')}: import each alone`, 'INVALID_PROFILE');
+  }
+  return names.map((name) => llmProfile(rows.filter((row) => row.model === name), model ?? name, deviceKind, options));
 }
 
 /** Prompts by the rows at one sequence, steps by all. */
@@ -38,70 +62,20 @@ function llmProfile(rows: readonly LlmRow[], model: string, deviceKind: string, 
   };
 }
 
-/** Results of `vllm bench serve --save-result` and of genai-perf or aiperf: one file, a list, or JSON lines. */
-export function llmBenchmarks(lines: readonly string[], file: string, options: ProfileImport): ProfileFile[] {
-  const entries = entriesOf(lines, file, 'INVALID_PROFILE');
-  const rows = Array.from(entries, ({ at, value: run }): LlmRow & { readonly model: string } => {
-    const need = (value: unknown, name: string): number => {
-      if (typeof value === 'number' && value > 0) return value;
-      throw wrong(at, `it has no ${name}`, 'INVALID_PROFILE');
-    };
-    if (run.mean_tpot_ms !== undefined || run.median_tpot_ms !== undefined) {
-      const completed = need(run.completed, 'completed');
-      return {
-        model: String(run.model_id ?? run.model ?? options.model ?? ''),
-        batch: Math.round(need(run.max_concurrency, 'max_concurrency')),
-        tokensIn: need(run.total_input_tokens, 'total_input_tokens') / completed,
-        tokensOut: need(run.total_output_tokens, 'total_output_tokens') / completed,
-        ttftMs: vllmTimes(run, 'ttft', need),
-        tpotMs: vllmTimes(run, 'tpot', need),
-      };
-    }
-    const metric = (name: string) => run[name] as Readonly<Record<string, number>> | undefined;
-    const config = run.input_config as Readonly<Record<string, unknown>> | undefined;
-    const times = (name: string): Times => {
-      const of = metric(name);
-      const p50 = need(of?.p50 ?? of?.avg, name);
-      return {
-        p50Ms: p50,
-        ...(of?.p95 && { p95Ms: of.p95 }),
-        ...(of?.p99 && { p99Ms: of.p99 }),
-        ...(of?.avg && { meanMs: of.avg }),
-      };
-    };
-    const stimulus = /\d+/.exec(
-      JSON.stringify(
-        (config?.perf_analyzer as Record<string, unknown>)?.stimulus ?? config?.concurrency ?? run.concurrency ?? '',
-      ),
-    );
-    return {
-      model: String((config?.model_names as string[] | undefined)?.[0] ?? config?.model ?? options.model ?? ''),
-      batch: Math.max(1, Number(stimulus?.[0] ?? 1)),
-      tokensIn: need(metric('input_sequence_length')?.avg, 'input_sequence_length'),
-      tokensOut: need(metric('output_sequence_length')?.avg, 'output_sequence_length'),
-      ttftMs: times('time_to_first_token'),
-      tpotMs: times('inter_token_latency'),
-    };
-  });
-  if (options.deviceKind === undefined)
-    throw wrong('--device-kind', 'the source names no device: give its kind', 'INVALID_PROFILE');
-  const kind = options.deviceKind;
-  const models = [...new Set(rows.map(({ model }) => model))];
-  return models.map((model) =>
-    llmProfile(
-      rows.filter((row) => row.model === model),
-      options.model ?? model,
-      kind,
-      options,
-    ),
-  );
+function vllmRow({ at, value: run }: Entry, { model }: ProfileImport): LlmRow {
+  const need = neededAt(at);
+  const completed = need(run.completed, 'completed');
+  return {
+    model: modelOf(at, [run.model_id, run.model, model], 'model_id'),
+    batch: Math.round(need(run.max_concurrency, 'max_concurrency: run it with --max-concurrency')),
+    tokensIn: need(run.total_input_tokens, 'total_input_tokens') / completed,
+    tokensOut: need(run.total_output_tokens, 'total_output_tokens') / completed,
+    ttftMs: vllmTimes(run, 'ttft', need),
+    tpotMs: vllmTimes(run, 'tpot', need),
+  };
 }
 
-function vllmTimes(
-  run: Readonly<Record<string, unknown>>,
-  of: string,
-  need: (value: unknown, name: string) => number,
-): Times {
+function vllmTimes(run: Members, of: string, need: (value: unknown, name: string) => number): Times {
   const at = (name: string) => run[`${name}_${of}_ms`];
   const known = (name: string, key: keyof Times) => (typeof at(name) === 'number' ? { [key]: at(name) } : {});
   return {
@@ -111,3 +85,68 @@ function vllmTimes(
     ...known('mean', 'meanMs'),
   };
 }
+
+function perfRow({ at, value: run }: Entry, { model }: ProfileImport): LlmRow {
+  const need = neededAt(at);
+  const config = membersIn(run.input_config);
+  const times = (name: string): Times => {
+    const { p50, p95, p99, avg } = membersIn(run[name]);
+    return {
+      p50Ms: need(p50 ?? avg, name),
+      ...measured('p95Ms', p95),
+      ...measured('p99Ms', p99),
+      ...measured('meanMs', avg),
+    };
+  };
+  const mean = (name: string) => need(membersIn(run[name]).avg, name);
+  const named = [membersIn(config.endpoint).model_names, config.model_names, config.model, model];
+  return {
+    model: modelOf(at, named, 'input_config.endpoint.model_names'),
+    batch: concurrencyOf(at, run, config),
+    tokensIn: mean('input_sequence_length'),
+    tokensOut: mean('output_sequence_length'),
+    ttftMs: times('time_to_first_token'),
+    tpotMs: times('inter_token_latency'),
+  };
+}
+
+/**
+ * Requests at once: in GenAI-Perf's files as the stimulus, in AIPerf's as that of the load. A run at a request rate is refused: how many
+ * requests ran at once depends on the server, and a concurrency beside the rate is only their limit.
+ */
+function concurrencyOf(at: string, run: Members, config: Members): number {
+  const stimulus = membersIn(membersIn(config.perf_analyzer).stimulus);
+  const load = membersIn(config.loadgen);
+  const rate = stimulus.request_rate ?? load.request_rate;
+  const given = stimulus.concurrency ?? load.concurrency ?? config.concurrency ?? run.concurrency;
+  const mend = 'run it with --concurrency, and with no request rate';
+  if (typeof rate === 'number') {
+    throw wrong(at, `it was run at a request rate, ${rate}, and not at a concurrency: ${mend}`, 'INVALID_PROFILE');
+  }
+  if (typeof given === 'number' && Number.isInteger(given) && given > 0) return given;
+  const said = given === undefined || given === null ? 'no concurrency' : `the concurrency ${JSON.stringify(given)}`;
+  const where = 'input_config.perf_analyzer.stimulus.concurrency, or input_config.loadgen.concurrency';
+  throw wrong(at, `it has ${said} (${where}): ${mend}`, 'INVALID_PROFILE');
+}
+
+/** The first name of a model that there is. */
+function modelOf(at: string, named: readonly unknown[], member: string): string {
+  const [found] = named.flatMap((each) => (Array.isArray(each) ? each.slice(0, 1) : [each])).filter(isName);
+  if (found !== undefined) return found;
+  throw wrong(at, `it names no model (${member}): pass --model`, 'INVALID_PROFILE');
+}
+
+const isName = (value: unknown): value is string => typeof value === 'string' && value !== '';
+
+const neededAt =
+  (at: string) =>
+  (value: unknown, name: string): number => {
+    if (typeof value === 'number' && value > 0) return value;
+    throw wrong(at, `it has no ${name}`, 'INVALID_PROFILE');
+  };
+
+/** The members of what should be an object. */
+const membersIn = (value: unknown): Members => (typeof value === 'object' && value !== null ? (value as Members) : {});
+
+const measured = <K extends keyof Times>(name: K, value: unknown) =>
+  typeof value === 'number' && value > 0 ? ({ [name]: value } as Record<K, number>) : {};

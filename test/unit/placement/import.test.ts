@@ -275,10 +275,37 @@ r,cpu,9,2,30,33,31,9,90
     };
     const [llm] = read(importProfiles('genai-perf', JSON.stringify(run), 'g.json', { ...none, deviceKind: 'l4' }));
     expect(llm).toMatchObject({ model: 'llm', decode: [{ batch: 1 }, { batch: 4, p50Ms: 9, p99Ms: 11 }] });
+    const aiperf = {
+      ...run,
+      input_config: { endpoint: { model_names: ['org/llm'] }, loadgen: { concurrency: 16, request_rate: null } },
+    };
+    const both = JSON.stringify([{ ...run, input_config: { ...run.input_config, model_names: ['org/llm'] } }, aiperf]);
+    const [other] = read(importProfiles('genai-perf', both, 'a.json', { ...none, deviceKind: 'l4' }));
+    expect(other).toMatchObject({ model: 'org/llm', decode: [{ batch: 1 }, { batch: 4 }, { batch: 16 }] });
     const [small] = read(
       importProfiles('csv', 'model,device,batch,p50_ms,p99_ms\nm,l4,1,5,6\nm,l4,4,9,8\n', 'c.csv', none),
     );
     expect(small).toMatchObject({ model: 'm', latency: [{ p99Ms: 6 }, { batch: 4, p99Ms: 9 }] });
+  });
+
+  it.each([
+    [{ perf_analyzer: { stimulus: { request_rate: 10 } } }, /^g\.json:1: it was run at a request rate, 10, .*--conc/],
+    [{ loadgen: { concurrency: 100, request_rate: 2.5 } }, /it was run at a request rate, 2\.5/],
+    [{ loadgen: { concurrency: null } }, /^g\.json:1: it has no concurrency \(input_config\.perf_analyzer.*loadgen/],
+    [{ loadgen: { concurrency: [1, 8] } }, /it has the concurrency \[1,8\]/],
+    [{ concurrency: 0 }, /it has the concurrency 0/],
+    [{}, /it has no concurrency/],
+    [{ model_names: [], concurrency: 4 }, /^g\.json:1: it names no model .*: pass --model/],
+  ])('of GenAI-Perf and AIPerf are refused without a concurrency, or a model: %j', (config, message) => {
+    const metric = { avg: 5, p50: 5 };
+    const text = JSON.stringify({
+      input_config: { model_names: ['llm'], ...config },
+      ...{ time_to_first_token: metric, inter_token_latency: metric },
+      ...{ input_sequence_length: metric, output_sequence_length: metric },
+    });
+    const { code, fields } = refusal(() => importProfiles('genai-perf', text, 'g.json', { ...none, deviceKind: 'l4' }));
+    expect(code).toBe('INVALID_PROFILE');
+    expect(fields[0]).toMatch(message);
   });
 
   it.each<[ProfileFormat, string, RegExp]>([
