@@ -94,6 +94,8 @@ export function importCommands(cli: Command): void {
         );
       }
       note(`${out}: ${profiles.length} profiles`);
+      const notes = profiles.flatMap(({ model, note: said }) => (said === undefined ? [] : `${model}: ${said}`));
+      for (const each of new Set(notes)) note(each);
     });
 }
 

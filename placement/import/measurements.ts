@@ -46,6 +46,20 @@ export function positive({ at, cells }: TableRow, ...columns: readonly string[])
   throw wrong(at, `${column}: "${cell}" is not a number above 0: correct or remove the line`, 'INVALID_PROFILE');
 }
 
+/** The model that a row names, or else the option. Throws `INVALID_PROFILE` without either. */
+export function modelOf(at: string, named: string | undefined, { model }: ProfileImport): string {
+  const found = named || model;
+  if (found) return found;
+  throw wrong(at, 'it names no model: pass --model', 'INVALID_PROFILE');
+}
+
+/** The device that a row names, or else the option. Throws `INVALID_PROFILE` without either. */
+export function deviceOf(named: string | undefined, { deviceKind }: ProfileImport): string {
+  const found = named || deviceKind;
+  if (found) return found;
+  throw wrong('--device-kind', 'the source names no device: give its kind', 'INVALID_PROFILE');
+}
+
 /** A time of a row in a column that need not be there. */
 export const optional = <K extends keyof Times>(name: K, cell: string | undefined) =>
   cell !== undefined && Number(cell) > 0 ? ({ [name]: Number(cell) } as Record<K, number>) : {};

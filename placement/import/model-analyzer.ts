@@ -1,36 +1,68 @@
 import type { ProfileFile } from '../profiles/index.js';
 import { dynamicProfiles } from './dynamic-profiles.js';
-import { optional, positive, type ProfileImport, type Times } from './measurements.js';
+import { deviceOf, modelOf, optional, type ProfileImport, positive, type Times } from './measurements.js';
 import { rowsOf, type TableRow } from './table.js';
+import { wrong } from './wrong.js';
 
-/** The results of Triton's Model Analyzer as CSV. */
-export const modelAnalyzer = (lines: readonly string[], file: string, options: ProfileImport): ProfileFile[] =>
-  dynamicProfiles(
-    Array.from(rowsOf(lines, file, 'INVALID_PROFILE'), (row) => ({
-      model: row.cells.Model ?? options.model ?? '',
-      device: row.cells.GPU ?? options.deviceKind ?? '',
-      // The largest batch that the configuration allows, as the run filled it: concurrency at batch 1.
-      batch: filledBatch(row),
-      ...latencies(row),
-    })),
-    options,
-  );
+/** Columns that may stand for the median, the best first; the last one is all that Model Analyzer writes unless it is told to. */
+const MEDIANS: readonly { readonly named: RegExp; readonly percentile?: number }[] = [
+  { named: /p50 latency/i },
+  { named: /avg latency/i },
+  { named: /p90 latency/i, percentile: 90 },
+  { named: /p95 latency/i, percentile: 95 },
+  { named: /p99 latency/i, percentile: 99 },
+];
 
-/** Model Analyzer's runs fill a batch by their concurrency, up to the configuration's largest. */
-function filledBatch(row: TableRow): number {
-  const { cells } = row;
-  const largest = Number(/\d+/.exec(cells['Max Batch Size'] ?? '')?.[0] ?? 1);
-  const concurrency = cells.Concurrency === undefined ? 1 : positive(row, 'Concurrency');
-  return Math.max(1, Number(cells.Batch ?? 1) * Math.min(concurrency, largest));
+/**
+ * The results of Triton's Model Analyzer as CSV. Of several runs with a batch the one with the least concurrency counts: in the others calls
+ * also wait in the queue.
+ */
+export function modelAnalyzer(lines: readonly string[], file: string, options: ProfileImport): ProfileFile[] {
+  const rows = Array.from(rowsOf(lines, file, 'INVALID_PROFILE'), (row) => ({ row, atOnce: concurrencyOf(row) }));
+  const [first] = rows;
+  if (first === undefined) return [];
+  const median = medianOf(Object.keys(first.row.cells), file);
+  const measured = rows
+    .sort((a, b) => a.atOnce - b.atOnce)
+    .map(({ row, atOnce }) => ({
+      model: modelOf(row.at, row.cells.Model, options),
+      device: deviceOf(row.cells.GPU, options),
+      batch: filledBatch(row, atOnce),
+      ...latencies(row, median.column),
+    }));
+  return dynamicProfiles(measured, options).map((profile) => ({
+    ...profile,
+    ...(median.percentile !== undefined && { note: standsForMedian(median.percentile) }),
+  }));
 }
 
-function latencies(row: TableRow): Times {
-  const columns = Object.keys(row.cells);
-  const named = (name: RegExp) => columns.find((column) => name.test(column));
-  const of = (name: RegExp) => row.cells[named(name) ?? ''];
-  const p50 = named(/p50 latency/i) ?? named(/avg latency/i) ?? named(/p90 latency/i) ?? 'p50 latency';
+function medianOf(columns: readonly string[], file: string) {
+  for (const { named, percentile } of MEDIANS) {
+    const column = columns.find((each) => named.test(each));
+    if (column !== undefined) return { column, percentile };
+  }
+  const message =
+    'no column has a latency: let Model Analyzer write one, as with perf_latency_avg among its inference_output_fields';
+  throw wrong(file, message, 'INVALID_PROFILE');
+}
+
+const standsForMedian = (percentile: number): string =>
+  `its measurements have no median, for which their ${percentile}th percentile stands: most calls are shorter than planned`;
+
+const concurrencyOf = (row: TableRow): number =>
+  row.cells.Concurrency === undefined ? 1 : positive(row, 'Concurrency');
+
+/** A run fills a batch by its concurrency, up to the largest that the configuration allows. */
+function filledBatch(row: TableRow, atOnce: number): number {
+  const largest = Number(/\d+/.exec(row.cells['Max Batch Size'] ?? '')?.[0] ?? 1);
+  const own = row.cells.Batch === undefined ? 1 : positive(row, 'Batch');
+  return Math.max(1, own * Math.min(atOnce, largest));
+}
+
+function latencies(row: TableRow, median: string): Times {
+  const of = (named: RegExp) => Object.entries(row.cells).find(([column]) => named.test(column))?.[1];
   return {
-    p50Ms: positive(row, p50),
+    p50Ms: positive(row, median),
     ...optional('p95Ms', of(/p95 latency/i)),
     ...optional('p99Ms', of(/p99 latency/i)),
     ...optional('meanMs', of(/avg latency/i)),

@@ -2,7 +2,7 @@ import type { ProfileFile } from '../profiles/index.js';
 import { dynamicProfiles } from './dynamic-profiles.js';
 import { linesOf } from './lines.js';
 import { llmBenchmarks } from './llm-benchmarks.js';
-import { optional, positive, type ProfileImport, type ProfileReader } from './measurements.js';
+import { deviceOf, modelOf, optional, type ProfileImport, type ProfileReader, positive } from './measurements.js';
 import { modelAnalyzer } from './model-analyzer.js';
 import { muxserve } from './muxserve.js';
 import { rowsOf } from './table.js';
@@ -29,8 +29,8 @@ const READERS: Readonly<Record<ProfileFormat, ProfileReader>> = {
   proteus: (lines, file, options) =>
     dynamicProfiles(
       Array.from(rowsOf(lines, file, 'INVALID_PROFILE'), (row) => ({
-        model: row.cells.Model ?? '',
-        device: row.cells.Accel ?? '',
+        model: modelOf(row.at, row.cells.Model, options),
+        device: deviceOf(row.cells.Accel, options),
         batch: positive(row, 'batchsize'),
         p50Ms: positive(row, '50th_pct'),
         ...optional('p95Ms', row.cells['90th_pct']),
@@ -43,8 +43,8 @@ const READERS: Readonly<Record<ProfileFormat, ProfileReader>> = {
       Array.from(rowsOf(lines, file, 'INVALID_PROFILE'), (row) => {
         const { cells } = row;
         return {
-          model: cells.model ?? options.model ?? '',
-          device: cells.device ?? cells.deviceKind ?? options.deviceKind ?? '',
+          model: modelOf(row.at, cells.model, options),
+          device: deviceOf(cells.device || cells.deviceKind, options),
           batch: positive(row, 'batch'),
           p50Ms: positive(row, 'p50Ms', 'p50_ms', 'meanMs', 'mean_ms', 'latency_ms'),
           ...optional('p95Ms', cells.p95Ms ?? cells.p95_ms),

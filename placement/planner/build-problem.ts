@@ -107,6 +107,8 @@ export function buildProblem(input: PlannerInput): Problem {
       assumptions.push(`${model}: one of its profiles has no 99th percentiles; slow calls are not in the prediction`);
     if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
       assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
+    const notes = new Set(drafts[p]?.flatMap(({ profile }) => profile.note ?? []));
+    assumptions.push(...[...notes].map((note) => `${model}: ${note}`));
     assumptions.push(...speculations(model, drafts[p] ?? []));
   }
   // Of a stage that reads a stream, this is the time of one piece: the last one begins when its maker has ended.

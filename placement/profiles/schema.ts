@@ -61,6 +61,8 @@ const common = {
   /** What was measured: a profile is stale if one of these has changed. */
   fingerprint: z.strictObject({ model: z.string(), server: z.string(), device: z.string() }).optional(),
   measuredAt: z.iso.datetime({ offset: true, error: 'give an ISO 8601 time' }).optional(),
+  /** What a plan that counts on the measurements has to say of them. */
+  note: z.string().min(1).max(500, 'at most 500 characters').optional(),
   /** Time of a call outside the device: protocol, copies, scheduling. It does not occupy a device. */
   overheadMs: z
     .number({ error: 'give a time in milliseconds' })

@@ -1,0 +1,198 @@
+import { describe, expect, it } from 'vitest';
+import { importProfiles, type ProfileFormat } from '../../../placement/import/index.js';
+import { buildProblem } from '../../../placement/planner/index.js';
+import { readProfiles } from '../../../placement/profiles/index.js';
+import { PROFILES, plannerInput } from './placement-files.js';
+import { refusal } from './refusal.js';
+
+const none = { kinds: {}, memory: {}, perToken: {} };
+const read = (profiles: readonly unknown[]) =>
+  readProfiles(profiles.map((profile, i) => ({ file: `${i}.json`, text: JSON.stringify(profile) }))).map(
+    ({ value }) => value,
+  );
+
+describe('foreign measurements', () => {
+  it('of Proteus are one profile for each model and accelerator; the first of a key counts', () => {
+    const text = `Model,Accel,Trials,batchsize,50th_pct,90th_pct,avg_latency(ms),Min,Max
+r,gpu,9,1,10,12,11,9,20
+r,gpu,9,2,14,13,15,9,20
+r,gpu,9,2,99,99,99,9,20
+r,cpu,9,2,30,33,31,9,90
+`;
+    const profiles = read(importProfiles('proteus', text, 'p.csv', { ...none, kinds: { gpu: 'l4' } }));
+    expect(profiles).toMatchObject([
+      {
+        model: 'r',
+        deviceKind: 'l4',
+        latency: [
+          { batch: 1, p50Ms: 10, p95Ms: 12, meanMs: 11 },
+          { batch: 2, p50Ms: 14, p95Ms: 14 },
+        ],
+      },
+    ]);
+  });
+
+  it('of MuxServe are a variant for each number of GPUs, with decode by batch and context', () => {
+    const costs = (ms: number) => ({ prefill: ms, decoding: ms / 2 });
+    const table = {
+      '100': { '1': { '32': costs(20), '512': costs(30) }, '4': { '32': costs(24), '512': costs(60) } },
+      '50': {},
+    };
+    const [one, two] = read(
+      importProfiles('muxserve', JSON.stringify({ 'llama-7b': { '1': table, '2': table } }), 'm.json', {
+        ...none,
+        memory: { 'llama-7b': '13GiB' },
+        perToken: { 'llama-7b': '512KiB' },
+      }),
+    );
+    expect(one).toMatchObject({ variant: 'tp1', parallel: { tensor: 1 }, memory: { perToken: 512 * 1024 } });
+    expect(two).toMatchObject({ variant: 'tp2', parallel: { tensor: 2 } });
+    expect(one?.batching === 'continuous' && one.prefill.map(({ tokens }) => tokens)).toEqual([32, 512, 2048]);
+    expect(
+      one?.batching === 'continuous' && one.decode.map(({ batch, tokens, p50Ms }) => [batch, tokens, p50Ms]),
+    ).toEqual([
+      [1, 32, 10],
+      [1, 512, 15],
+      [4, 32, 12],
+      [4, 512, 30],
+    ]);
+  });
+
+  it('of vLLM’s benchmark have prompts and steps at the measured concurrencies', () => {
+    const run = (max_concurrency: number, ms: number) => ({
+      ...{ model_id: 'llm', max_concurrency, completed: 10, total_input_tokens: 5_000, total_output_tokens: 1_000 },
+      ...{
+        median_ttft_ms: 40,
+        p99_ttft_ms: 60,
+        mean_ttft_ms: 41,
+        median_tpot_ms: ms,
+        mean_tpot_ms: ms,
+        p99_tpot_ms: ms + 2,
+      },
+    });
+    const text = `${JSON.stringify(run(1, 10))}\n${JSON.stringify(run(8, 14))}\n`;
+    const [profile] = read(importProfiles('vllm-bench', text, 'v.jsonl', { ...none, deviceKind: 'h100' }));
+    expect(profile).toMatchObject({
+      model: 'llm',
+      deviceKind: 'h100',
+      prefill: [{ tokens: 500, p50Ms: 40, p99Ms: 60 }],
+      decode: [
+        { batch: 1, tokens: 550, p50Ms: 10, p99Ms: 12 },
+        { batch: 8, tokens: 550, p50Ms: 14, p99Ms: 16 },
+      ],
+    });
+    expect(refusal(() => importProfiles('vllm-bench', text, 'v.jsonl', none)).fields[0]).toMatch(/^--device-kind/);
+  });
+
+  it('of GenAI-Perf and of a table are read too', () => {
+    const metric = (p50: number) => ({ avg: p50, p50, p95: p50 + 1, p99: p50 + 2 });
+    const run = {
+      input_config: { model_names: ['llm'], perf_analyzer: { stimulus: { concurrency: 4 } } },
+      ...{ time_to_first_token: metric(50), inter_token_latency: metric(9) },
+      ...{ input_sequence_length: { avg: 300 }, output_sequence_length: { avg: 100 } },
+    };
+    const [llm] = read(importProfiles('genai-perf', JSON.stringify(run), 'g.json', { ...none, deviceKind: 'l4' }));
+    expect(llm).toMatchObject({ model: 'llm', decode: [{ batch: 1 }, { batch: 4, p50Ms: 9, p99Ms: 11 }] });
+    const aiperf = {
+      ...run,
+      input_config: { endpoint: { model_names: ['org/llm'] }, loadgen: { concurrency: 16, request_rate: null } },
+    };
+    const both = JSON.stringify([{ ...run, input_config: { ...run.input_config, model_names: ['org/llm'] } }, aiperf]);
+    const [other] = read(importProfiles('genai-perf', both, 'a.json', { ...none, deviceKind: 'l4' }));
+    expect(other).toMatchObject({ model: 'org/llm', decode: [{ batch: 1 }, { batch: 4 }, { batch: 16 }] });
+    const [small] = read(
+      importProfiles('csv', 'model,device,batch,p50_ms,p99_ms\nm,l4,1,5,6\nm,l4,4,9,8\n', 'c.csv', none),
+    );
+    expect(small).toMatchObject({ model: 'm', latency: [{ p99Ms: 6 }, { batch: 4, p99Ms: 9 }] });
+  });
+
+  it.each([
+    [{ perf_analyzer: { stimulus: { request_rate: 10 } } }, /^g\.json:1: it was run at a request rate, 10, .*--conc/],
+    [{ loadgen: { concurrency: 100, request_rate: 2.5 } }, /it was run at a request rate, 2\.5/],
+    [{ loadgen: { concurrency: null } }, /^g\.json:1: it has no concurrency \(input_config\.perf_analyzer.*loadgen/],
+    [{ loadgen: { concurrency: [1, 8] } }, /it has the concurrency \[1,8\]/],
+    [{ concurrency: 0 }, /it has the concurrency 0/],
+    [{}, /it has no concurrency/],
+    [{ model_names: [], concurrency: 4 }, /^g\.json:1: it names no model .*: pass --model/],
+  ])('of GenAI-Perf and AIPerf are refused without a concurrency, or a model: %j', (config, message) => {
+    const metric = { avg: 5, p50: 5 };
+    const text = JSON.stringify({
+      input_config: { model_names: ['llm'], ...config },
+      ...{ time_to_first_token: metric, inter_token_latency: metric },
+      ...{ input_sequence_length: metric, output_sequence_length: metric },
+    });
+    const { code, fields } = refusal(() => importProfiles('genai-perf', text, 'g.json', { ...none, deviceKind: 'l4' }));
+    expect(code).toBe('INVALID_PROFILE');
+    expect(fields[0]).toMatch(message);
+  });
+
+  it.each<[ProfileFormat, string, RegExp]>([
+    ['csv', '# a\nmodel,device,batch,p50_ms\nm,a,1,5\nm,a,2,no\n', /^x:4: p50_ms: "no" is not a number above 0/],
+    ['csv', 'model,device,batch,p50_ms\nm,a,1\n', /^x:2: it has 3 columns, not 4/],
+    ['proteus', 'Model,Accel\nm,a\n', /^x:2: there is no column batchsize: add it/],
+    ['vllm-bench', '{"median_tpot_ms": 4', /^x:1: it is not JSON/],
+    ['muxserve', '{\n"a": [1,\n', /^x:2: it is not JSON/],
+    ['muxserve', 'null', /^x: it is not a table of costs/],
+  ])('of %s are refused by their line: %j', (format, text, message) => {
+    const { code, fields } = refusal(() => importProfiles(format, text, 'x', { ...none, deviceKind: 'h100' }));
+    expect(code).toBe('INVALID_PROFILE');
+    expect(fields[0]).toMatch(message);
+  });
+
+  const ANALYZED = `Model,Batch,Concurrency,Model Config Path,Instance Group,Satisfies Constraints,Throughput (infer/sec),p99 Latency (ms)
+resnet,1,16,resnet_config_0,1:GPU,Yes,900,30
+resnet,8,2,resnet_config_0,1:GPU,Yes,1200,24
+resnet,1,1,resnet_config_default,1:GPU,Yes,164,8.1
+resnet,8,1,resnet_config_0,1:GPU,Yes,1000,12
+`;
+  const analyzed = (text: string, more: { deviceKind?: string; model?: string } = { deviceKind: 'l4' }) =>
+    importProfiles('model-analyzer', text, 'm.csv', { ...none, ...more });
+
+  it('of Model Analyzer are those with the least concurrency, with what there is in place of a median', () => {
+    const [profile] = read(analyzed(ANALYZED));
+    expect(profile).toMatchObject({
+      model: 'resnet',
+      deviceKind: 'l4',
+      note: expect.stringMatching(/no median, for which their 99th percentile stands/),
+      latency: [
+        { batch: 1, p50Ms: 8.1, p99Ms: 8.1 },
+        { batch: 8, p50Ms: 12, p99Ms: 12 },
+      ],
+    });
+    const text = 'Model,Concurrency,Max Batch Size,p99 Latency,Avg Latency\nm,8,4,30,20\nm,4,4,11,9\nm,1,4,6,5\n';
+    const [filled] = analyzed(text);
+    expect(filled).toMatchObject({
+      latency: [
+        { batch: 1, p50Ms: 5, p99Ms: 6 },
+        { batch: 4, p50Ms: 9, meanMs: 9 },
+      ],
+    });
+    expect(filled).not.toHaveProperty('note');
+  });
+
+  it('of Model Analyzer are refused without a device, a model or a time', () => {
+    const fields = (...args: Parameters<typeof analyzed>) => refusal(() => analyzed(...args)).fields[0];
+    expect(fields(ANALYZED, {})).toBe('--device-kind: the source names no device: give its kind');
+    expect(fields(ANALYZED.replaceAll('resnet,', ','))).toBe('m.csv:4: it names no model: pass --model');
+    const without = fields(ANALYZED.replace('p99 Latency (ms)', 'RAM (MB)'));
+    expect(without).toMatch(/^m\.csv: no column has a latency: .*perf_latency_avg/);
+    expect(fields(ANALYZED.replace('8.1', ''))).toMatch(/^m\.csv:4: p99 Latency \(ms\): "" is not a number above 0/);
+    const csv = 'model,device,batch,p50_ms\nm,,1,5\n';
+    expect(refusal(() => importProfiles('csv', csv, 'c.csv', none)).fields[0]).toMatch(/^--device-kind: /);
+  });
+
+  it('say in a plan what it has to say of them', () => {
+    const profiles = PROFILES.map(({ file, text }) => ({
+      file,
+      text: file.startsWith('tts') ? JSON.stringify({ ...JSON.parse(text), note: 'measured in a hurry' }) : text,
+    }));
+    expect(buildProblem(plannerInput({ profiles })).assumptions.filter((each) => each.includes('hurry'))).toEqual([
+      'tts: measured in a hurry',
+    ]);
+  });
+
+  it('may all be in one file', () => {
+    const profiles = importProfiles('csv', 'model,device,batch,p50_ms\nm,a,1,5\nm,b,1,4\n', 'c.csv', none);
+    expect(readProfiles([{ file: 'all.json', text: JSON.stringify(profiles) }])).toHaveLength(2);
+  });
+});
