@@ -76,8 +76,8 @@ export function importCommands(cli: Command): void {
     .argument('<file>', 'the measurements')
     .option('--out <folder>', 'folder of the profiles', 'profiles')
     .option('--kind <name=kind>', 'device kind of the inventory for a name in the source; may be repeated', asPairs, {})
-    .option('--model <name>', 'the pool, if the source names no model')
-    .option('--device-kind <kind>', 'the device kind, if the source names none')
+    .option('--model <name>', 'the pool, if the source names no model; of a benchmark of an LLM in any case')
+    .option('--device-kind <kind>', 'the device kind, if the source names no device')
     .option('--memory <model=amount>', 'memory of a model’s weights; may be repeated', asPairs, {})
     .option('--per-token <model=amount>', 'key-value cache of a token of an LLM; may be repeated', asPairs, {})
     .action((format: ProfileFormat, file: string, { out, kind, ...rest }: ProfilesOptions) => {

@@ -1,4 +1,5 @@
 import type { ProfileFile } from '../profiles/index.js';
+import { checkOptions } from './check-options.js';
 import { type ProfileImport, rising, type Times } from './measurements.js';
 
 /** A measured batch, as the source names its model and device. */
@@ -9,7 +10,9 @@ export interface Measured extends Times {
 }
 
 /** One profile for each model and device. Of several rows for a batch the first counts. */
-export function dynamicProfiles(rows: readonly Measured[], { kinds, memory }: ProfileImport): ProfileFile[] {
+export function dynamicProfiles(rows: readonly Measured[], options: ProfileImport): ProfileFile[] {
+  const { kinds, memory } = options;
+  checkOptions({ models: namesOf(rows, 'model'), devices: namesOf(rows, 'device'), isLlm: false }, options);
   const groups = new Map<string, Map<number, Measured>>();
   for (const row of rows) {
     const key = JSON.stringify([row.model, row.device]);
@@ -34,6 +37,10 @@ export function dynamicProfiles(rows: readonly Measured[], { kinds, memory }: Pr
     ];
   });
 }
+
+const namesOf = (rows: readonly Measured[], of: 'model' | 'device'): readonly string[] => [
+  ...new Set(rows.map((row) => row[of])),
+];
 
 const slug = (text: string): string =>
   text

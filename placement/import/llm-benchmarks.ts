@@ -1,4 +1,5 @@
 import type { ProfileFile } from '../profiles/index.js';
+import { checkOptions } from './check-options.js';
 import { type Entry, entriesOf } from './json.js';
 import { type ProfileImport, rising, type Times } from './measurements.js';
 import { wrong } from './wrong.js';
@@ -32,6 +33,7 @@ export function llmBenchmarks(lines: readonly string[], file: string, options: P
   if (model !== undefined && names.length > 1) {
     throw wrong('--model', `the source has several models, ${names.join(', ')}: import each alone`, 'INVALID_PROFILE');
   }
+  checkOptions({ models: model === undefined ? names : [model], devices: [], isLlm: true }, options);
   return names.map((name) => llmProfile(rows.filter((row) => row.model === name), model ?? name, deviceKind, options));
 }
 

@@ -1,4 +1,5 @@
 import type { ProfileFile } from '../profiles/index.js';
+import { checkOptions } from './check-options.js';
 import { documentIn } from './json.js';
 import type { ProfileImport } from './measurements.js';
 import { wrong } from './wrong.js';
@@ -23,6 +24,7 @@ export function muxserve(lines: readonly string[], file: string, options: Profil
   if (typeof table !== 'object' || table === null) {
     throw wrong(file, 'it is not a table of costs by model: give the file that MuxServe reads', 'INVALID_PROFILE');
   }
+  checkOptions({ models: Object.keys(table), devices: [], isLlm: true }, options);
   const kind = options.deviceKind ?? 'a100';
   return Object.entries(table).flatMap(([model, byGpus]) =>
     Object.entries(byGpus).map(([gpus, byShare]): ProfileFile => {

@@ -109,8 +109,10 @@ export function publicCells(folder: string): {
     }
   }
   if (muxserve) {
-    const memory = Object.fromEntries(Object.entries(LLAMA).map(([model, { weights }]) => [model, weights]));
-    const perToken = Object.fromEntries(Object.entries(LLAMA).map(([model, each]) => [model, each.perToken]));
+    const models = Object.keys(JSON.parse(muxserve.text) as object);
+    const sized = Object.entries(LLAMA).filter(([model]) => models.includes(model));
+    const memory = Object.fromEntries(sized.map(([model, { weights }]) => [model, weights]));
+    const perToken = Object.fromEntries(sized.map(([model, each]) => [model, each.perToken]));
     const profiles = importProfiles('muxserve', muxserve.text, muxserve.file, { kinds: {}, memory, perToken });
     for (const [name, source, format] of [
       ['azure-conv', conversation, 'azure'],

@@ -191,6 +191,50 @@ resnet,8,1,resnet_config_0,1:GPU,Yes,1000,12
     ]);
   });
 
+  it('of an LLM get the name of the pool, by which their memory is given', () => {
+    const run = {
+      ...{ model_id: 'meta-llama/Llama-3.1-8B-Instruct', max_concurrency: 1, completed: 10 },
+      ...{ total_input_tokens: 5_000, total_output_tokens: 1_000, median_ttft_ms: 40, median_tpot_ms: 10 },
+    };
+    const given = { kinds: {}, memory: { assistant: '16GiB' }, perToken: { assistant: '128KiB' }, deviceKind: 'h100' };
+    const text = JSON.stringify(run);
+    const imported = (more: object) => importProfiles('vllm-bench', text, 'v.json', { ...given, ...more });
+    const [profile] = read(imported({ model: 'assistant' }));
+    expect(profile).toMatchObject({ model: 'assistant', memory: { weights: 16 * 2 ** 30, perToken: 128 * 2 ** 10 } });
+    expect(refusal(() => imported({}))).toEqual({
+      code: 'INVALID_INPUT',
+      fields: [
+        '--memory: the source has no model "assistant" (there are meta-llama/Llama-3.1-8B-Instruct); --model assistant gives its model that name',
+        '--per-token: the source has no model "assistant" (there are meta-llama/Llama-3.1-8B-Instruct); --model assistant gives its model that name',
+      ],
+    });
+    expect(refusal(() => imported({ model: 'assistant', memory: {}, kinds: { h100: 'x' } })).fields).toEqual([
+      '--kind: h100: the source names no device: give its kind by --device-kind',
+      '--per-token: assistant: pass --memory assistant=<amount> too',
+    ]);
+    const two = JSON.stringify([run, { ...run, model_id: 'other' }]);
+    const both = () => importProfiles('vllm-bench', two, 'v.json', { ...given, model: 'assistant' });
+    expect(refusal(both).fields).toEqual([
+      '--model: the source has several models, meta-llama/Llama-3.1-8B-Instruct, other: import each alone',
+    ]);
+  });
+
+  it('are refused with options that match nothing in a table', () => {
+    const text = 'model,device,batch,p50_ms\nwhisper,gpu-a,1,5\nwhisper,gpu-b,1,6\n';
+    const imported = (more: object) => importProfiles('csv', text, 'c.csv', { ...none, ...more });
+    expect(imported({ kinds: { 'gpu-a': 'l4' }, memory: { whisper: '1GiB' } })).toHaveLength(2);
+    const more = { kinds: { 'gpu-c': 'l4', tpu: 'x' }, memory: { whispr: '1GiB' }, perToken: { whisper: '1KiB' } };
+    expect(refusal(() => imported(more))).toEqual({
+      code: 'INVALID_INPUT',
+      fields: [
+        '--kind: the source has no device "gpu-c" (did you mean "gpu-a"?)',
+        '--kind: the source has no device "tpu" (there are gpu-a, gpu-b)',
+        '--memory: the source has no model "whispr" (did you mean "whisper"?)',
+        '--per-token: whisper: the source has no LLMs: leave it out',
+      ],
+    });
+  });
+
   it('may all be in one file', () => {
     const profiles = importProfiles('csv', 'model,device,batch,p50_ms\nm,a,1,5\nm,b,1,4\n', 'c.csv', none);
     expect(readProfiles([{ file: 'all.json', text: JSON.stringify(profiles) }])).toHaveLength(2);
