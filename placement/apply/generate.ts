@@ -170,6 +170,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     port,
     memoryBytes,
     cacheTokens,
+    chunkTokens = only?.pool.chunkTokens,
     parallel,
   } = server;
   if (only === undefined || first === undefined) return [];
@@ -184,6 +185,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
       kind: options.base[model]?.kind ?? 'chat',
       replicaBytes: memoryBytes,
       cacheTokens,
+      chunkTokens,
       contextTokens: contextOf(options, model),
       more: options.vllmArguments?.[model],
       deviceMemoryBytes: first.memoryBytes,

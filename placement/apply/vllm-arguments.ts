@@ -23,6 +23,8 @@ export interface VllmOptions {
   /** Tokens of its key-value cache, and of the model's context; absent: unknown. */
   readonly cacheTokens?: number | undefined;
   readonly contextTokens?: number | undefined;
+  /** Most tokens of prompts in a step, 0: prompts are not divided; absent: as vLLM has it. */
+  readonly chunkTokens?: number | undefined;
   /** Arguments of the operator; those with the name of a generated one, or its opposite, replace it. */
   readonly more?: readonly string[] | undefined;
   /** Memory of each of the replica's devices, in bytes. */
@@ -78,6 +80,7 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
     ...(parallel.tensor > 1 ? ['--tensor-parallel-size', String(parallel.tensor)] : []),
     ...(parallel.pipeline > 1 ? ['--pipeline-parallel-size', String(parallel.pipeline)] : []),
     ...['--gpu-memory-utilization', share.toFixed(2), '--max-num-seqs', String(maxBatch)],
+    ...(POOLING.has(kind) ? [] : chunking(options.chunkTokens, maxBatch)),
     ...(longest === undefined ? [] : ['--max-model-len', String(longest)]),
     ...(speculative ? ['--speculative-config', JSON.stringify(speculative)] : []),
     ...(toolParser !== undefined ? ['--enable-auto-tool-choice', '--tool-call-parser', toolParser] : []),
@@ -87,6 +90,18 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
   ];
   return [...without(own, more), ...more];
 }
+
+/**
+ * How prompts are divided among steps. Unless it is told, `vllm serve` takes 2048 tokens on devices of less than 70 GiB and on the A100, and 8192
+ * or more on others (vLLM: vllm/engine/arg_utils.py, get_batch_defaults). It counts a token of each running sequence among them, and does
+ * not start with fewer than sequences (vllm/config/scheduler.py).
+ */
+const chunking = (chunkTokens: number | undefined, maxBatch: number): readonly string[] =>
+  chunkTokens === undefined
+    ? []
+    : chunkTokens === 0
+      ? ['--no-enable-chunked-prefill']
+      : ['--max-num-batched-tokens', String(Math.max(chunkTokens, maxBatch))];
 
 /** Kinds of stages that vLLM serves with its pooling runner. A classifier is an LLM that is asked in a chat, which that runner lacks. */
 const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank']);

@@ -52,6 +52,26 @@ describe('vLLM', () => {
     expect(() => shellWords(`--a 'b`)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
   });
 
+  it('divides prompts among steps as it was simulated', () => {
+    const command = (kind: string, more: Partial<ReturnType<typeof placedPool>>) => {
+      const llm = placedPool('other', [['gpu1/2']], { batching: 'continuous', maxBatch: 64, ...more });
+      const pools = { ...base, other: { connector: 'openai', model: 'org/o', kind } };
+      const { files } = generate(placementOf([llm]), inventory, { ...options, base: pools });
+      const text = files.find(({ path }) => path === 'commands/other-gpu1-2.sh')?.text ?? '';
+      return text.match(/--(?:max-num-batched|no-enable-chunked)\S+(?: \d+)?/g) ?? [];
+    };
+    expect(command('chat', { chunkTokens: 2_048 })).toEqual(['--max-num-batched-tokens 2048']);
+    // vLLM does not start with fewer tokens than sequences.
+    expect(command('chat', { chunkTokens: 16 })).toEqual(['--max-num-batched-tokens 64']);
+    expect(command('chat', { chunkTokens: 0 })).toEqual(['--no-enable-chunked-prefill']);
+    // Of an earlier release.
+    expect(command('chat', {})).toEqual([]);
+    // An encoder takes its input as a whole.
+    expect(command('embed', { chunkTokens: 2_048 })).toEqual([]);
+    const replicas = [{ devices: ['gpu1/2'], queue: 'q', chunkTokens: 8_192 }];
+    expect(command('chat', { chunkTokens: 2_048, replicas })).toEqual(['--max-num-batched-tokens 8192']);
+  });
+
   it('keeps what the prediction counts on: prefix caches, and calls that find them', () => {
     const prefixCache = { by: 'option', share: 0.4, otherwise: 0.1, from: ['tokens_cached'] } as const;
     const made = (affinity: 'prefix' | 'none', more = '') => {
@@ -130,6 +150,7 @@ nodes:
         placedPool('assistant', [['gpu1/0', 'gpu1/1']], {
           batching: 'continuous',
           parallel: { tensor: 1, pipeline: 2 },
+          chunkTokens: 2_048,
         }),
       ]),
       inventory,
@@ -137,8 +158,10 @@ nodes:
     );
     const commands = [...generated.files, ...whole.files].filter(({ path }) => /commands\/assistant/.test(path));
     const used = commands.flatMap(({ text }) => text.match(/(?<= )--[a-z-]+/g) ?? []);
-    expect(new Set(used).size).toBe(9);
+    expect(new Set(used).size).toBe(10);
     expect(used.filter((option) => !recorded.options.includes(option))).toEqual([]);
+    // It takes the opposite of each option that is a switch.
+    expect(recorded.options).toContain('--enable-chunked-prefill');
   });
 
   it('is refused a pool of which no profile states the memory', () => {
