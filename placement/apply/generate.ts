@@ -170,6 +170,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     port,
     memoryBytes,
     cacheTokens,
+    tokenBytes,
     chunkTokens = only?.pool.chunkTokens,
     parallel,
   } = server;
@@ -185,6 +186,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
       kind: options.base[model]?.kind ?? 'chat',
       replicaBytes: memoryBytes,
       cacheTokens,
+      tokenBytes,
       chunkTokens,
       contextTokens: contextOf(options, model),
       more: options.vllmArguments?.[model],

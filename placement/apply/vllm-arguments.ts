@@ -10,6 +10,12 @@ import { kvTransfer } from './apart.js';
 const MOST_SHARE = 0.95;
 /** A profile measures weights and cache; CUDA’s context and the allocator need some more. */
 const SLACK = 0.02;
+/**
+ * Bytes of its share on each device that vLLM gives neither to weights nor to the cache, as it reports them when it starts. For Llama 3 8B on an
+ * H100 they are 1.3 GiB of activations, 1.8 GiB outside of PyTorch (vllm-project/vllm, pull request 10511), and some 1 GiB of CUDA graphs. Models that
+ * see images may take more.
+ */
+const RESERVED = 4 * 2 ** 30;
 
 export interface VllmOptions {
   /** The model's location for vLLM: a repository or a folder. */
@@ -20,8 +26,9 @@ export interface VllmOptions {
   readonly kind: string;
   /** Bytes that this replica may use on each of its devices; absent: those of the pool. */
   readonly replicaBytes?: number | undefined;
-  /** Tokens of its key-value cache, and of the model's context; absent: unknown. */
+  /** Tokens of its key-value cache, bytes of one of them on each device, and tokens of the model's context; absent: unknown. */
   readonly cacheTokens?: number | undefined;
+  readonly tokenBytes?: number | undefined;
   readonly contextTokens?: number | undefined;
   /** Most tokens of prompts in a step, 0: prompts are not divided; absent: as vLLM has it. */
   readonly chunkTokens?: number | undefined;
@@ -70,9 +77,8 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });
   }
-  const { cacheTokens = Number.POSITIVE_INFINITY, contextTokens } = options;
-  // vLLM refuses to start if a sequence of this length exceeds its cache.
-  const longest = contextTokens === undefined ? undefined : Math.min(contextTokens, cacheTokens);
+  const { contextTokens } = options;
+  const longest = contextTokens === undefined ? undefined : Math.min(contextTokens, longestOf(options, share));
   const names = servedAs === model ? [model] : [servedAs, model];
   const own = [
     ...['serve', weights, '--served-model-name', ...names, '--port', String(port)],
@@ -89,6 +95,20 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
     ...kvTransfer(pool),
   ];
   return [...without(own, more), ...more];
+}
+
+/**
+ * Tokens of the longest sequence with which vLLM starts. It refuses a length that its cache does not hold, and the cache is what weights,
+ * activations and CUDA graphs leave of the share. At least half of the planned cache: a small model takes less than what is reserved.
+ */
+function longestOf(options: VllmOptions, share: number): number {
+  const { cacheTokens, replicaBytes, deviceMemoryBytes } = options;
+  if (cacheTokens === undefined) return Number.POSITIVE_INFINITY;
+  // A placement of an earlier release does not state it: with the weights among the tokens less is reserved.
+  const { tokenBytes = (replicaBytes ?? Number.POSITIVE_INFINITY) / Math.max(1, cacheTokens) } = options;
+  const cut = replicaBytes === undefined ? 0 : Math.max(0, Math.round(replicaBytes - share * deviceMemoryBytes));
+  const left = cacheTokens - Math.ceil((RESERVED + cut) / tokenBytes);
+  return Math.max(left, Math.floor(cacheTokens / 2), 1);
 }
 
 /**

@@ -73,9 +73,13 @@ const replica = z.strictObject({
   parallel: z.strictObject({ tensor: z.int().min(1), pipeline: z.int().min(1) }).optional(),
   /** Server that already runs there, if the inventory names one. */
   endpoint: z.string().optional(),
-  /** Of an LLM: bytes that it may use on each device, its key-value cache included, and tokens of that cache. */
+  /**
+   * Of an LLM: bytes that it may use on each device, its key-value cache included, tokens of that cache, and bytes of a token in it on
+   * each device.
+   */
   memoryBytes: z.number().min(0).optional(),
   cacheTokens: z.int().min(0).optional(),
+  tokenBytes: z.number().gt(0).optional(),
   /** If it differs from the pool's: on another kind of device. */
   chunkTokens: chunkTokens.optional(),
 });

@@ -97,5 +97,6 @@ export function cacheOf(problem: Problem, candidate: Candidate, replica: Replica
   return {
     memoryBytes: Math.ceil(use.memoryBytes + (cacheTokens - use.mostTokens) * use.tokenBytes),
     cacheTokens,
+    tokenBytes: use.tokenBytes,
   };
 }

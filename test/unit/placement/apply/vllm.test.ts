@@ -46,7 +46,7 @@ describe('vLLM', () => {
       vllmArguments: { assistant: shellWords(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`) },
     });
     const command = made.files.find(({ path }) => path === 'commands/assistant-gpu1-0.sh')?.text ?? '';
-    expect(command).toContain('--gpu-memory-utilization 0.90 --max-model-len 40000');
+    expect(command).toContain('--gpu-memory-utilization 0.90 --max-model-len 37777');
     expect(command).toContain(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`);
     expect(command).not.toContain('256');
     expect(() => shellWords(`--a 'b`)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
@@ -70,6 +70,29 @@ describe('vLLM', () => {
     expect(command('embed', { chunkTokens: 2_048 })).toEqual([]);
     const replicas = [{ devices: ['gpu1/2'], queue: 'q', chunkTokens: 8_192 }];
     expect(command('chat', { chunkTokens: 2_048, replicas })).toEqual(['--max-num-batched-tokens 8192']);
+  });
+
+  it('is started with a length that its cache holds beside activations and CUDA graphs', () => {
+    type Replica = ReturnType<typeof placedPool>['replicas'][number];
+    const longest = (contextTokens: number, replica: Partial<Replica>) => {
+      const replicas = [{ devices: ['gpu1/0'], queue: 'q', memoryBytes: 72 * GIB, ...replica }];
+      const llm = placedPool('assistant', [], { batching: 'continuous', memoryBytes: 30 * GIB, replicas });
+      const known = { ...base, assistant: { ...base.assistant, contextTokens } };
+      const { files } = generate(placementOf([llm]), inventory, { ...options, base: known });
+      const text = files.find(({ path }) => path === 'commands/assistant-gpu1-0.sh')?.text ?? '';
+      return Number(/--max-model-len (\d+)/.exec(text)?.[1]);
+    };
+    const cache = { cacheTokens: 40_000, tokenBytes: 2 ** 20 };
+    // 4 GiB are 4,096 of these tokens.
+    expect(longest(131_072, cache)).toBe(35_904);
+    expect(longest(35_904, cache)).toBe(35_904);
+    expect(longest(30_000, cache)).toBe(30_000);
+    expect(longest(131_072, { ...cache, tokenBytes: 2 ** 20 - 1 })).toBe(35_903);
+    // The share is rounded down, here by 0.4 GiB.
+    expect(longest(131_072, { ...cache, memoryBytes: 72.4 * GIB })).toBe(Math.floor(40_000 - 4.4 * 1_024));
+    // A model whose cache is hardly larger than that.
+    expect(longest(131_072, { ...cache, cacheTokens: 5_001 })).toBe(2_500);
+    expect(longest(1_000, { ...cache, cacheTokens: 5_001 })).toBe(1_000);
   });
 
   it('keeps what the prediction counts on: prefix caches, and calls that find them', () => {
