@@ -170,6 +170,8 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     port,
     memoryBytes,
     cacheTokens,
+    tokenBytes,
+    chunkTokens = only?.pool.chunkTokens,
     parallel,
   } = server;
   if (only === undefined || first === undefined) return [];
@@ -184,6 +186,8 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
       kind: options.base[model]?.kind ?? 'chat',
       replicaBytes: memoryBytes,
       cacheTokens,
+      tokenBytes,
+      chunkTokens,
       contextTokens: contextOf(options, model),
       more: options.vllmArguments?.[model],
       deviceMemoryBytes: first.memoryBytes,

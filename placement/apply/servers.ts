@@ -22,9 +22,12 @@ export interface ModelServer {
   readonly hosted: readonly Hosted[];
   /** Of a vLLM: how its replica is spread over devices, if not as the pool says. */
   readonly parallel?: PlacedPool['parallel'] | undefined;
-  /** Of a vLLM: bytes and tokens of its replica, if the placement states them. */
+  /** Of a vLLM: bytes and tokens of its replica, and bytes of a token, if the placement states them. */
   readonly memoryBytes?: number | undefined;
   readonly cacheTokens?: number | undefined;
+  readonly tokenBytes?: number | undefined;
+  /** Of a vLLM: tokens of prompts in a step of its replica, if not as the pool says. */
+  readonly chunkTokens?: number | undefined;
 }
 
 const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
@@ -60,9 +63,9 @@ export function serversOf(
         const place = onNode.findIndex(({ id }) => id === first.id);
         const before = [...servers.values()].filter((each) => each.type === type && each.devices[0]?.id === first.id);
         const port = FIRST_PORT[type] + PORT_STEP * place + before.length;
-        const { memoryBytes, cacheTokens, parallel } = replica;
+        const { memoryBytes, cacheTokens, tokenBytes, chunkTokens, parallel } = replica;
         const hosted = [{ pool, instances: 1 }];
-        const spread = { devices: own, parallel, memoryBytes, cacheTokens };
+        const spread = { devices: own, parallel, memoryBytes, cacheTokens, tokenBytes, chunkTokens };
         servers.set(name, { name, type, node: first.node, port, hosted, ...spread });
       } else if (type === 'vllm') {
         throw invalid(

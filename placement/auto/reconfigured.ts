@@ -16,6 +16,8 @@ interface Server {
   readonly settings: string[];
   /** Of an LLM's key-value cache. */
   cacheTokens: number;
+  /** Of an LLM: tokens of prompts in a step; undefined: a placement of an earlier release does not say. */
+  chunkTokens?: number | undefined;
 }
 
 /** The room of a cache follows from all that is on its device, and differs by a few tokens from one plan to the next. */
@@ -27,9 +29,10 @@ function serversOf({ pools }: Pick<PlacementDocument, 'pools'>): ReadonlyMap<str
   for (const pool of pools) {
     for (const replica of pool.replicas) {
       const name = replicaName(pool.model, { devices: replica.devices.slice(0, 1) });
-      const server = servers.get(name) ?? { model: pool.model, settings: [], cacheTokens: 0 };
+      const server: Server = servers.get(name) ?? { model: pool.model, settings: [], cacheTokens: 0 };
       server.settings.push(settings(pool, replica));
       server.cacheTokens += replica.cacheTokens ?? 0;
+      server.chunkTokens = replica.chunkTokens ?? pool.chunkTokens;
       servers.set(name, server);
     }
   }
@@ -45,7 +48,8 @@ export function reconfigured(from: PlacementDocument, to: PlacementDocument): re
   const routed = new Set([...from.pools, ...to.pools].flatMap(({ model, apart }) => (apart ? [model] : [])));
   const isEnough = (is: Server | undefined, wanted: Server | undefined) =>
     is?.settings.toSorted().join() === wanted?.settings.toSorted().join() &&
-    (wanted?.cacheTokens ?? 0) <= ABOUT * (is?.cacheTokens ?? 0);
+    (wanted?.cacheTokens ?? 0) <= ABOUT * (is?.cacheTokens ?? 0) &&
+    (is?.chunkTokens ?? wanted?.chunkTokens) === (wanted?.chunkTokens ?? is?.chunkTokens);
   return [...new Set([...before.keys(), ...after.keys()])].filter((name) => {
     const [is, wanted] = [before.get(name), after.get(name)];
     const isInUse = (is && wanted) || routed.has((is ?? wanted)?.model ?? '');

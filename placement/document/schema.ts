@@ -61,6 +61,9 @@ export const predictedSchema = z.strictObject({
   devices: z.record(z.string(), z.strictObject({ utilisation: share, memoryBytes: z.number().min(0) })),
 });
 
+/** Most tokens of prompts in a step beside the running sequences; 0: these wait for the whole prompt. */
+const chunkTokens = z.int().min(0);
+
 const replica = z.strictObject({
   /** Ids of the devices that it uses: several with tensor or pipeline parallelism. */
   devices: z.array(z.string()).min(1),
@@ -70,9 +73,15 @@ const replica = z.strictObject({
   parallel: z.strictObject({ tensor: z.int().min(1), pipeline: z.int().min(1) }).optional(),
   /** Server that already runs there, if the inventory names one. */
   endpoint: z.string().optional(),
-  /** Of an LLM: bytes that it may use on each device, its key-value cache included, and tokens of that cache. */
+  /**
+   * Of an LLM: bytes that it may use on each device, its key-value cache included, tokens of that cache, and bytes of a token in it on
+   * each device.
+   */
   memoryBytes: z.number().min(0).optional(),
   cacheTokens: z.int().min(0).optional(),
+  tokenBytes: z.number().gt(0).optional(),
+  /** If it differs from the pool's: on another kind of device. */
+  chunkTokens: chunkTokens.optional(),
 });
 
 export const placedPoolSchema = z.strictObject({
@@ -111,6 +120,8 @@ export const placedPoolSchema = z.strictObject({
   /** Task queue served by any replica: `pool.<model>`. */
   queue: z.string(),
   replicas: z.array(replica).min(1),
+  /** Of an LLM, as its profile states it and it was simulated; absent: unknown, in a placement of an earlier release. */
+  chunkTokens: chunkTokens.optional(),
   /** vLLM's `--speculative-config`, if its profile decodes speculatively. */
   speculative: z.record(z.string(), z.json()).optional(),
   /** Fingerprint of the profiled model, if the profile has one. */

@@ -1,10 +1,7 @@
 import {
   type Degraded,
-  deviceQueue,
-  type PlacedPool,
   type PlacementDocument,
   type Predicted,
-  poolQueue,
   type StageFigure,
   sealPlacement,
 } from '../document/index.js';
@@ -13,17 +10,12 @@ import {
   buildProblem,
   type Candidate,
   cellAt,
-  configOf,
   costOf,
-  delayOf,
   demandedLosses,
   Judge,
   leftOf,
-  mostTokensOf,
-  orderedReplicas,
   type PlannerInput,
   type Problem,
-  prefixOf,
   type Replica,
   replicasByDevice,
   type Searched,
@@ -32,9 +24,9 @@ import {
   useOn,
   withMoreDevices,
 } from '../planner/index.js';
-import type { Profile } from '../profiles/index.js';
 import { rateOf } from '../simulator/index.js';
-import { reasonOf } from './reason.js';
+import { ms, round } from './figures.js';
+import { cacheOf, placedPool } from './placed-pool.js';
 import { callsOf, qualityOf } from './whole-pipelines.js';
 
 /** Devices reported by the loss analysis; devices with the same pools on the same kind are equivalent. */
@@ -112,87 +104,6 @@ function failing({ objective }: Problem, { failedShare }: Predicted): readonly s
   if (failedShare <= (objective.p99Ms === undefined ? 0.05 : 0.01)) return [];
   const share = (100 * failedShare).toFixed(1);
   return [`${share} % of the runs fail (failureRate, attempts), and the times are those of the others`];
-}
-
-const round = (value: number, digits: number): number => Number(value.toFixed(digits));
-/** Stands for a run that never ends: JSON has no infinite numbers. A time that no run has is 0. */
-const NEVER_MS = 1e15;
-const ms = (value: number): number => (Number.isNaN(value) ? 0 : round(Math.min(value, NEVER_MS), 3));
-
-function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPool {
-  const config = configOf(problem, candidate, p);
-  const replicas = orderedReplicas(problem, candidate, p);
-  const use = useOn(problem, candidate, p, replicas[0]?.devices[0] ?? 0);
-  // As it is simulated: a kind on which fewer calls were measured limits all of them.
-  const all = replicas.flatMap(({ devices }) => useOn(problem, candidate, p, devices[0] ?? 0) ?? []);
-  const parallel = use?.profile.parallel ?? { tensor: 1, pipeline: 1 };
-  const model = problem.pools[p]?.model ?? '';
-  const { endpoints } = problem.inventory;
-  return {
-    model,
-    variant: config?.variant ?? '',
-    quality: config?.quality ?? 1,
-    batching: config?.batching ?? 'dynamic',
-    parallel,
-    maxBatch: Math.min(...all.map(({ maxBatch }) => maxBatch)),
-    preferredBatchSizes: [...(use?.preferred ?? [])],
-    maxQueueDelayMs: config?.batching === 'continuous' ? 0 : ms(delayOf(candidate, p)),
-    memoryBytes: use?.memoryBytes ?? 0,
-    queue: poolQueue(model),
-    replicas: replicas.map(({ devices }) => {
-      const ids = devices.map((device) => problem.devices[device]?.id ?? '');
-      const running = endpoints.find(
-        ({ device, models }) => device === ids[0] && (models.length === 0 || models.includes(model)),
-      );
-      const cache = cacheOf(problem, candidate, { pool: p, devices });
-      const own = useOn(problem, candidate, p, devices[0] ?? 0)?.profile.parallel ?? parallel;
-      const differs = own.tensor !== parallel.tensor || own.pipeline !== parallel.pipeline;
-      const other = differs && { parallel: own };
-      return {
-        devices: ids,
-        queue: deviceQueue(ids[0] ?? ''),
-        ...other,
-        ...(running && { endpoint: running.url }),
-        ...cache,
-      };
-    }),
-    ...apartOf(problem, p),
-    ...prefixCacheOf(problem, candidate, p),
-    ...speculativeOf(use?.profile),
-    ...(use?.profile.fingerprint && { fingerprint: use.profile.fingerprint }),
-    reason: reasonOf(problem, candidate, p),
-  };
-}
-
-function apartOf({ pools }: Problem, p: number): Pick<PlacedPool, 'apart'> {
-  const own = pools[p]?.handsTo;
-  const other = own ? pools[own.pool] : pools.find(({ handsTo }) => handsTo?.pool === p);
-  return other ? { apart: { part: own ? 'prefill' : 'decode', with: other.model } } : {};
-}
-
-function prefixCacheOf(problem: Problem, candidate: Candidate, p: number): Pick<PlacedPool, 'prefixCache'> {
-  const found = prefixOf(problem, candidate, p);
-  if (found === undefined) return {};
-  const { affinity, by, share, otherwise, from } = found;
-  return { prefixCache: { affinity, by, share: round(share, 4), otherwise: round(otherwise, 4), from: [...from] } };
-}
-
-/** N-grams of the prompt need no second model, so they are what a profile without a configuration means. */
-function speculativeOf(profile: Profile | undefined): Pick<PlacedPool, 'speculative'> {
-  if (profile?.batching !== 'continuous' || profile.speculative === undefined) return {};
-  const { tokens, config } = profile.speculative;
-  return { speculative: config ?? { method: 'ngram', num_speculative_tokens: tokens, prompt_lookup_max: tokens } };
-}
-
-/** An LLM replica's memory with its part of what its device has left. */
-function cacheOf(problem: Problem, candidate: Candidate, replica: Replica) {
-  const use = useOn(problem, candidate, replica.pool, replica.devices[0] ?? 0);
-  if (use === undefined || use.tokenBytes === 0) return {};
-  const cacheTokens = mostTokensOf(problem, candidate, replica, replicasByDevice(candidate));
-  return {
-    memoryBytes: Math.ceil(use.memoryBytes + (cacheTokens - use.mostTokens) * use.tokenBytes),
-    cacheTokens,
-  };
 }
 
 export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, rate: number): Predicted {

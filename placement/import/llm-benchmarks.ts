@@ -148,8 +148,7 @@ const neededAt =
   };
 
 /** The members of what should be an object. */
-const membersIn = (value: unknown): Members =>
-  typeof value === 'object' && value !== null ? (value as Members) : {};
+const membersIn = (value: unknown): Members => (typeof value === 'object' && value !== null ? (value as Members) : {});
 
 const measured = <K extends keyof Times>(name: K, value: unknown) =>
   typeof value === 'number' && value > 0 ? ({ [name]: value } as Record<K, number>) : {};

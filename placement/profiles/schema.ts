@@ -118,7 +118,7 @@ const continuous = z.strictObject({
     .default({ in: 'tokens_in', out: 'tokens_out' }),
   /**
    * Most tokens of prompts that the server processes in one step beside the running sequences (vLLM:
-   * `max_num_batched_tokens`). Absent: 2048, vLLM's default. 0: running sequences wait for the whole prompt.
+   * `max_num_batched_tokens`). Absent: 2048, as vLLM has it on small devices. 0: running sequences wait for the whole prompt.
    */
   chunkTokens: z.int().min(0, 'not negative').max(1_048_576, 'at most 1048576').default(2_048),
   /** Speculative decoding of this variant. Absent: none. */

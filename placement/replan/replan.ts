@@ -7,6 +7,7 @@ import { rateOf } from '../simulator/index.js';
 import { candidateOf } from './candidate-of.js';
 import { type Drift, driftOf, slowdowns } from './drift.js';
 import type { Measured } from './measured.js';
+import { unlessStated } from './unless-stated.js';
 
 export interface ReplanInput {
   /** The active placement. */
@@ -40,7 +41,12 @@ export interface Replanned {
  * rate, with profiles scaled by the servers' measured times. If no placement serves that rate, the one with the highest
  * rate is proposed. Throws what `buildProblem` throws for files that do not match each other.
  */
-export function replan(
+export function replan(input: ReplanInput, options: PlannerOptions): Replanned {
+  const found = replanned(input, options);
+  return { ...found, proposal: found.proposal && unlessStated(input.placement, found.proposal) };
+}
+
+function replanned(
   { placement, measured, input, tolerance, scheduled }: ReplanInput,
   options: PlannerOptions,
 ): Replanned {

@@ -27,6 +27,8 @@ interface Wanted {
   readonly pipeline: number;
   readonly maxBatch: number;
   readonly memoryGiB: number;
+  /** Tokens of prompts in a step; null: vLLM's own. */
+  readonly chunkTokens: number | null;
   readonly weights: string;
   readonly speculative: JsonObject | null;
   readonly toolParser: string | null;
@@ -34,7 +36,7 @@ interface Wanted {
 
 const PLAIN: Wanted = {
   ...{ tensor: 1, pipeline: 1, maxBatch: 8, memoryGiB: 20, weights: 'org/assistant-8b' },
-  ...{ speculative: null, toolParser: null },
+  ...{ chunkTokens: null, speculative: null, toolParser: null },
 };
 const DRAFT = { method: 'draft_model', model: "/models/a draft's folder", num_speculative_tokens: 3 };
 const WANTED: readonly Wanted[] = [
@@ -47,6 +49,9 @@ const WANTED: readonly Wanted[] = [
   { ...PLAIN, tensor: 4, pipeline: 2, maxBatch: 64 },
   { ...PLAIN, speculative: { method: 'ngram', num_speculative_tokens: 4, prompt_lookup_max: 4 } },
   { ...PLAIN, tensor: 2, speculative: DRAFT, toolParser: 'hermes' },
+  { ...PLAIN, chunkTokens: 4_096 },
+  { ...PLAIN, maxBatch: 512, chunkTokens: 256 },
+  { ...PLAIN, chunkTokens: 0 },
 ];
 
 /** The weights that are served here: vLLM makes of these lines its whole configuration. SmolLM2 has 9 heads and 30 layers. */
@@ -55,6 +60,8 @@ const CONFIGURED: readonly Wanted[] = [
   SERVED,
   { ...SERVED, tensor: 3, maxBatch: 4 },
   { ...SERVED, pipeline: 2, memoryGiB: 70 },
+  { ...SERVED, chunkTokens: 512 },
+  { ...SERVED, chunkTokens: 0 },
   { ...SERVED, speculative: { method: 'ngram', num_speculative_tokens: 4 } },
 ];
 const ALL = [...WANTED, ...CONFIGURED];
@@ -99,6 +106,8 @@ describe('the command lines of `millrace apply`, read by vLLM itself', () => {
       tensor: wanted.tensor,
       pipeline: wanted.pipeline,
       maxSequences: wanted.maxBatch,
+      batchedTokens: wanted.chunkTokens ? Math.max(wanted.chunkTokens, wanted.maxBatch) : null,
+      isUnchunked: wanted.chunkTokens === 0,
       speculative: wanted.speculative,
       toolParser: wanted.toolParser,
     });
@@ -130,13 +139,15 @@ describe('the command lines of `millrace optimize`, read by vLLM itself', () => 
 });
 
 /** The words behind `vllm` that the generated script starts it with, as a shell gives them. */
-function lineOf({ tensor, pipeline, maxBatch, memoryGiB, weights, speculative, toolParser }: Wanted): string[] {
+function lineOf(wanted: Wanted): string[] {
+  const { tensor, pipeline, maxBatch, memoryGiB, chunkTokens, weights, speculative, toolParser } = wanted;
   const devices = Array.from({ length: tensor * pipeline }, (_, i) => `gpu1/${i}`);
   const pool = placedPool('assistant', [devices], {
     batching: 'continuous',
     parallel: { tensor, pipeline },
     maxBatch,
     memoryBytes: memoryGiB * GIB,
+    ...(chunkTokens !== null && { chunkTokens }),
   });
   const { files } = generate(placementOf([pool]), CLUSTER, {
     base: { assistant: { connector: 'openai', model: 'assistant', kind: 'chat' } },

@@ -50,3 +50,23 @@ describe('millrace trace import', () => {
     });
   });
 });
+
+describe('millrace profiles import', () => {
+  it('writes a file for each profile, and says what a plan will say of it', async () => {
+    writeFileSync(at('ma.csv'), 'Model,Batch,Concurrency,p99 Latency (ms)\nocr,1,1,9\n');
+    const out = at('profiles');
+    const args = ['--device-kind', 'l4', '--out', out];
+    const told = await imported('profiles', 'import', 'model-analyzer', at('ma.csv'), ...args);
+    expect(told).toContain(`${out}: 1 profiles\n`);
+    expect(told).toMatch(/^ocr: its measurements have no median, for which their 99th percentile stands/m);
+    const written = JSON.parse(readFileSync(path.join(out, 'ocr-l4.json'), 'utf8'));
+    expect(written).toMatchObject({ model: 'ocr', deviceKind: 'l4' });
+  });
+
+  it('refuses a file that is not there', async () => {
+    await expect(imported('profiles', 'import', 'csv', at('none.csv'))).rejects.toMatchObject({
+      code: 'INVALID_PROFILE',
+      message: expect.stringMatching(/^cannot read .*none\.csv/),
+    });
+  });
+});

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deviceQueue, poolQueue, readPlacement, sealPlacement } from '../../../placement/document/index.js';
+import { unlessStated } from '../../../placement/replan/unless-stated.js';
+import { placedPool, placementOf } from '../../support/placements.js';
 import { examples } from './reference-examples.js';
 import { refusal } from './refusal.js';
 
@@ -13,6 +15,19 @@ describe('a placement', () => {
     if (!pool) expect.fail('the example has a pool');
     expect(sealPlacement({ ...body, costPerHour: 9, pools: [{ ...pool, reason: 'another' }] }).version).toBe(version);
     expect(sealPlacement({ ...body, pools: [{ ...pool, maxBatch: 4 }] }).version).not.toBe(version);
+  });
+
+  it('of an earlier release says nothing of how prompts are divided, and stays valid', () => {
+    const llm = (more: Parameters<typeof placedPool>[2]) =>
+      placementOf([placedPool('llm', [['g/1']], { batching: 'continuous', ...more })]);
+    const [before, after, other] = [llm({}), llm({ chunkTokens: 2_048 }), llm({ chunkTokens: 0 })];
+    for (const each of [before, after, other]) expect(readPlacement(JSON.stringify(each))).toEqual(each);
+    expect(new Set([before, after, other].map(({ version }) => version)).size).toBe(3);
+    // A proposal is no change for what the placement in force does not say.
+    expect(unlessStated(before, after)).toEqual(before);
+    expect(unlessStated(after, other)).toBe(other);
+    const moved = placementOf([placedPool('llm', [['g/2']], { batching: 'continuous', chunkTokens: 2_048 })]);
+    expect(unlessStated(before, moved)).toBe(moved);
   });
 
   it('is refused when it was changed, or is none', () => {

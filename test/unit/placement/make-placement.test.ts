@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { readPlacement } from '../../../placement/document/index.js';
 import { makePlacement, naivePlacements, whatIf } from '../../../placement/explain/index.js';
+import { placedPool } from '../../../placement/explain/placed-pool.js';
 import { attainable, buildProblem, Judge, type PlannerInput } from '../../../placement/planner/index.js';
-import { CLUSTER, PIPELINE, PROFILES, plannerInput, profileFile } from './placement-files.js';
+import { CLUSTER, llmProfile, PIPELINE, PROFILES, plannerInput, profileFile } from './placement-files.js';
 import { refusal } from './refusal.js';
 
 /** A plan is hundreds of simulations: seconds on a machine that does other things too. */
@@ -30,6 +31,23 @@ describe('a plan', SLOW, () => {
     expect(placement.degraded.length).toBeGreaterThan(0);
     expect(placement.robustness.slowerBy50Percent.p99Ms).toBeGreaterThan(placement.predicted.p99Ms);
     expect(placement.next?.p99Ms).toBeLessThan(placement.predicted.p99Ms);
+  });
+
+  it('of an LLM says how prompts are divided among steps, on each kind of device as its profile does', () => {
+    const [a100, l4] = [llmProfile('assistant', 'a100', 40, 8), llmProfile('assistant', 'l4', 90, 20)];
+    const large = { ...a100, text: JSON.stringify({ ...JSON.parse(a100.text), chunkTokens: 8_192 }) };
+    const pipelines = [JSON.stringify({ format: 1, name: 'p', stages: [{ id: 'a', model: 'assistant' }] })];
+    const input = plannerInput({ pipelines, profiles: [large, l4], p99Ms: 9_000, rate: 0.5 });
+    const problem = buildProblem(input);
+    const replicas = ['gpu1/0', 'gpu2/0'].map((id) => ({
+      pool: 0,
+      devices: [problem.devices.findIndex((device) => device.id === id)],
+    }));
+    const { chunkTokens, replicas: placed } = placedPool(problem, { configs: [0], replicas }, 0);
+    const onEach = Object.fromEntries(placed.map((each) => [each.devices[0], each.chunkTokens ?? chunkTokens]));
+    expect(onEach).toEqual({ 'gpu1/0': 8_192, 'gpu2/0': 2_048 });
+    expect(placed.filter((each) => each.chunkTokens !== undefined)).toHaveLength(1);
+    expect(plan(plannerInput()).pools[0]).not.toHaveProperty('chunkTokens');
   });
 
   it('is the same each time', () => {

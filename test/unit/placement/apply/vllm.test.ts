@@ -46,10 +46,53 @@ describe('vLLM', () => {
       vllmArguments: { assistant: shellWords(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`) },
     });
     const command = made.files.find(({ path }) => path === 'commands/assistant-gpu1-0.sh')?.text ?? '';
-    expect(command).toContain('--gpu-memory-utilization 0.90 --max-model-len 40000');
+    expect(command).toContain('--gpu-memory-utilization 0.90 --max-model-len 37777');
     expect(command).toContain(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`);
     expect(command).not.toContain('256');
     expect(() => shellWords(`--a 'b`)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
+  });
+
+  it('divides prompts among steps as it was simulated', () => {
+    const command = (kind: string, more: Partial<ReturnType<typeof placedPool>>) => {
+      const llm = placedPool('other', [['gpu1/2']], { batching: 'continuous', maxBatch: 64, ...more });
+      const pools = { ...base, other: { connector: 'openai', model: 'org/o', kind } };
+      const { files } = generate(placementOf([llm]), inventory, { ...options, base: pools });
+      const text = files.find(({ path }) => path === 'commands/other-gpu1-2.sh')?.text ?? '';
+      return text.match(/--(?:max-num-batched|no-enable-chunked)\S+(?: \d+)?/g) ?? [];
+    };
+    expect(command('chat', { chunkTokens: 2_048 })).toEqual(['--max-num-batched-tokens 2048']);
+    // vLLM does not start with fewer tokens than sequences.
+    expect(command('chat', { chunkTokens: 16 })).toEqual(['--max-num-batched-tokens 64']);
+    expect(command('chat', { chunkTokens: 0 })).toEqual(['--no-enable-chunked-prefill']);
+    // Of an earlier release.
+    expect(command('chat', {})).toEqual([]);
+    // An encoder takes its input as a whole.
+    expect(command('embed', { chunkTokens: 2_048 })).toEqual([]);
+    const replicas = [{ devices: ['gpu1/2'], queue: 'q', chunkTokens: 8_192 }];
+    expect(command('chat', { chunkTokens: 2_048, replicas })).toEqual(['--max-num-batched-tokens 8192']);
+  });
+
+  it('is started with a length that its cache holds beside activations and CUDA graphs', () => {
+    type Replica = ReturnType<typeof placedPool>['replicas'][number];
+    const longest = (contextTokens: number, replica: Partial<Replica>) => {
+      const replicas = [{ devices: ['gpu1/0'], queue: 'q', memoryBytes: 72 * GIB, ...replica }];
+      const llm = placedPool('assistant', [], { batching: 'continuous', memoryBytes: 30 * GIB, replicas });
+      const known = { ...base, assistant: { ...base.assistant, contextTokens } };
+      const { files } = generate(placementOf([llm]), inventory, { ...options, base: known });
+      const text = files.find(({ path }) => path === 'commands/assistant-gpu1-0.sh')?.text ?? '';
+      return Number(/--max-model-len (\d+)/.exec(text)?.[1]);
+    };
+    const cache = { cacheTokens: 40_000, tokenBytes: 2 ** 20 };
+    // 4 GiB are 4,096 of these tokens.
+    expect(longest(131_072, cache)).toBe(35_904);
+    expect(longest(35_904, cache)).toBe(35_904);
+    expect(longest(30_000, cache)).toBe(30_000);
+    expect(longest(131_072, { ...cache, tokenBytes: 2 ** 20 - 1 })).toBe(35_903);
+    // The share is rounded down, here by 0.4 GiB.
+    expect(longest(131_072, { ...cache, memoryBytes: 72.4 * GIB })).toBe(Math.floor(40_000 - 4.4 * 1_024));
+    // A model whose cache is hardly larger than that.
+    expect(longest(131_072, { ...cache, cacheTokens: 5_001 })).toBe(2_500);
+    expect(longest(1_000, { ...cache, cacheTokens: 5_001 })).toBe(1_000);
   });
 
   it('keeps what the prediction counts on: prefix caches, and calls that find them', () => {
@@ -130,6 +173,7 @@ nodes:
         placedPool('assistant', [['gpu1/0', 'gpu1/1']], {
           batching: 'continuous',
           parallel: { tensor: 1, pipeline: 2 },
+          chunkTokens: 2_048,
         }),
       ]),
       inventory,
@@ -137,8 +181,10 @@ nodes:
     );
     const commands = [...generated.files, ...whole.files].filter(({ path }) => /commands\/assistant/.test(path));
     const used = commands.flatMap(({ text }) => text.match(/(?<= )--[a-z-]+/g) ?? []);
-    expect(new Set(used).size).toBe(9);
+    expect(new Set(used).size).toBe(10);
     expect(used.filter((option) => !recorded.options.includes(option))).toEqual([]);
+    // It takes the opposite of each option that is a switch.
+    expect(recorded.options).toContain('--enable-chunked-prefill');
   });
 
   it('is refused a pool of which no profile states the memory', () => {

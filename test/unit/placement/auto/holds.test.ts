@@ -84,6 +84,18 @@ describe('what holds a proposal back', () => {
     expect(of({ reason: 'another one', memoryBytes: 1 })).toEqual([]);
   });
 
+  it('is another division of prompts, but not one that the placement in force does not state', () => {
+    const of = (device: string, chunkTokens: number | undefined) =>
+      placementOf([
+        placedPool('llm', [['g/1']], { batching: 'continuous', ...(chunkTokens !== undefined && { chunkTokens }) }),
+        placedPool('tts', [[device]]),
+      ]);
+    const held = (from: number | undefined, to: number | undefined) =>
+      holds({ placement: of('g/2', from), proposal: of('g/3', to) });
+    expect([held(2_048, 4_096), held(0, 2_048)]).toEqual([['servers'], ['servers']]);
+    expect([held(undefined, 2_048), held(2_048, undefined), held(2_048, 2_048)]).toEqual([[], [], []]);
+  });
+
   it('is another number of replicas on the same device, or a larger cache: its server is started for those', () => {
     const of = (from: number, to: number, tokens = 1_000) => {
       const on = (count: number, cacheTokens: number) => {
