@@ -5,7 +5,7 @@ import { type EachPlan, type Graph, type StagePlan, type Step, servedAs } from '
 import { prefixed } from '../plan/prefix.js';
 import { codeName, codeOf, kindOfUse, kindsByName } from '../stages/index.js';
 import type { DefinedKind, NamedCode, StageUse } from '../stages/kind.js';
-import { derivation, streamed } from '../stream.js';
+import { detached, isStream, streamed } from '../stream.js';
 import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import { converted } from './converted-input.js';
@@ -124,7 +124,7 @@ export class Tracer {
     this.#scope.steps.push(withStreams<EachPlan>(step, this.#scope.steps));
     const values = z.array(onFailure === 'null' ? schema.nullable() : schema);
     // Read piece by piece, so its values can be as well.
-    const streams = derivation(schemaOf(over)) !== undefined;
+    const streams = isStream(schemaOf(over));
     return reference(id, streams ? streamed(values) : values, this.#scope);
   }
 
@@ -175,7 +175,7 @@ export class Tracer {
     const graphs = Object.fromEntries(traced.map(([name, { graph }]) => [name, graph]));
     this.#scope.steps.push({ id, kind: 'race', contenders: graphs });
     const value = union(traced.map(([, { schema }]) => schema));
-    return reference(id, z.object({ winner: z.enum(names), value }), this.#scope);
+    return reference(id, z.object({ winner: z.enum(names), value: detached(value) }), this.#scope);
   }
 
   run(id: string, other: Pipeline, input: unknown, options: { as?: 'inline' | 'child' } = {}): unknown {
