@@ -80,6 +80,12 @@ const { events } = proxySinks<EventSinks>();
  */
 const MOST_EVENTS = 20_000;
 const MOST_HISTORY_BYTES = 20 * 1024 * 1024;
+/**
+ * A history in which a loop that cannot leave it fails. What is under way then, 1,500 activities and as many child runs at most, still ends in it,
+ * and so does the run.
+ */
+const LAST_EVENTS = 40_000;
+const LAST_HISTORY_BYTES = 40 * 1024 * 1024;
 
 /** The activity that queries Temporal for the workers of a queue, and its timeout. */
 const QUERY = 'code';
@@ -301,6 +307,11 @@ export class TemporalHost implements RunHost {
   full(beside = false): boolean {
     const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
     return beside ? historyLength > MOST_EVENTS || historySize > MOST_HISTORY_BYTES : continueAsNewSuggested;
+  }
+
+  nearlyOver(): boolean {
+    const { historyLength, historySize } = workflowInfo();
+    return historyLength > LAST_EVENTS || historySize > LAST_HISTORY_BYTES;
   }
 
   carriedBytes(): number {

@@ -59,6 +59,11 @@ export interface RunHost extends StageHost {
    * @param beside another step makes what the loop reads, and cannot end before: only when the history must not grow much more
    */
   full(beside?: boolean): boolean;
+  /**
+   * Whether the history has room for little more than the end of the run: a loop that cannot stop for a new one has to fail. Absent: there is
+   * no history.
+   */
+  nearlyOver?(): boolean;
   /** Bytes that a new history begins with besides the input, the context and what the interpreter has. Absent: none. */
   carriedBytes?(): number;
   /** Whether something still runs that the interpreter does not wait for any more; the run goes on in a new history after `settled`. */

@@ -152,6 +152,7 @@ function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>):
     close: (nonce) => host.close(nonce),
     race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(afterTries(inner, tried)))),
     full: (beside) => host.full(beside),
+    ...(host.nearlyOver && { nearlyOver: () => host.nearlyOver?.() === true }),
     report: (stages) => host.report(stages),
   };
 }

@@ -143,3 +143,46 @@ describe('a run that has too much for a new history', () => {
     expect(bytes).toBeLessThan(2 * 1024 * 1024 - 64 * 1024 - 900_000);
   });
 });
+
+describe('a race, which does not go on in a new history', () => {
+  const racing = pipeline('racing', { input: one, deadline: '10m' }, ({ input, stage, race, repeat }) => {
+    const counting = (id: string) => () =>
+      repeat(`${id}-rounds`, { n: input.n }, (state) => ({ n: stage(id, add, { n: state.n }).n }), {
+        until: (state) => gte(state.n, 5),
+        atMost: 9,
+      }).n;
+    return { n: race('first', { one: counting('add'), other: counting('more') }).value };
+  }) as unknown as Pipeline;
+
+  class LongHost extends ClockHost {
+    /** Rounds until its history is nearly over. */
+    left = 3;
+    isFromBefore = false;
+    nearlyOver(): boolean {
+      return --this.left < 0;
+    }
+    since(): boolean {
+      return !this.isFromBefore;
+    }
+  }
+  const hostOf = (of: Pipeline, more: Partial<LongHost> = {}) =>
+    Object.assign(new LongHost({ runner: new CodeRunner(of), run: 'r' }), more);
+
+  it('fails while its history has room for that, and the race is named', async () => {
+    await expect(interpret({ n: 0 }, contextOf(racing), hostOf(racing))).rejects.toMatchObject({
+      code: 'LIMIT_REACHED',
+      message: expect.stringContaining('run its loops as child runs'),
+      details: { stage: 'first', stages: [{ stage: 'add' }, { stage: 'more' }] },
+    });
+  });
+
+  it('goes on where its history is from before', async () => {
+    const host = hostOf(racing, { isFromBefore: true });
+    expect(await interpret({ n: 0 }, contextOf(racing), host)).toMatchObject({ output: { n: 5 } });
+  });
+
+  it('is not asked of a loop that can stop', async () => {
+    const host = hostOf(loop, { left: 0, checks: 99 });
+    expect(await interpret({ n: 0 }, contextOf(loop), host)).toMatchObject({ output: { n: 5 } });
+  });
+});
