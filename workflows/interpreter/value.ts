@@ -1,5 +1,14 @@
 import type { Json } from '../../pipelines/json.js';
-import { type Graph, resolve, type Scope } from '../../pipelines/plan/index.js';
+import {
+  allSteps,
+  type EachPlan,
+  type Graph,
+  isStage,
+  resolve,
+  type Scope,
+  type Step,
+} from '../../pipelines/plan/index.js';
+import { perGraph } from '../../pipelines/plan/per-graph.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { concernsAll, holds, type RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
@@ -28,6 +37,20 @@ export function stops(run: Run, at: At, beside = false): boolean {
   run.continuing ||= at.host.full(beside || run.stays);
   return run.continuing;
 }
+
+/** Resolves when a loop may begin another item, or has to stop; undefined: at once. */
+export const itemTurn = (
+  run: Run,
+  { body }: EachPlan,
+  { host, mayStop }: At,
+  halted = (): boolean => false,
+): Promise<void> | undefined => host.itemTurn?.(() => halted() || (mayStop && run.continuing), startsRuns(body));
+
+/** Whether runs of their own are started in a graph. */
+const startsRuns = perGraph((graph) => [...allSteps(graph)].some(startsRun));
+
+const startsRun = (step: Step): boolean =>
+  isStage(step) ? step.kind === 'workflow' : step.kind === 'pipeline' && step.run === 'child';
 
 /** Temporal ends a run whose history is full without a code, and without its stage table. */
 function checkRoom(race: string, host: RunHost): void {

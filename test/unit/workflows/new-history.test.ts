@@ -186,3 +186,44 @@ describe('a race, which does not go on in a new history', () => {
     expect(await interpret({ n: 0 }, contextOf(loop), host)).toMatchObject({ output: { n: 5 } });
   });
 });
+
+describe('a loop of a run that has as much under way as it may have', () => {
+  const lanes = pipeline(
+    'lanes',
+    { input: z.object({ items: z.array(z.number()) }), deadline: '10m' },
+    ({ input, stage, each }) => ({
+      all: each('all', input.items, (n) => stage('add', add, { n }).n, { concurrency: 8 }),
+    }),
+  ) as unknown as Pipeline;
+  const items = Array.from({ length: 10 }, (_, i) => i);
+
+  /** It has room for two items, and for the others when the test says so. */
+  class BusyHost extends ClockHost {
+    free = 2;
+    hasRoom = false;
+    async #turn(giveUp: () => boolean): Promise<void> {
+      while (!this.hasRoom && !giveUp()) await new Promise((resolve) => setImmediate(resolve));
+    }
+    itemTurn(giveUp: () => boolean): Promise<void> | undefined {
+      return this.hasRoom || --this.free >= 0 ? undefined : this.#turn(giveUp);
+    }
+  }
+
+  it('begins further items when there is room', async () => {
+    const runner = new CodeRunner(lanes);
+    const host = Object.assign(new BusyHost({ runner, run: 'r' }), { checks: 99 });
+    const result = interpret({ items }, contextOf(lanes), host);
+    await expect.poll(() => runner.events.filter((event) => event === 'add ends')).toHaveLength(2);
+    expect(runner.events).toHaveLength(4);
+    host.hasRoom = true;
+    expect(await result).toMatchObject({ output: { all: items.map((n) => n + 1) } });
+  });
+
+  it('begins none of them where it has to stop for a new history', async () => {
+    const runner = new CodeRunner(lanes);
+    const host = Object.assign(new BusyHost({ runner, run: 'r' }), { checks: 8 });
+    const stopped = await interpret({ items }, contextOf(lanes), host);
+    expect(stopped).toMatchObject({ carried: { done: { below: { all: {} } } } });
+    expect(runner.events.filter((event) => event === 'add starts')).toHaveLength(2);
+  });
+});
