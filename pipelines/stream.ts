@@ -61,6 +61,45 @@ export function streamed(list: z.ZodArray): z.ZodArray {
 export const entriesOf = (schema: z.ZodType): z.ZodType | undefined =>
   lists.has(schema) && schema instanceof z.ZodArray ? stream('entries', '', schema.element as z.ZodType) : undefined;
 
+/** How the list of a stream is made from another field of the value that it is a field of; from the value itself if `from` is empty. */
+export interface Derivation {
+  readonly of: Derived;
+  readonly from: string;
+}
+
 /** How a field is derived from another one; undefined when it is not. */
-export const derivation = (schema: z.ZodType): { of: Derived; from: string } | undefined =>
-  schema.meta()?.derived as { of: Derived; from: string } | undefined;
+export const derivation = (schema: z.ZodType): Derivation | undefined =>
+  schema.meta()?.derived as Derivation | undefined;
+
+/** Schemas of lists that are streams elsewhere, by the schemas that they have there. */
+const detachedLists = new WeakMap<z.ZodType, z.ZodArray>();
+const collected = new WeakSet<z.ZodType>();
+
+/**
+ * The schema of a value that an author makes a field of an object: the list of a stream is then that field, and no longer derived from the field
+ * that was beside it where it was made.
+ */
+export function detached(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) {
+    const inner = schema.unwrap() as z.ZodType;
+    const own = detached(inner);
+    if (own === inner) return schema;
+    return schema instanceof z.ZodOptional ? own.optional() : own.nullable();
+  }
+  if (schema instanceof z.ZodUnion) {
+    const options = schema.options as readonly z.ZodType[];
+    const own = options.map(detached);
+    return own.every((option, i) => option === options[i]) ? schema : z.union(own);
+  }
+  if (!(schema instanceof z.ZodArray) || derivation(schema) === undefined) return schema;
+  const list = detachedLists.get(schema) ?? z.array(schema.element as z.ZodType);
+  detachedLists.set(schema, list);
+  collected.add(list);
+  return list;
+}
+
+/** Whether a value is a stream: one that is derived from a field beside it, or the list of one. */
+export const isStream = (schema: z.ZodType): boolean =>
+  schema instanceof z.ZodUnion
+    ? (schema.options as readonly z.ZodType[]).every(isStream)
+    : collected.has(schema) || derivation(schema) !== undefined;

@@ -29,6 +29,7 @@ import { StageError } from '../pipelines/run/stage-error.js';
 import { taskTime } from './activity-options.js';
 import { stageError } from './failures.js';
 import { foreignError, patienceOf } from './foreign-failures.js';
+import type { Begin } from './pending-work.js';
 
 /** What a foreign call needs from the host of its run. */
 export interface ForeignHost {
@@ -38,6 +39,10 @@ export interface ForeignHost {
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the current workflow task has room for a command of this size. */
   room(bytes: number): Promise<void> | undefined;
+  /** Begins a call as soon as the run has a place for it. */
+  readonly begin: Begin;
+  /** The stage, which has waited for its place, within what is left of the run. Throws `DEADLINE_EXCEEDED` if nothing is. */
+  limited(): StagePlan;
   publish(event: StageEvent): void;
 }
 
@@ -76,16 +81,24 @@ export async function callForeign(
     )) as ForeignStart;
     if ('outcome' in given) return given.outcome;
     const taken = given.input ?? input;
-    const startedAt = Date.now();
+    let startedAt = Date.now();
     try {
-      await host.room(bytesOf(taken));
-      const leftMs = Math.max(1, stage.policy.timeout.totalMs - (Date.now() - begunAt));
-      const make = stage.kind === 'workflow' ? childOf : activityOf;
-      result = (await make(stage, call, placed, leftMs, host.number)(...argumentsOf(taken, call, leftMs))) ?? null;
+      const bytes = bytesOf(taken);
+      await host.room(bytes);
+      const begun = host.begin((waitedMs) => {
+        startedAt += waitedMs;
+        const own = waitedMs > 0 ? host.limited() : stage;
+        const leftMs = Math.max(1, own.policy.timeout.totalMs - (Date.now() - begunAt - waitedMs));
+        const make = stage.kind === 'workflow' ? childOf : activityOf;
+        const start = () => make(own, call, placed, leftMs, host.number)(...argumentsOf(taken, call, leftMs));
+        const more = waitedMs > 0 ? host.room(bytes) : undefined;
+        return more !== undefined ? more.then(start) : start();
+      });
+      result = (await begun) ?? null;
       if (ArrayBuffer.isView(result)) failure = bytesFailure(stage);
     } catch (error) {
       if (isOwnCancellation(error)) throw error;
-      failure = foreignError(stage, placed.queue, error);
+      failure = error instanceof StageError ? error : foreignError(stage, placed.queue, error);
     }
     const times = { startedAt, runMs: Date.now() - startedAt };
     const ended: ForeignEnd = failure

@@ -14,6 +14,7 @@ import { changesElsewhere } from '../pipelines/stages/traits.js';
 import { taskTime } from './activity-options.js';
 import { takes } from './changes.js';
 import { notBegun } from './elsewhere.js';
+import type { Begin } from './pending-work.js';
 
 type Recorded = (input: JsonObject, call: RecordedCall) => Promise<StageOutcome | LargeOutcome | null>;
 /** The call itself, of a kind that a worker of an earlier release refuses. */
@@ -44,6 +45,8 @@ interface Asked {
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the current workflow task has room for a command with the input. */
   room(): Promise<void> | undefined;
+  /** Begins an activity as soon as the run has a place for it. */
+  readonly begin: Begin;
 }
 
 /**
@@ -140,7 +143,8 @@ function unreadable({ stage }: StageCall, why: unknown): StageError {
 }
 
 /** An outcome that is not small, by an activity of the run's task queue: its result travels alone. */
-async function wholeOutcome({ call, input, since, room }: Asked, isLate: boolean): Promise<StageOutcome | null> {
+async function wholeOutcome(asked: Asked, isLate: boolean): Promise<StageOutcome | null> {
+  const { call, input, since, room, begin } = asked;
   const { tenant, priority, stage } = call;
   await room();
   const activities = proxyActivities<Record<string, Whole>>({
@@ -150,7 +154,11 @@ async function wholeOutcome({ call, input, since, room }: Asked, isLate: boolean
     summary: summaryOf(call),
   });
   const ask = activities[stage] as Whole;
-  return await ask(input, { ...call, kind: ENTRY_KIND, recorded: { call, since } });
+  const start = () => ask(input, { ...call, kind: ENTRY_KIND, recorded: { call, since } });
+  return await begin((waitedMs) => {
+    const more = waitedMs > 0 ? room() : undefined;
+    return more !== undefined ? more.then(start) : start();
+  });
 }
 
 const summaryOf = ({ stage, path = stage }: StageCall): string => `${path} · record`;

@@ -37,6 +37,7 @@ import {
   WAITING_SIGNAL,
   type Wait,
 } from '../pipelines/run/index.js';
+import { StageError } from '../pipelines/run/stage-error.js';
 import { traitsOf } from '../pipelines/stages/traits.js';
 import { short, taskTime } from './activity-options.js';
 import { takes } from './changes.js';
@@ -48,6 +49,7 @@ import { callForeign } from './foreign.js';
 import { HeldQuestions } from './held-questions.js';
 import {
   type Answering,
+  type Deadline,
   type Pieces,
   type RunHost,
   type Shown,
@@ -55,6 +57,7 @@ import {
   Waits,
 } from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
+import { PendingWork } from './pending-work.js';
 import { orRecorded } from './recorded-outcome.js';
 import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
@@ -80,6 +83,12 @@ const { events } = proxySinks<EventSinks>();
  */
 const MOST_EVENTS = 20_000;
 const MOST_HISTORY_BYTES = 20 * 1024 * 1024;
+/**
+ * A history in which a loop that cannot leave it fails. What is under way then, 1,500 activities and as many child runs at most, still ends in it,
+ * and so does the run.
+ */
+const LAST_EVENTS = 40_000;
+const LAST_HISTORY_BYTES = 40 * 1024 * 1024;
 
 /** The activity that queries Temporal for the workers of a queue, and its timeout. */
 const QUERY = 'code';
@@ -94,6 +103,9 @@ export class TemporalHost implements RunHost {
   readonly #outcomes: Json[] = [];
   readonly #room = new MessageRoom();
   readonly #turns = new SegmentTurns();
+  readonly #activities: PendingWork;
+  readonly #children: PendingWork;
+  #deadline?: Deadline;
   #reported: readonly StageRecord[] = [];
   #foreignCalls = 0;
   #stages: readonly StageRecord[] = [];
@@ -110,12 +122,21 @@ export class TemporalHost implements RunHost {
   readonly streams = true;
   readonly pieces: Pieces;
 
-  /** @param notes what the door that started the run keeps with it */
-  constructor(context: RunContext, notes: JsonObject = {}) {
+  /**
+   * @param notes what the door that started the run keeps with it
+   * @param places for the activities of the run, and for its child runs
+   */
+  constructor(
+    context: RunContext,
+    notes: JsonObject = {},
+    places = { activities: new PendingWork(), children: new PendingWork() },
+  ) {
+    this.#activities = places.activities;
+    this.#children = places.children;
     this.#noteBytes = bytesOf(notes);
     this.#plan = context.plan;
     this.waits = new Waits(context.carried?.decided);
-    this.pieces = new TemporalPieces(context, this.#room);
+    this.pieces = new TemporalPieces(context, this.#room, this.#activities);
     setDefaultSignalHandler((name, ...args) => {
       if (name === OUTCOME_SIGNAL) this.#outcomes.push((args[0] ?? null) as Json);
     });
@@ -133,11 +154,14 @@ export class TemporalHost implements RunHost {
     shown?: Shown,
     answer?: Answering,
   ): Promise<StageOutcome> {
+    const reads = call.reads !== undefined;
     if (traitsOf(stage)?.servedBy === 'temporal')
       return callForeign(stage, input, call, placed, {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#inTurn(work),
         room: (bytes) => this.#roomFor(bytes, bytes),
+        begin: (work) => (stage.kind === 'workflow' ? this.#children : this.#activities).begin(work, reads),
+        limited: () => this.#limited(stage),
         publish: (event) => this.publish(event, call.events ?? true),
       });
     const since = call.since ?? Date.now();
@@ -145,15 +169,22 @@ export class TemporalHost implements RunHost {
     this.#planned ??= new Map([...allSteps(this.#plan)].map((step) => [step.id, (step as StagePlan).with]));
     const bytes = callBytes(ofInput, this.#planned.get(stage.id) ?? stage.with, call);
     const nextRoom = () => this.#room.takeUncounted(bytes);
-    const begin = () => stageActivity(stage, input, call, placed, nextRoom, shown);
-    // More promises only where they are needed.
-    const room = this.#roomFor(bytes, ofInput);
-    const begun = room !== undefined ? room.then(begin) : begin();
+    const room = () => this.#roomFor(bytes, ofInput);
+    const begun = this.#activities.begin((waitedMs) => {
+      const own = waitedMs > 0 ? this.#limited(stage) : stage;
+      const begin = () => stageActivity(own, input, call, placed, nextRoom, shown);
+      // More promises only where they are needed.
+      const waiting = room();
+      return waiting !== undefined ? waiting.then(begin) : begin();
+    }, reads);
     const asked = {
       ...{ call, input, since, inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work) },
-      room: () => this.#roomFor(bytes, ofInput),
+      begin: <T>(work: (waitedMs: number) => Promise<T>) => this.#activities.begin(work),
+      room,
     };
-    const outcome = begun.catch(orRecorded(asked, (error) => stageError(stage, stillAway(error) ?? error)));
+    const failureOf = (error: unknown) =>
+      error instanceof StageError ? error : stageError(stage, stillAway(error) ?? error);
+    const outcome = begun.catch(orRecorded(asked, failureOf));
     return answer ? this.held.during(call.path ?? call.stage, answer, outcome) : outcome;
   }
 
@@ -177,7 +208,8 @@ export class TemporalHost implements RunHost {
       retry: { maximumAttempts: 2 },
       summary: short(`workers with ${code}`),
     });
-    return (query as ServingActivity)({}, { serving: { queues, code } }).then(
+    const asking = this.#activities.begin(() => (query as ServingActivity)({}, { serving: { queues, code } }));
+    return asking.then(
       (queue) => queue ?? undefined,
       (error: unknown) => {
         if (isCancellation(error)) throw error;
@@ -239,7 +271,24 @@ export class TemporalHost implements RunHost {
   }
 
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
-    return childRun(step, input, context, path, (bytes) => this.#room.takeUncounted(bytes));
+    return childRun(step, input, context, path, {
+      room: (bytes) => this.#room.takeUncounted(bytes),
+      begin: (work) => this.#children.begin(work),
+      deadline: this.#deadline,
+    });
+  }
+
+  within(deadline: Deadline): void {
+    this.#deadline = deadline;
+  }
+
+  /** A stage that has waited for its place. Throws `DEADLINE_EXCEEDED` if the run has no time left for it. */
+  #limited(stage: StagePlan): StagePlan {
+    return this.#deadline?.limit(stage) ?? stage;
+  }
+
+  itemTurn(giveUp: () => boolean, startsRuns: boolean): Promise<void> | undefined {
+    return this.#activities.turn(giveUp) ?? (startsRuns ? this.#children.turn(giveUp) : undefined);
   }
 
   since(change: Change): boolean {
@@ -301,6 +350,11 @@ export class TemporalHost implements RunHost {
   full(beside = false): boolean {
     const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
     return beside ? historyLength > MOST_EVENTS || historySize > MOST_HISTORY_BYTES : continueAsNewSuggested;
+  }
+
+  nearlyOver(): boolean {
+    const { historyLength, historySize } = workflowInfo();
+    return historyLength > LAST_EVENTS || historySize > LAST_HISTORY_BYTES;
   }
 
   carriedBytes(): number {

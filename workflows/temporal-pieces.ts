@@ -24,6 +24,7 @@ import {
   type Writing,
 } from './interpreter/index.js';
 import type { MessageRoom } from './message-room.js';
+import type { PendingWork } from './pending-work.js';
 
 type Context = Pick<RunContext, 'plan' | 'tenant' | 'priority'>;
 type WaitActivity = (input: JsonObject, call: ChannelWait) => Promise<MoreEntries>;
@@ -37,10 +38,12 @@ type CommitActivity = (input: JsonObject, call: ChannelCommit) => Promise<Commit
 export class TemporalPieces implements Pieces {
   readonly #context: Context;
   readonly #room: MessageRoom;
+  readonly #activities: PendingWork;
 
-  constructor(context: Context, room: MessageRoom) {
+  constructor(context: Context, room: MessageRoom, activities: PendingWork) {
     this.#context = context;
     this.#room = room;
+    this.#activities = activities;
   }
 
   read(channel: ChannelRef, by: Reading): PieceReader {
@@ -52,9 +55,10 @@ export class TemporalPieces implements Pieces {
       next: async (waitFor) => {
         const call: ChannelWait = { ...named(this.#context, step), waitFor };
         const summary = `${path} reads ${producer}.${of}`;
-        const wait = activityOf<WaitActivity>(this.#context, `${step}: more ${of}`, summary, by.leftMs());
+        const wait = () =>
+          activityOf<WaitActivity>(this.#context, `${step}: more ${of}`, summary, by.leftMs())({}, call);
         try {
-          return await scope.run(() => wait({}, call));
+          return await scope.run(() => this.#activities.begin(wait, true));
         } catch (error) {
           // Its own cancellation, and not the run's.
           if (cancelled && isCancellation(error) && !CancellationScope.current().consideredCancelled) return undefined;
@@ -76,8 +80,13 @@ export class TemporalPieces implements Pieces {
       const bytes = bytesOf(input);
       if (bytes >= SMALL_BYTES) await this.#room.take(bytes);
       const summary = `${path} passes on ${values.length} values`;
+      const send = () =>
+        activityOf<CommitActivity>(this.#context, `${step}: entries`, summary, by.leftMs())(input, call);
       try {
-        return await activityOf<CommitActivity>(this.#context, `${step}: entries`, summary, by.leftMs())(input, call);
+        return await this.#activities.begin((waitedMs) => {
+          const more = waitedMs > 0 && bytes >= SMALL_BYTES ? this.#room.take(bytes) : undefined;
+          return more !== undefined ? more.then(send) : send();
+        });
       } catch (error) {
         throw failureOf(step, error);
       }

@@ -94,7 +94,7 @@ export interface RepeatOptions<S> {
 /** Defaults and bounds of control flow. */
 export const CONTROL = {
   concurrency: 4,
-  /** Temporal allows at most 2,000 pending activities per workflow. */
+  /** Temporal allows at most 2,000 pending activities per workflow. Loops in loops may ask for more, which then wait. */
   mostConcurrency: 256,
   /** A loop that needs more is a program, not a pipeline. */
   mostRounds: 10_000,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject } from '../json.js';
 import { bare, isMediaKind, type MediaKind, mediaOf } from '../media.js';
-import { derivation, streamedInputs, streamedItem } from '../stream.js';
+import { isStream, streamedInputs, streamedItem } from '../stream.js';
 import { isReference, schemaOf } from './reference.js';
 import { itemOf, mayBeAbsent } from './schema.js';
 
@@ -27,7 +27,7 @@ export interface Lenience {
  */
 export function misfit(value: unknown, want: z.ZodType, lets: Lenience = {}): Misfit | undefined {
   if (streamedItem(want)) {
-    const streams = isReference(value) && derivation(schemaOf(value)) !== undefined;
+    const streams = isReference(value) && isStream(schemaOf(value));
     return streams ? between(schemaOf(value), want, lets) : { path: '', why: NO_STREAM };
   }
   if (isReference(value)) return between(schemaOf(value), want, lets);

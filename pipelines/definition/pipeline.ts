@@ -14,6 +14,7 @@ import { invalid, unknownOption } from './invalid.js';
 import { checkJsonValues } from './json-values.js';
 import { checkedMcp, type McpOption } from './mcp.js';
 import { modelFaces, type OpenAiOption, whyNoModel } from './openai.js';
+import { withPieces } from './pieces.js';
 import { type Bind, type Bound, type Ref, reference, schemaOf, toBinding } from './reference.js';
 import type { OfKind, Suited, Synchronous } from './refused.js';
 import { jsonSchema } from './schema.js';
@@ -140,7 +141,7 @@ function define<Shape extends z.ZodRawShape, B>(
       name,
       deadlineMs,
       ...(record !== 'full' && { record }),
-      stages: withHeard({ stages: scope.steps, output }),
+      stages: withHeard(withPieces({ stages: scope.steps, output })),
       output,
     }),
     input: input as unknown as z.ZodType<unknown, z.input<z.ZodObject<Shape>>>,

@@ -5,11 +5,10 @@ import { isJsonObject, type Json } from '../json.js';
 import { bare, type Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
 import type { Operator } from '../plan/expression.js';
-import { derivation, entriesOf, type Stream, type StreamInput } from '../stream.js';
+import { type Derivation, derivation, detached, entriesOf, type Stream, type StreamInput } from '../stream.js';
 import { invalid } from './invalid.js';
 import { fieldOf, fieldsOf, isUnknown, union } from './schema.js';
 import type { GraphScope } from './scope.js';
-import { markStreamed } from './streamed.js';
 
 declare const TYPE: unique symbol;
 interface Typed<T> {
@@ -191,21 +190,26 @@ function field(target: Target, key: string, self: unknown): unknown {
       'cannot be read: dots separate the parts of a path, so a field name must not contain one',
     );
   }
-  const derived = derivationOf(schema);
-  if (derived !== undefined) {
-    const { of, from } = derived;
-    return expression(of, [from === '' ? proxy(target) : field(target, from, self)], schema);
-  }
-  if ('path' in target) return reference(`${target.path}.${key}`, schema, target.scope);
-  return expression('get', [proxy(target), key], schema);
+  const own = () =>
+    'path' in target
+      ? reference(`${target.path}.${key}`, schema, target.scope)
+      : expression('get', [proxy(target), key], schema);
+  const ways = derivationsOf(schema);
+  const derived = ways.filter((way) => way !== undefined);
+  const [first] = derived;
+  if (first === undefined) return own();
+  const froms = [...new Set(derived.map(({ from }) => from))];
+  const sources = froms.map((from) => (from === '' ? proxy(target) : field(target, from, self)));
+  const source = sources.length === 1 ? sources[0] : expression('either', sources, z.unknown());
+  const list = expression(first.of, [source], schema);
+  // A derived list is no field of its value, and what has it as one may lack what others derive it from.
+  return derived.length < ways.length ? expression('either', [own(), list], schema) : list;
 }
 
-/** How a field is derived, also of a value that may be absent, or one of several that all derive it the same way. */
-function derivationOf(schema: z.ZodType): ReturnType<typeof derivation> {
+/** How a field, which may be absent, is derived in each value that it may be a field of; undefined for a value that has the field itself. */
+function derivationsOf(schema: z.ZodType): readonly (Derivation | undefined)[] {
   const inner = bare(schema);
-  if (!(inner instanceof z.ZodUnion)) return derivation(inner);
-  const [first, ...others] = (inner.options as z.ZodType[]).map(derivationOf);
-  return others.every((other) => other?.of === first?.of && other?.from === first?.from) ? first : undefined;
+  return inner instanceof z.ZodUnion ? (inner.options as z.ZodType[]).flatMap(derivationsOf) : [derivation(inner)];
 }
 
 /** Converts the author's value to its plan form. Throws `INVALID_PIPELINE` for values that a plan cannot hold. */
@@ -213,10 +217,7 @@ export function toBinding(value: unknown, where: string, scope: GraphScope): Bin
   const bind = (inner: unknown) => toBinding(inner, where, scope);
   const target = targetOf(value);
   if (target !== undefined) {
-    if ('op' in target) {
-      if (target.op === 'chunks') listPieces(target.of[0]);
-      return { $op: target.op, of: target.of.map(bind) };
-    }
+    if ('op' in target) return { $op: target.op, of: target.of.map(bind) };
     if ('parts' in target) return { $text: target.parts.map(bind) };
     const reason = scope.whyNot(target.scope);
     if (reason !== undefined) throw invalid(where, `cannot read ${target.path}: ${reason}`);
@@ -235,12 +236,6 @@ export function toBinding(value: unknown, where: string, scope: GraphScope): Bin
     return { $const: value as Json };
   }
   throw invalid(where, `is ${describe(value)}, which cannot be part of a plan; a plan is JSON`);
-}
-
-/** Something reads the pieces of a voice's audio: its step says so. */
-function listPieces(voice: unknown): void {
-  const target = targetOf(voice);
-  if (target !== undefined && 'path' in target) markStreamed(target.scope.steps, target.path, 'pieces');
 }
 
 /** Not a Date, Map or other class instance: JSON cannot restore it. */
@@ -262,7 +257,7 @@ export function schemaOf(value: unknown): z.ZodType {
   if (typeof value === 'boolean') return z.boolean();
   if (Array.isArray(value)) return z.tuple(value.map(schemaOf) as [z.ZodType]);
   if (isJsonObject(value)) {
-    return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, schemaOf(inner)])));
+    return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, detached(schemaOf(inner))])));
   }
   // A field that is undefined is not part of the value.
   return value === undefined ? z.null().optional() : z.null();
@@ -278,7 +273,9 @@ export function stateSchemaOf(value: unknown): z.ZodType {
   if (value === undefined) return z.unknown().optional();
   if (Array.isArray(value)) return z.array(value.length === 0 ? z.unknown() : union(value.map(stateSchemaOf)));
   if (!isJsonObject(value)) return schemaOf(value);
-  return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, stateSchemaOf(inner)])));
+  return z.object(
+    Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, detached(stateSchemaOf(inner))])),
+  );
 }
 
 /** Text with embedded references: `` text`Translate ${heard.text}` ``. An absent value becomes an empty text. */

@@ -30,7 +30,7 @@ export function withStreams<S extends Streaming>(step: S, earlier: Step[]): S {
     }
     const restarts = isStage(producer) && producer.onCut === 'restart';
     streams[field] = { ...edge, ...(restarts && { restarts }) };
-    // Whoever reads the pieces of a voice, as a stream or not, has marked it.
+    // Of a voice also what reads its pieces as a list counts: it is marked when the graph is whole.
     if (of !== 'chunks') markStreamed(earlier, from, of);
   }
   return Object.keys(streams).length === 0 ? step : { ...step, streams };

@@ -5,7 +5,7 @@ import { type EachPlan, type Graph, type StagePlan, type Step, servedAs } from '
 import { prefixed } from '../plan/prefix.js';
 import { codeName, codeOf, kindOfUse, kindsByName } from '../stages/index.js';
 import type { DefinedKind, NamedCode, StageUse } from '../stages/kind.js';
-import { derivation, streamed } from '../stream.js';
+import { detached, isStream, streamed } from '../stream.js';
 import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import { converted } from './converted-input.js';
@@ -20,6 +20,7 @@ import { GraphScope } from './scope.js';
 import { withScopedTools } from './scoped-tools.js';
 import { resolveOptions, type StageOptions } from './stage-options.js';
 import { withStreams } from './streams.js';
+import { checkChild, checkInlined, checkWait } from './within-deadline.js';
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 const NAME_RULE = 'lower-case letters, digits and dashes, a letter first, 63 at most';
@@ -124,7 +125,7 @@ export class Tracer {
     this.#scope.steps.push(withStreams<EachPlan>(step, this.#scope.steps));
     const values = z.array(onFailure === 'null' ? schema.nullable() : schema);
     // Read piece by piece, so its values can be as well.
-    const streams = derivation(schemaOf(over)) !== undefined;
+    const streams = isStream(schemaOf(over));
     return reference(id, streams ? streamed(values) : values, this.#scope);
   }
 
@@ -175,7 +176,7 @@ export class Tracer {
     const graphs = Object.fromEntries(traced.map(([name, { graph }]) => [name, graph]));
     this.#scope.steps.push({ id, kind: 'race', contenders: graphs });
     const value = union(traced.map(([, { schema }]) => schema));
-    return reference(id, z.object({ winner: z.enum(names), value }), this.#scope);
+    return reference(id, z.object({ winner: z.enum(names), value: detached(value) }), this.#scope);
   }
 
   run(id: string, other: Pipeline, input: unknown, options: { as?: 'inline' | 'child' } = {}): unknown {
@@ -189,12 +190,9 @@ export class Tracer {
     this.#keepKinds(id, [...other.kinds.values()]);
     for (const [stage, given] of other.authored) this.authored.set(`${id}/${stage}`, given);
     const plan = as === 'inline' ? { ...other.plan, ...prefixed(other.plan, id) } : other.plan;
-    if (plan.deadlineMs > this.#deadlineMs && as === 'child') {
-      throw invalid(
-        id,
-        `runs up to ${plan.deadlineMs} ms, longer than the pipeline’s deadline, ${this.#deadlineMs} ms`,
-      );
-    }
+    if (as === 'child') checkChild(id, plan.deadlineMs, this.#deadlineMs);
+    // A shorter deadline has been checked where the other pipeline was defined.
+    else if (plan.deadlineMs > this.#deadlineMs) checkInlined(plan, this.authored, this.#deadlineMs);
     const filled = fillDefaults(binding, other.input, id);
     // Of a reference only the fields of the pipeline's input are taken.
     checkFit(`${id}.input`, input, other.input, { stray: true });
@@ -264,11 +262,7 @@ export class Tracer {
   #checkControl(id: string, use: AnyUse, options: StageOptions): void {
     const [given] = Object.entries(options).filter(([, value]) => value !== undefined);
     if (given) throw invalid(`${id}.${given[0]}`, 'does not apply to a stage that calls no server; remove it');
-    const { timeoutMs } = use.with;
-    if (Number(timeoutMs) > this.#deadlineMs) {
-      const limit = `the pipeline’s deadline of ${this.#deadlineMs} ms`;
-      throw invalid(`${id}.timeout`, `is ${Number(timeoutMs)} ms, longer than ${limit}`);
-    }
+    checkWait(id, use.with.timeoutMs, this.#deadlineMs);
   }
 }
 

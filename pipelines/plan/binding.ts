@@ -17,10 +17,15 @@ export interface Scope {
 }
 
 /** The steps (and `input`) that a binding reads, without duplicates, in order of appearance. */
-export function sourcesOf(binding: Binding): string[] {
-  const found = new Set<string>();
-  visit(binding, (path) => found.add(path.split('.', 1)[0] as string));
-  return [...found];
+export const sourcesOf = (binding: Binding): string[] => [
+  ...new Set(refsOf(binding).map((path) => path.split('.', 1)[0] as string)),
+];
+
+/** The paths that a binding reads, in order of appearance. */
+export function refsOf(binding: Binding): string[] {
+  const found: string[] = [];
+  visit(binding, (path) => found.push(path));
+  return found;
 }
 
 function visit(binding: Binding, onRef: (path: string) => void): void {

@@ -27,6 +27,10 @@
  *   among them. Before, inputs of calls had 3 MB, and nothing else was counted.
  * - `next-history-holds-all`: a run that has stopped for a new history, which could not begin with what the run has, goes on in this one, unless that
  *   must not grow much more. Before, it was blocked, or failed.
+ * - `races-end-in-time`: a loop in a race, which does not go on in a new history, fails with `LIMIT_REACHED` when this one is nearly over. Before, it went on
+ *   until Temporal ended the run.
+ * - `pending-work-waits`: a run that has 1,500 activities or child runs under way begins further ones, and items of its loops, as those end. Before, it began all,
+ *   and was blocked beyond 2,000.
  */
 export type Change =
   | 'waits-are-told'
@@ -43,4 +47,6 @@ export type Change =
   | 'recorded-outcomes-are-taken'
   | 'ended-calls-end-their-stage'
   | 'large-commands-leave-room'
-  | 'next-history-holds-all';
+  | 'next-history-holds-all'
+  | 'races-end-in-time'
+  | 'pending-work-waits';

@@ -73,8 +73,8 @@ async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Jso
   return at.host.race<Json | Stopped>(
     contenders.map(([winner, graph]) => async (host) => {
       try {
-        // A race is short: its loops do not stop for a new history.
-        const inner: At = { ...at, host, memo: at.memo.below(winner), mayStop: false };
+        // A race is short: its loops do not stop for a new history, and fail where this one is nearly over.
+        const inner: At = { ...at, host, memo: at.memo.below(winner), mayStop: false, race: step.id };
         const value = await host.race([(own) => graphValue(run, graph, scope, {}, { ...inner, host: own })]);
         return value === STOPPED ? STOPPED : { winner, value };
       } catch (error) {

@@ -7,7 +7,7 @@ import type { Piece, PieceReader } from './host.js';
 import { OrderedPieces } from './ordered-pieces.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { isLost } from './streams.js';
-import { stops } from './value.js';
+import { itemTurn, stops } from './value.js';
 
 /** An `each` whose items are read as a stream, or whose values are, where the interpreter has channels; any other as ever. */
 export const eachEntry = (run: Run, step: EachPlan, scope: Scope, at: At): Promise<Json | Stopped> =>
@@ -65,6 +65,11 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
   const lane = async (): Promise<void> => {
     // A history that is full ends when the producer has ended: until then items go on, up to a limit.
     while (!halted && !stops(run, at, !over())) {
+      const turn = itemTurn(run, step, at, () => halted);
+      if (turn !== undefined) {
+        await turn;
+        continue;
+      }
       const one = await take();
       if (one === undefined) return;
       const { i, piece } = one;

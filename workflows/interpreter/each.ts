@@ -5,7 +5,7 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { digestOf } from './digest.js';
 import type { Piece, RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { graphValue, isFailure, stops } from './value.js';
+import { graphValue, isFailure, itemTurn, stops } from './value.js';
 
 /** Result of an item. `of`: the digest of the item, if it was read from a stream, whose pieces may differ from the collected list's. */
 export type Ended = ({ readonly ok: Json } | { readonly failed: true }) & { readonly of?: string };
@@ -22,6 +22,11 @@ export async function each(run: Run, step: EachPlan, scope: Scope, outer: At): P
     for (let i = next++; i < pieces.length; i = next++) {
       if (ended[i] !== undefined) continue;
       if (stops(run, at)) return;
+      const turn = itemTurn(run, step, at);
+      if (turn !== undefined) {
+        await turn;
+        if (stops(run, at)) return;
+      }
       ended[i] = await item(run, step, scope, at, i, pieces[i] as Piece);
     }
   };

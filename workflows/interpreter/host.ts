@@ -20,6 +20,7 @@ import type {
   Wait,
 } from '../../pipelines/run/index.js';
 import type { StageError } from '../../pipelines/run/stage-error.js';
+import type { Deadline } from './deadline.js';
 
 /**
  * What the interpreter needs from its environment: a Temporal workflow or an in-process host. A plan has the same
@@ -59,6 +60,20 @@ export interface RunHost extends StageHost {
    * @param beside another step makes what the loop reads, and cannot end before: only when the history must not grow much more
    */
   full(beside?: boolean): boolean;
+  /**
+   * Whether the history has room for little more than the end of the run: a loop that cannot stop for a new one has to fail. Absent: there is
+   * no history.
+   */
+  nearlyOver?(): boolean;
+  /** Receives the deadline of the run: what waits for a place is limited by what is left of it then. Absent where nothing waits. */
+  within?(deadline: Deadline): void;
+  /**
+   * Resolves when a loop may begin another item, while as much is under way as the host takes; undefined: at once. Absent where it takes anything.
+   * Rejects with a cancellation.
+   * @param giveUp whether the loop has to stop: it then resolves too
+   * @param startsRuns an item may start child runs
+   */
+  itemTurn?(giveUp: () => boolean, startsRuns: boolean): Promise<void> | undefined;
   /** Bytes that a new history begins with besides the input, the context and what the interpreter has. Absent: none. */
   carriedBytes?(): number;
   /** Whether something still runs that the interpreter does not wait for any more; the run goes on in a new history after `settled`. */

@@ -1,4 +1,5 @@
 export { ChannelPieces, ChannelValues } from './channel-pieces.js';
+export type { Deadline } from './deadline.js';
 export {
   type Answering,
   HANDED_BACK,

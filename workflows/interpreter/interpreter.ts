@@ -43,6 +43,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
     graph: runGraph,
     step: runStep,
   };
+  host.within?.(run.deadline);
   try {
     const go = (inner: RunHost) =>
       runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });

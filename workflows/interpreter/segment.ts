@@ -152,6 +152,8 @@ function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>):
     close: (nonce) => host.close(nonce),
     race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(afterTries(inner, tried)))),
     full: (beside) => host.full(beside),
+    ...(host.nearlyOver && { nearlyOver: () => host.nearlyOver?.() === true }),
+    ...(host.itemTurn && { itemTurn: (...args) => host.itemTurn?.(...args) }),
     report: (stages) => host.report(stages),
   };
 }

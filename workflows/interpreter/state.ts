@@ -48,6 +48,8 @@ export interface At {
   readonly memo: Memo;
   /** Whether a loop in it may stop for a new history. */
   readonly mayStop: boolean;
+  /** The race around it, whose loops do not stop for a new history. */
+  readonly race?: string;
   /** The steps of the graph whose streams are read while they run: when each has begun. */
   readonly begun?: ReadonlyMap<string, Begun> | undefined;
   /** Streams of the graph may stop for a new history: what reads one then stops too. */

@@ -1,7 +1,16 @@
 import type { Json } from '../../pipelines/json.js';
-import { type Graph, resolve, type Scope } from '../../pipelines/plan/index.js';
+import {
+  allSteps,
+  type EachPlan,
+  type Graph,
+  isStage,
+  resolve,
+  type Scope,
+  type Step,
+} from '../../pipelines/plan/index.js';
+import { perGraph } from '../../pipelines/plan/per-graph.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import { concernsAll } from './host.js';
+import { concernsAll, holds, type RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** Runs a graph and returns its value. */
@@ -17,13 +26,37 @@ export async function graphValue(
 }
 
 /**
- * Whether a loop must stop here for a new history.
+ * Whether a loop must stop here for a new history. Throws `LIMIT_REACHED` if it cannot, and this history is nearly over.
  * @param beside another step makes what it reads: stopping does not end the history before that step ends
  */
 export function stops(run: Run, at: At, beside = false): boolean {
-  if (!at.mayStop) return false;
+  if (!at.mayStop) {
+    if (at.race !== undefined) checkRoom(at.race, at.host);
+    return false;
+  }
   run.continuing ||= at.host.full(beside || run.stays);
   return run.continuing;
+}
+
+/** Resolves when a loop may begin another item, or has to stop; undefined: at once. */
+export const itemTurn = (
+  run: Run,
+  { body }: EachPlan,
+  { host, mayStop }: At,
+  halted = (): boolean => false,
+): Promise<void> | undefined => host.itemTurn?.(() => halted() || (mayStop && run.continuing), startsRuns(body));
+
+/** Whether runs of their own are started in a graph. */
+const startsRuns = perGraph((graph) => [...allSteps(graph)].some(startsRun));
+
+const startsRun = (step: Step): boolean =>
+  isStage(step) ? step.kind === 'workflow' : step.kind === 'pipeline' && step.run === 'child';
+
+/** Temporal ends a run whose history is full without a code, and without its stage table. */
+function checkRoom(race: string, host: RunHost): void {
+  if (host.nearlyOver?.() !== true || !holds(host, 'races-end-in-time')) return;
+  const message = `"${race}" has filled the run’s history, and a race does not continue in a new one; run its loops as child runs, or make fewer calls in it`;
+  throw new StageError('LIMIT_REACHED', message, { stage: race });
 }
 
 /** A failure that control flow may handle: not a cancellation, and not one that concerns the whole run. */

@@ -143,3 +143,87 @@ describe('a run that has too much for a new history', () => {
     expect(bytes).toBeLessThan(2 * 1024 * 1024 - 64 * 1024 - 900_000);
   });
 });
+
+describe('a race, which does not go on in a new history', () => {
+  const racing = pipeline('racing', { input: one, deadline: '10m' }, ({ input, stage, race, repeat }) => {
+    const counting = (id: string) => () =>
+      repeat(`${id}-rounds`, { n: input.n }, (state) => ({ n: stage(id, add, { n: state.n }).n }), {
+        until: (state) => gte(state.n, 5),
+        atMost: 9,
+      }).n;
+    return { n: race('first', { one: counting('add'), other: counting('more') }).value };
+  }) as unknown as Pipeline;
+
+  class LongHost extends ClockHost {
+    /** Rounds until its history is nearly over. */
+    left = 3;
+    isFromBefore = false;
+    nearlyOver(): boolean {
+      return --this.left < 0;
+    }
+    since(): boolean {
+      return !this.isFromBefore;
+    }
+  }
+  const hostOf = (of: Pipeline, more: Partial<LongHost> = {}) =>
+    Object.assign(new LongHost({ runner: new CodeRunner(of), run: 'r' }), more);
+
+  it('fails while its history has room for that, and the race is named', async () => {
+    await expect(interpret({ n: 0 }, contextOf(racing), hostOf(racing))).rejects.toMatchObject({
+      code: 'LIMIT_REACHED',
+      message: expect.stringContaining('run its loops as child runs'),
+      details: { stage: 'first', stages: [{ stage: 'add' }, { stage: 'more' }] },
+    });
+  });
+
+  it('goes on where its history is from before', async () => {
+    const host = hostOf(racing, { isFromBefore: true });
+    expect(await interpret({ n: 0 }, contextOf(racing), host)).toMatchObject({ output: { n: 5 } });
+  });
+
+  it('is not asked of a loop that can stop', async () => {
+    const host = hostOf(loop, { left: 0, checks: 99 });
+    expect(await interpret({ n: 0 }, contextOf(loop), host)).toMatchObject({ output: { n: 5 } });
+  });
+});
+
+describe('a loop of a run that has as much under way as it may have', () => {
+  const lanes = pipeline(
+    'lanes',
+    { input: z.object({ items: z.array(z.number()) }), deadline: '10m' },
+    ({ input, stage, each }) => ({
+      all: each('all', input.items, (n) => stage('add', add, { n }).n, { concurrency: 8 }),
+    }),
+  ) as unknown as Pipeline;
+  const items = Array.from({ length: 10 }, (_, i) => i);
+
+  /** It has room for two items, and for the others when the test says so. */
+  class BusyHost extends ClockHost {
+    free = 2;
+    hasRoom = false;
+    async #turn(giveUp: () => boolean): Promise<void> {
+      while (!this.hasRoom && !giveUp()) await new Promise((resolve) => setImmediate(resolve));
+    }
+    itemTurn(giveUp: () => boolean): Promise<void> | undefined {
+      return this.hasRoom || --this.free >= 0 ? undefined : this.#turn(giveUp);
+    }
+  }
+
+  it('begins further items when there is room', async () => {
+    const runner = new CodeRunner(lanes);
+    const host = Object.assign(new BusyHost({ runner, run: 'r' }), { checks: 99 });
+    const result = interpret({ items }, contextOf(lanes), host);
+    await expect.poll(() => runner.events.filter((event) => event === 'add ends')).toHaveLength(2);
+    expect(runner.events).toHaveLength(4);
+    host.hasRoom = true;
+    expect(await result).toMatchObject({ output: { all: items.map((n) => n + 1) } });
+  });
+
+  it('begins none of them where it has to stop for a new history', async () => {
+    const runner = new CodeRunner(lanes);
+    const host = Object.assign(new BusyHost({ runner, run: 'r' }), { checks: 8 });
+    const stopped = await interpret({ items }, contextOf(lanes), host);
+    expect(stopped).toMatchObject({ carried: { done: { below: { all: {} } } } });
+    expect(runner.events.filter((event) => event === 'add starts')).toHaveLength(2);
+  });
+});

@@ -59,7 +59,8 @@ describe('a stage whose attempt was lost', () => {
     const call = { stage: 'pay', kind } as unknown as StageCall;
     const inTurn = async <T>() => (await answer()) as T;
     const room = () => Promise.reject(new Error('the outcome cannot be fetched'));
-    const asked = { call, input: {}, since: 0, inTurn, room };
+    const begin = <T>(work: (waitedMs: number) => Promise<T>) => work(0);
+    const asked = { call, input: {}, since: 0, inTurn, room, begin };
     const outcomeAfter = orRecorded(asked, () => new StageError(TIMED_OUT, 'lost'));
     const ended: unknown = await outcomeAfter(failed(LOST)).catch((error: unknown) => error);
     return ended instanceof StageError ? ended.code : 'none';

@@ -1,6 +1,7 @@
+import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { eq, gt, pipeline } from '../../../../pipelines/index.js';
-import { type Case, define, refuses } from './refusal.js';
+import { agent, approve, chat, eq, gt, type Pipeline, pipeline, tool } from '../../../../pipelines/index.js';
+import { type Anything, type Case, define, refusal, refuses } from './refusal.js';
 
 const CONTROL: readonly Case[] = [
   ['a deadline that is no time', 'deadline', /duration/, () => define(() => ({}), { deadline: 'soon' })],
@@ -160,3 +161,50 @@ const SUB: readonly Case[] = [
 
 refuses('control flow', CONTROL);
 refuses('pipelines as steps', SUB);
+
+const SIGNED = { subject: 'Is it right?' };
+const signs = (trace: Anything) => ({ ok: trace.stage('sign', approve({ timeout: '1h' }), SIGNED).approved });
+const asks = (use: object, options: object = {}) => (trace: Anything) => ({
+  text: trace.stage('a', use, { prompt: trace.input.q }, options).text,
+});
+const LLM = chat({ model: 'assistant' });
+const booking = tool({
+  ...{ name: 'book', description: 'Books', input: z.object({ seat: z.number() }), run: () => 1 },
+  approval: { timeout: '1h' },
+} as Anything);
+const lasting = (trace: Anything): Pipeline =>
+  pipeline('inner', { input: z.object({ q: z.string() }), deadline: '2h' }, trace) as unknown as Pipeline;
+/** A pipeline of two hours, run as a step of one that has the default deadline of five minutes. */
+const part = (trace: Anything, as: object = {}) =>
+  define(({ run, input }) => ({ x: run('s', lasting(trace), { q: input.q }, as) }));
+
+refuses('pipelines as steps of one with a shorter deadline', [
+  ['a wait that would end after the run', 's/sign.timeout', /3600000 ms, longer than.*300000/, () => part(signs)],
+  [
+    'one in a pipeline in the pipeline',
+    's/near/sign.timeout',
+    /longer than the pipeline’s deadline/,
+    () => part(({ run, input }: Anything) => ({ x: run('near', lasting(signs), { q: input.q }) })),
+  ],
+  [
+    'a child run in the pipeline',
+    's/far',
+    /runs up to 7200000 ms/,
+    () => part(({ run, input }: Anything) => ({ x: run('far', lasting(signs), { q: input.q }, { as: 'child' }) })),
+  ],
+  [
+    'an approval of a tool',
+    's/a.tools.book.approval.timeout',
+    /longer than the pipeline’s deadline/,
+    () => part(asks(agent({ model: 'assistant', tools: [booking] } as Anything))),
+  ],
+  ['a timeout', 's/a.timeout.total', /3600000 ms is longer/, () => part(asks(LLM, { timeout: { total: '1h' } }))],
+  ['a reserve', 's/a.reserve', /3600000 ms is longer/, () => part(asks(LLM, { reserve: '1h' }))],
+  ['a rung', 's/a.degrade', /always apply/, () => part(asks(LLM, { degrade: [{ below: '1h', to: LLM }] }))],
+]);
+
+it('a pipeline as a step is taken where its waits end within the run, and as a child run by its own deadline', () => {
+  const fits = define(({ run, input }) => ({ x: run('s', lasting(signs), { q: input.q }) }), { deadline: '1h' });
+  expect(fits.plan.stages).toHaveLength(1);
+  expect(refusal(() => part(signs, { as: 'child' })).details.fields?.[0]?.field).toBe('s');
+});

@@ -1,0 +1,109 @@
+import { condition } from '@temporalio/workflow';
+import { takes } from './changes.js';
+
+/**
+ * Temporal takes no more than 2,000 pending activities of a workflow, and as many pending child workflows: with one more the workflow task fails, each
+ * time that it is tried. Some are pending there for longer than here: a workflow does not wait for the end of what it has cancelled.
+ */
+const MOST_PENDING = 1_500;
+
+/** Of them, those that wait for what other work makes: with all places they would wait for ever. */
+const MOST_READING = 1_000;
+
+/** Begins work that is given the milliseconds that it has waited for its place; 0: it begins where it was asked for. */
+export type Begin = <T>(work: (waitedMs: number) => Promise<T>) => Promise<T>;
+
+/**
+ * Places for the activities of a run, or for its child runs, so that no more are pending than Temporal takes. While there are places, work begins as if
+ * there were no limit, in the same order and task; in histories from before the change it always does.
+ */
+export class PendingWork {
+  readonly #waiting: Waiting[] = [];
+  #pending = 0;
+  #reading = 0;
+  #turn: Promise<void> = Promise.resolve();
+  readonly #until: (holds: () => boolean) => Promise<void>;
+
+  /** @param until resolves when a condition holds; rejects if the enclosing scope is cancelled before */
+  constructor(until: (holds: () => boolean) => Promise<void> = (holds) => condition(holds)) {
+    this.#until = until;
+  }
+
+  /**
+   * Begins work when it has a place, in the order in which it was asked for, and gives the place back when the work has ended. Rejects with a
+   * cancellation if the enclosing scope is cancelled before.
+   * @param reads the work waits for what other work makes
+   */
+  begin<T>(work: (waitedMs: number) => Promise<T>, reads = false): Promise<T> {
+    if (this.#hasPlace(reads) || !takes('pending-work-waits')) {
+      this.#give(reads);
+      return this.#hold(work, reads, 0);
+    }
+    const since = Date.now();
+    return this.#place(reads).then(() => this.#hold(work, reads, Date.now() - since));
+  }
+
+  /**
+   * Resolves when a loop may begin another item; undefined: at once. Items that begin while all places are taken would be under way without doing
+   * anything, and have to end before the run can go on in a new history.
+   * @param giveUp whether the loop has to stop: it then resolves too
+   */
+  turn(giveUp: () => boolean): Promise<void> | undefined {
+    if (this.#hasPlace(false) || !takes('pending-work-waits')) return undefined;
+    // One after the other: each begins its item before the next one looks.
+    const turn = this.#turn.then(() => this.#until(() => this.#hasPlace(false) || giveUp()));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #hasPlace(reads: boolean): boolean {
+    return this.#pending < MOST_PENDING && !(reads && this.#reading >= MOST_READING);
+  }
+
+  #give(reads: boolean): void {
+    this.#pending += 1;
+    if (reads) this.#reading += 1;
+  }
+
+  #giveBack(reads: boolean): void {
+    this.#pending -= 1;
+    if (reads) this.#reading -= 1;
+    for (;;) {
+      const at = this.#waiting.findIndex((one) => this.#hasPlace(one.reads));
+      const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
+      if (next === undefined) return;
+      next.given = true;
+      this.#give(next.reads);
+    }
+  }
+
+  async #place(reads: boolean): Promise<void> {
+    const own: Waiting = { reads, given: false };
+    this.#waiting.push(own);
+    try {
+      await this.#until(() => own.given);
+    } catch (error) {
+      // It may have been given a place at the same moment.
+      if (own.given) this.#giveBack(reads);
+      else this.#waiting.splice(this.#waiting.indexOf(own), 1);
+      throw error;
+    }
+  }
+
+  #hold<T>(work: (waitedMs: number) => Promise<T>, reads: boolean, waitedMs: number): Promise<T> {
+    const giveBack = () => this.#giveBack(reads);
+    try {
+      const result = work(waitedMs);
+      result.then(giveBack, giveBack);
+      return result;
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+}
+
+interface Waiting {
+  readonly reads: boolean;
+  given: boolean;
+}
