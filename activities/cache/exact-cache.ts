@@ -9,7 +9,7 @@ import { Allowance, type AllowanceLimits } from './allowance.js';
 import { Budget } from './budget.js';
 import { type CacheKeys, type ExactRequest, exactKeysOf } from './cache-key.js';
 import { Entries, type Entry, type Failure, fits, type Stored } from './entries.js';
-import { ttlOf } from './freshness.js';
+import { dayEndOf, ttlOf } from './freshness.js';
 import type { Lease } from './lease.js';
 import { SingleFlight, type Usable } from './single-flight.js';
 
@@ -46,6 +46,13 @@ export interface ExactlyCached {
   readonly outcome: CacheOutcome;
   /** Of a hit. */
   readonly by?: CachedBy;
+}
+
+interface Call {
+  /** When it began, on the clock of `performance.now()`. */
+  readonly started: number;
+  /** When the day ends that it began on, as `dayEndOf`. */
+  readonly dayEnds: number;
 }
 
 type Lookup =
@@ -96,17 +103,15 @@ export class ExactCache {
       return { output: await produce(), outcome: 'bypass' };
     }
     let output: JsonObject;
-    const started = performance.now();
-    const costOf = () => performance.now() - started;
+    const call: Call = { started: performance.now(), dayEnds: dayEndOf(request.untilMidnight) };
     try {
       output = await produce();
     } catch (error) {
       this.#count(request, 'miss');
-      await this.#keepFailure(request, at, found.lease, error, costOf());
+      await this.#keepFailure(request, at, found.lease, error, call);
       throw error;
     }
-    const ttlMs = ttlOf(request);
-    const kept = await this.#keep(request, at, found.lease, { text: '', output }, ttlMs, costOf());
+    const kept = await this.#keep(request, at, found.lease, { text: '', output }, request.ttlMs, call);
     const outcome = kept ? 'miss' : 'bypass';
     this.#count(request, outcome);
     return { output, outcome };
@@ -164,14 +169,16 @@ export class ExactCache {
     return { output, outcome, by: { tier: 'exact', entry: `${at.partition}:${at.id}` } };
   }
 
-  async #keepFailure(request: ExactRequest, at: CacheKeys, lease: Lease, error: unknown, costMs: number) {
+  async #keepFailure(request: ExactRequest, at: CacheKeys, lease: Lease, error: unknown, call: Call) {
     const failure = stableFailure(error);
     if (request.negativeMs === undefined || !failure) return lease.giveUp();
-    await this.#keep(request, at, lease, { text: '', failure }, Math.min(request.negativeMs, ttlOf(request)), costMs);
+    const atMostMs = Math.min(request.negativeMs, request.ttlMs);
+    await this.#keep(request, at, lease, { text: '', failure }, atMostMs, call);
   }
 
   /** False if the cache was unavailable. */
-  async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, ttlMs: number, costMs: number) {
+  async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, atMostMs: number, call: Call) {
+    const costMs = performance.now() - call.started;
     lease.end();
     try {
       if (!fits(entry)) {
@@ -188,6 +195,11 @@ export class ExactCache {
         return true;
       }
       await this.#budget.makeRoom(bytes);
+      const ttlMs = ttlOf(atMostMs, call.dayEnds);
+      if (ttlMs <= 0) {
+        lease.giveUp();
+        return true;
+      }
       await this.#entries.store(at, lease.owner, entry, ttlMs);
       this.#budget.stored({ tenant, partition: at.partition, id: at.id }, bytes, costMs, ttlMs).catch(() => undefined);
       return true;

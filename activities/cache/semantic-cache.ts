@@ -16,7 +16,7 @@ import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import type { Entailment } from './entailment.js';
 import { Entailments } from './entailments.js';
 import { Entries, type Entry, fits, worthKeeping } from './entries.js';
-import { hasHistory, ttlOf } from './freshness.js';
+import { dayEndOf, hasHistory, ttlOf } from './freshness.js';
 import type { Judge } from './judge.js';
 import { Labels } from './labels.js';
 import type { Lease } from './lease.js';
@@ -85,6 +85,14 @@ interface Lead {
   readonly judged: Judged;
   /** The answer that was or would have been a hit, to compare the fresh one with. */
   readonly weighed?: Weighed | undefined;
+}
+
+/** A fresh answer. */
+interface Made {
+  readonly output: JsonObject;
+  readonly costMs: number;
+  /** When the day ends that its call began on, as `dayEndOf`. */
+  readonly dayEnds: number;
 }
 
 /**
@@ -170,6 +178,7 @@ export class SemanticCache {
     }
     let output: JsonObject;
     const started = performance.now();
+    const dayEnds = dayEndOf(request.untilMidnight);
     try {
       output = await produce();
     } catch (error) {
@@ -177,7 +186,8 @@ export class SemanticCache {
       this.#count(request, 'miss');
       throw error;
     }
-    const kept = await this.#keep(request, decision, output, performance.now() - started, signal);
+    const costMs = performance.now() - started;
+    const kept = await this.#keep(request, decision, { output, costMs, dayEnds }, signal);
     await this.#judge(request, decision, output, signal);
     return this.#counted(request, output, kept ? 'miss' : 'bypass');
   }
@@ -303,8 +313,7 @@ export class SemanticCache {
   async #keep(
     request: CacheRequest,
     { at, lease, vector, judged }: Lead,
-    output: JsonObject,
-    costMs: number,
+    { output, costMs, dayEnds }: Made,
     signal: AbortSignal,
   ): Promise<boolean> {
     lease.end();
@@ -327,8 +336,12 @@ export class SemanticCache {
         await this.#entries.release(at, lease.owner);
         return true;
       }
-      const ttlMs = ttlOf(request);
       await this.#budget.makeRoom(bytesOf(request, output));
+      const ttlMs = ttlOf(request.ttlMs, dayEnds);
+      if (ttlMs <= 0) {
+        await this.#entries.release(at, lease.owner);
+        return true;
+      }
       await this.#entries.store(at, lease.owner, entry, ttlMs);
       const answer = { tenant: request.tenant, partition: at.partition, id: at.id };
       const bytes = bytesOf(request, output) + (await this.#similar.bytesOf(request, vector, signal));
