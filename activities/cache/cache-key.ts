@@ -78,6 +78,8 @@ export interface CacheRequest {
   readonly priority?: Priority | undefined;
   /** Longest wait in the embedder's queue, in milliseconds, within the time of the lookup. */
   readonly queueMs?: number | undefined;
+  /** When this attempt ends, on the clock of `performance.now()`. */
+  readonly endsAt?: number | undefined;
 }
 
 /** Redis keys of one lookup. They contain hashes only, never users' texts. */

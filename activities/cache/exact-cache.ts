@@ -11,7 +11,7 @@ import { type CacheKeys, type ExactRequest, exactKeysOf } from './cache-key.js';
 import { Entries, type Entry, type Failure, fits, type Stored } from './entries.js';
 import { dayEndOf, ttlOf } from './freshness.js';
 import type { Lease } from './lease.js';
-import { SingleFlight, type Usable } from './single-flight.js';
+import { patienceOf, SingleFlight, type Usable } from './single-flight.js';
 
 /**
  * Failures that the same input causes again; others depend on a server, its load or its settings. A server also rejects calls
@@ -27,10 +27,6 @@ const STABLE: ReadonlySet<ErrorCode> = new Set([
 
 /** Length of a lease without renewal, in milliseconds: how long others wait for a worker that died. */
 const LEASE_MS = 3_000;
-/** Longest wait for another worker's result where the end of the attempt is not known, in milliseconds. */
-const WAIT_MS = 30_000;
-/** Share of the attempt's time that may pass waiting: the rest is for a call of its own. */
-const WAIT_SHARE = 0.5;
 
 export interface ExactCacheParts extends AllowanceLimits {
   readonly redis: Redis;
@@ -145,7 +141,7 @@ export class ExactCache {
       end();
       if (claim === 'mine') return { do: 'lead', lease };
       if (claim !== 'taken') return { do: 'serve', entry: claim, outcome: 'hit' };
-      const found = await this.#flight.wait(lease, at, usable, patienceOf(request), signal);
+      const found = await this.#flight.wait(lease, at, usable, patienceOf(request.endsAt), signal);
       if (found === 'mine' || found === 'impatient') return { do: 'lead', lease };
       return { do: 'serve', entry: found, outcome: 'shared' };
     } catch (error) {
@@ -224,9 +220,6 @@ const usableIf =
   ({ negativeMs = 0 }: ExactRequest, valid: (output: JsonObject) => boolean | Promise<boolean>): Usable =>
   ({ output, failure }) =>
     failure ? Date.now() - failure.at < negativeMs : valid(output);
-
-const patienceOf = ({ endsAt }: ExactRequest): number =>
-  endsAt === undefined ? WAIT_MS : Math.max(0, (endsAt - performance.now()) * WAIT_SHARE);
 
 function stableFailure(error: unknown): Failure | undefined {
   if (!(error instanceof MillraceError) || !STABLE.has(error.code)) return undefined;

@@ -21,7 +21,7 @@ import type { Judge } from './judge.js';
 import { Labels } from './labels.js';
 import type { Lease } from './lease.js';
 import { type Candidate, SimilarTexts } from './similar-texts.js';
-import { SingleFlight } from './single-flight.js';
+import { patienceOf, SingleFlight } from './single-flight.js';
 import { isTimely } from './timely.js';
 
 /** Timeouts in milliseconds. */
@@ -31,7 +31,7 @@ export interface CacheTimeouts {
   /** Length of a lease without renewal: how long others wait for a worker that died. Default 3 s. */
   readonly leaseMs: number;
   /**
-   * Longest wait for another worker's answer to the same text. Default 30 s: half of a stage's default attempt timeout.
+   * Longest wait for another worker's answer to the same text where the end of the attempt is not known. Default 30 s.
    */
   readonly waitMs: number;
 }
@@ -266,11 +266,11 @@ export class SemanticCache {
     const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
     const lease = this.#flight.lease(at);
     const usable = ({ output }: Entry) => valid(output);
+    const wait = () => this.#flight.wait(lease, at, usable, patienceOf(request.endsAt, this.#timeouts.waitMs), signal);
     try {
       const claim = await this.#flight.claim(lease, at, usable);
       if (claim === 'taken') lookedUp();
-      const found =
-        claim === 'taken' ? await this.#flight.wait(lease, at, usable, this.#timeouts.waitMs, signal) : claim;
+      const found = claim === 'taken' ? await wait() : claim;
       if (found === 'impatient') return { do: 'lead', at, lease, vector, judged };
       if (found !== 'mine') {
         const outcome = claim === 'taken' ? 'shared' : 'hit';

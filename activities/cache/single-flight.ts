@@ -10,6 +10,18 @@ import { pause } from './pause.js';
 const LOOK_FIRST_MS = 15;
 const LOOK_MAX_MS = 100;
 
+/** Longest wait for another worker's answer where the end of the attempt is not known, in milliseconds. */
+const WAIT_MS = 30_000;
+/**
+ * Share of the attempt's time that may pass waiting while another worker is calling. The rest is for a call of its own: the other
+ * one may hang. A call that takes longer than this share is repeated by all that wait for it, mostly in vain.
+ */
+const WAIT_SHARE = 0.75;
+
+/** How long to wait for another worker's answer, in milliseconds, by the end of the attempt on the clock of `performance.now()`. */
+export const patienceOf = (endsAt: number | undefined, otherwiseMs = WAIT_MS): number =>
+  endsAt === undefined ? otherwiseMs : Math.max(0, (endsAt - performance.now()) * WAIT_SHARE);
+
 /** Whether an entry may still be served: stored answers outlive changes of schemas, and the media that they refer to. */
 export type Usable = (entry: Entry) => boolean | Promise<boolean>;
 

@@ -3,14 +3,17 @@ import { scripted } from './scripted.js';
 
 /**
  * A Redis that fails at a chosen command: what a test cannot make a real one do. Everything else answers as an empty
- * Redis without vector sets would. `sent` has the commands of the caches, their scripts by what these do.
+ * Redis without vector sets would, or as `replyTo` says. `sent` has the commands of the caches, their scripts by what these do.
  */
-export function faultyRedis(fails: (command: string) => boolean): { redis: Redis; sent: string[] } {
+export function faultyRedis(
+  fails: (command: string) => boolean,
+  replyTo: (command: string) => unknown = () => undefined,
+): { redis: Redis; sent: string[] } {
   const sent: string[] = [];
   const answer = (command: string, reply: unknown) => async () => {
     sent.push(command);
     if (fails(command)) throw new Error(`${command} failed`);
-    return reply;
+    return replyTo(command) ?? reply;
   };
   const unknown = () => {
     const error = new Error('ERR unknown command');
