@@ -139,10 +139,10 @@ export class ExactCache {
     try {
       const claim = await this.#flight.claim(lease, at, usable);
       end();
-      if (claim === 'mine') return { do: 'lead', lease };
+      if (claim === 'mine' || claim === 'unkept') return { do: 'lead', lease };
       if (claim !== 'taken') return { do: 'serve', entry: claim, outcome: 'hit' };
       const found = await this.#flight.wait(lease, at, usable, patienceOf(request.endsAt), signal);
-      if (found === 'mine' || found === 'impatient') return { do: 'lead', lease };
+      if (typeof found === 'string') return { do: 'lead', lease };
       return { do: 'serve', entry: found, outcome: 'shared' };
     } catch (error) {
       // Redis may have granted the lease although its reply was lost.
@@ -178,14 +178,14 @@ export class ExactCache {
     lease.end();
     try {
       if (!fits(entry)) {
-        lease.giveUp();
+        lease.sendOff();
         return true;
       }
       const { tenant, insertedBy, pipeline, stage } = request;
       const bytes = Buffer.byteLength(JSON.stringify(entry));
       const exceeded = await this.#allowance.exceeded(tenant, insertedBy, bytes);
       if (exceeded !== undefined) {
-        lease.giveUp();
+        lease.sendOff();
         const message = `result not stored: the ${exceeded} has used up its hourly allowance of the exact cache`;
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
         return true;

@@ -272,7 +272,7 @@ export class SemanticCache {
       if (claim === 'taken') lookedUp();
       const found = claim === 'taken' ? await wait() : claim;
       if (found === 'impatient') return { do: 'lead', at, lease, vector, judged };
-      if (found !== 'mine') {
+      if (typeof found !== 'string') {
         const outcome = claim === 'taken' ? 'shared' : 'hit';
         return { do: 'serve', output: found.output, outcome, by: exactly(at, found) };
       }
@@ -320,12 +320,12 @@ export class SemanticCache {
     try {
       const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
       if (!worthKeeping(output) || !fits(entry)) {
-        await this.#entries.release(at, lease.owner);
+        lease.sendOff();
         return true;
       }
       if (hasHistory(request.context) && (await this.#entries.mark(at.history, request.ttlMs))) {
         // The first turn with this history. Most conversations have a history that no other one has, and would be stored for nothing.
-        await this.#entries.release(at, lease.owner);
+        lease.sendOff();
         return true;
       }
       const { tenant, insertedBy, pipeline, stage } = request;
@@ -333,7 +333,7 @@ export class SemanticCache {
       if (exceeded !== undefined) {
         const message = `answer not stored: the ${exceeded} has used up its hourly allowance of the semantic cache`;
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
-        await this.#entries.release(at, lease.owner);
+        lease.sendOff();
         return true;
       }
       await this.#budget.makeRoom(bytesOf(request, output));

@@ -1,5 +1,5 @@
 import type { CacheKeys } from './cache-key.js';
-import type { Entries, Entry } from './entries.js';
+import type { Claimed, Entries, Entry } from './entries.js';
 import { Lease } from './lease.js';
 import { pause } from './pause.js';
 
@@ -41,7 +41,7 @@ export class SingleFlight {
   }
 
   /** As the lease's `claim`; an entry that is not usable is removed first. */
-  async claim(lease: Lease, at: CacheKeys, usable: Usable): Promise<Entry | 'mine' | 'taken'> {
+  async claim(lease: Lease, at: CacheKeys, usable: Usable): Promise<Claimed> {
     const claim = await lease.claim();
     if (typeof claim === 'string' || (await usable(claim))) return claim;
     await this.#entries.drop(at);
@@ -50,14 +50,14 @@ export class SingleFlight {
     return typeof second === 'string' || (await usable(second)) ? second : 'taken';
   }
 
-  /** Until there is an answer, the lease is free because its owner failed or died, or `waitMs` are over. */
+  /** Until there is an answer, the lease is free because its owner failed or died, its answer is not kept, or `waitMs` are over. */
   async wait(
     lease: Lease,
     at: CacheKeys,
     usable: Usable,
     waitMs: number,
     signal: AbortSignal,
-  ): Promise<Entry | 'mine' | 'impatient'> {
+  ): Promise<Exclude<Claimed, 'taken'> | 'impatient'> {
     const until = performance.now() + waitMs;
     for (let wait = LOOK_FIRST_MS; performance.now() < until; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
       await pause(wait, signal);

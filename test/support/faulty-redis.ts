@@ -24,11 +24,13 @@ export function faultyRedis(
     answer(
       script.includes("'NX'")
         ? 'claim'
-        : script.includes('PTTL')
-          ? 'copy'
-          : script.includes("'SET'")
-            ? 'store'
-            : 'release',
+        : script.includes('not kept')
+          ? 'sendOff'
+          : script.includes('PTTL')
+            ? 'copy'
+            : script.includes("'SET'")
+              ? 'store'
+              : 'release',
       1,
     )();
   const redis = {

@@ -18,6 +18,23 @@ const request = (more: Partial<ExactRequest> = {}): ExactRequest => ({
   ...more,
 });
 
+describe('an exact cache with a result that is too large', () => {
+  it('lets all go that wait for it', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const output = { label: 'x'.repeat(300_000) };
+    const found = await openCache(redis, embedder).exact.through(request(), async () => output, never());
+    expect(found).toEqual({ output, outcome: 'miss' });
+    expect(sent).toEqual(['claim', 'sendOff']);
+  });
+
+  it('frees the lease where the store is too full for a word about it', async () => {
+    const { redis, sent } = faultyRedis((command) => command === 'sendOff');
+    const output = { label: 'x'.repeat(300_000) };
+    await openCache(redis, embedder).exact.through(request(), async () => output, never());
+    await expect.poll(() => sent).toEqual(['claim', 'sendOff', 'release']);
+  });
+});
+
 describe('an exact cache whose results end with the day', () => {
   afterEach(() => void vi.useRealTimers());
   /** Two minutes, one before and one after midnight in Berlin. */

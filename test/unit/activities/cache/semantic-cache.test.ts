@@ -51,7 +51,7 @@ describe('semantic cache with faults', () => {
       const { cache } = openCache(redis, embedder);
       expect(await cache.through(request('x'), async () => output, never())).toEqual({ output, outcome: 'miss' });
       expect(sent, JSON.stringify(output)).not.toContain('store');
-      expect(sent).toContain('release');
+      expect(sent).toContain('sendOff');
     }
   });
 

@@ -6,10 +6,10 @@ import { faultyRedis } from '../../../support/faulty-redis.js';
 const embedder: Embedder = { fingerprint: async () => 'f', embed: async () => new Float32Array([1, 0]) };
 const MINUTE = 60_000;
 
-/** The caches of a worker for which another one has the lease of all texts, until there is an `entry`. */
+/** The caches of a worker for which another one has the lease of all texts, until it has ended with a `reply` to their claims. */
 function waiting() {
-  const other: { entry?: string } = {};
-  const { redis } = faultyRedis(() => false, (command) => (command === 'claim' ? (other.entry ?? 0) : undefined));
+  const other: { reply: string | number } = { reply: 0 };
+  const { redis } = faultyRedis(() => false, (command) => (command === 'claim' ? other.reply : undefined));
   const { cache, exact } = openCache(redis, embedder);
   const { ask, calls } = model('own');
   const through = (kind: string, endsAt: number) => {
@@ -28,7 +28,7 @@ describe.each(['exact', 'semantic'])('who waits for the call of another worker: 
     const { other, through, calls } = waiting();
     const found = through(kind, performance.now() + MINUTE);
     await vi.advanceTimersByTimeAsync(0.74 * MINUTE);
-    other.entry = JSON.stringify({ text: 'a', output: { text: 'theirs' } });
+    other.reply = JSON.stringify({ text: 'a', output: { text: 'theirs' } });
     await vi.advanceTimersByTimeAsync(500);
     expect(await found).toMatchObject({ output: { text: 'theirs' }, outcome: 'shared' });
     expect(calls()).toBe(0);
@@ -40,6 +40,16 @@ describe.each(['exact', 'semantic'])('who waits for the call of another worker: 
     await vi.advanceTimersByTimeAsync(0.74 * MINUTE);
     expect(calls()).toBe(0);
     await vi.advanceTimersByTimeAsync(1_000);
+    expect(await found).toMatchObject({ output: { text: 'own' } });
+    expect(calls()).toBe(1);
+  });
+
+  it('calls by itself as soon as the other one has an answer that is not kept', async () => {
+    const { other, through, calls } = waiting();
+    const found = through(kind, performance.now() + MINUTE);
+    await vi.advanceTimersByTimeAsync(1_000);
+    other.reply = 2;
+    await vi.advanceTimersByTimeAsync(200);
     expect(await found).toMatchObject({ output: { text: 'own' } });
     expect(calls()).toBe(1);
   });
