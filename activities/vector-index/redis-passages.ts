@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
@@ -26,6 +27,12 @@ export interface Embedded {
  * are found (97 % at 100, no more at 500), in the same millisecond.
  */
 const EXPLORATION = 200;
+
+/**
+ * What a write adds to the number of an index's writes: a random number from 1 to this. A store that has lost an index, or its last
+ * writes, counts from a lower number again, and must not come to one that it has had with other passages. 2^31 writes fit in 64 bits.
+ */
+const MOST_STEP = 2 ** 32;
 
 /** Quota of all indexes of a tenant together. 0: no limit. */
 export interface PassageQuota {
@@ -56,12 +63,12 @@ return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`);
  */
 const write = script<
   [vectors: string, passages: string, use: string, writes: string],
-  [segment: string, mostPassages: number, mostBytes: number, ...written: (string | Buffer)[]],
+  [segment: string, mostPassages: number, mostBytes: number, step: number, ...written: (string | Buffer)[]],
   null | readonly ['passages' | 'bytes', number]
 >(`
 local own, most, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local count, bytes = 0, 0
-for i = 4, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   local before = redis.call('HSTRLEN', KEYS[2], ARGV[i])
   if before == 0 then
     count = count + 1
@@ -79,13 +86,13 @@ end
 if most > 0 and count > 0 and all > most then return {'passages', all} end
 if mostBytes > 0 and bytes > 0 and allBytes > mostBytes then return {'bytes', allBytes} end
 local changed = false
-for i = 4, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   if redis.call('HGET', KEYS[2], ARGV[i]) ~= ARGV[i + 1] then changed = true end
   if redis.call('VADD', KEYS[1], 'FP32', ARGV[i + 2], ARGV[i], '${QUANTISATION}') == 1 then changed = true end
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 redis.call('HSET', KEYS[3], own, string.format('%d %d', ownCount, ownBytes))
-if changed then redis.call('HINCRBY', KEYS[4], own, 1) end
+if changed then redis.call('HINCRBY', KEYS[4], own, ARGV[4]) end
 return false`);
 
 /** Indexes in Redis: vector sets for vectors, a hash for texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
@@ -134,13 +141,14 @@ export class RedisPassages {
         index.segment,
         passages,
         bytes,
+        randomInt(MOST_STEP) + 1,
         ...written,
       ),
     );
     if (reply) throw exceeded(...reply, this.#quota);
   }
 
-  /** Changes with every write that changes the index. */
+  /** Changes with every write that changes the index, and is another one after its store has lost it. */
   async version(index: IndexKeys): Promise<string> {
     const parts = await this.#query(() =>
       Promise.all([
