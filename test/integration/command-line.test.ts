@@ -50,6 +50,7 @@ const COMMANDS = [
     'profiles import',
     'index put',
     'index search',
+    'index delete',
   ]);
 
 /** Lines above 100 columns; a word alone stays whole. */
