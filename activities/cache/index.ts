@@ -1,5 +1,6 @@
 export { Budget } from './budget.js';
 export type { CacheRequest, ExactRequest } from './cache-key.js';
+export { clearCache } from './clear.js';
 export { type EmbedCaller, type Embedder, embedderOf } from './embedder.js';
 export { type Claim, type Entailment, entailmentOf } from './entailment.js';
 export { ExactCache } from './exact-cache.js';

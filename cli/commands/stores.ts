@@ -8,7 +8,10 @@ import type { LoadSettings } from './load-settings.js';
 /** Commands on what the stores hold: media, cached answers, passages. */
 export function storeCommands(cli: Command, settings: LoadSettings): void {
   artifactCommands(cli.command('artifacts').description('media in the artifact store'), settings);
-  cacheCommands(cli.command('cache').description('show what the caches serve, and why a text does not hit'), settings);
+  cacheCommands(
+    cli.command('cache').description('show what the caches serve, and why a text does not hit; clear them'),
+    settings,
+  );
   indexCommands(cli.command('index').description('fill, search and delete a vector index'), settings);
 }
 
@@ -44,6 +47,12 @@ function cacheCommands(cache: Command, settings: LoadSettings): void {
     .action(async (text: string, options: InspectOptions) =>
       (await import('../cache.js')).inspectCache(await settings(), text, options),
     );
+  cache
+    .command('clear')
+    .description('remove all answers and embeddings that are cached for a tenant; calls under way store theirs later')
+    .requiredOption('--tenant <name>', 'tenant of the stages; "default" without keys')
+    .option('--json', 'print one JSON object')
+    .action(async (options: CacheOptions) => (await import('../cache.js')).clearCaches(await settings(), options));
 }
 
 function indexCommands(index: Command, settings: LoadSettings): void {

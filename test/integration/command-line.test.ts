@@ -48,6 +48,7 @@ const COMMANDS = [
     'optimize',
     'trace import',
     'profiles import',
+    'cache clear',
     'index put',
     'index search',
     'index delete',
