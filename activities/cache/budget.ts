@@ -250,6 +250,12 @@ export class Budget {
     };
   }
 
+  /** Forgets what a tenant has stored and used: it has been removed. */
+  async forget(tenant: string): Promise<void> {
+    await this.#redis.unlink(...keysFor(tenant));
+    await this.#redis.zrem(TENANTS, tenant);
+  }
+
   async #sweep(): Promise<void> {
     const tenant = await this.#redis.zrandmember(TENANTS);
     if (typeof tenant === 'string') await this.#removed(tenant, await shrink(this.#redis, keysFor(tenant), 0));

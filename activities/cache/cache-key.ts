@@ -1,4 +1,4 @@
-import { isArtifact } from '../../pipelines/artifact.js';
+import { isArtifactAlone } from '../../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { CacheAgreement, CacheVerifier, Priority } from '../../pipelines/plan/index.js';
@@ -7,7 +7,7 @@ import { normaliseText } from './lexical/text.js';
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
 const FORMAT = 4;
-const EXACT_FORMAT = 1;
+const EXACT_FORMAT = 2;
 
 /** A lookup of the exact cache. */
 export interface ExactRequest {
@@ -78,6 +78,8 @@ export interface CacheRequest {
   readonly priority?: Priority | undefined;
   /** Longest wait in the embedder's queue, in milliseconds, within the time of the lookup. */
   readonly queueMs?: number | undefined;
+  /** When this attempt ends, on the clock of `performance.now()`. */
+  readonly endsAt?: number | undefined;
 }
 
 /** Redis keys of one lookup. They contain hashes only, never users' texts. */
@@ -140,11 +142,17 @@ export function exactKeysOf(request: ExactRequest): CacheKeys {
   return keysIn(tenant, partition, jsonHash(contentOf(input)).slice(0, 32));
 }
 
-/** Media by what they are, without what is derived from that. */
+/**
+ * Media by what they are, without what is derived from that. What has the form of media and says more stays as it is, and what
+ * stands for media has their form, so that no other data have the same content.
+ */
 export function contentOf(value: Json): Json {
   if (Array.isArray(value)) return value.map((item) => contentOf(item as Json));
   if (!isJsonObject(value)) return value;
-  if (isArtifact(value)) return { uri: value.uri, mime: value.mime };
+  if (isArtifactAlone(value)) {
+    const { uri, sha256, mime } = value;
+    return { uri, sha256, mime, bytes: 0 };
+  }
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, contentOf(each)]));
 }
 

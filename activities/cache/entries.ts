@@ -63,14 +63,23 @@ export function worthKeeping(output: JsonObject): boolean {
   });
 }
 
+/** What a claim finds: the answer, the lease, that another worker has it, or that the answer was made and not kept. */
+export type Claimed = Entry | 'mine' | 'taken' | 'unkept';
+
+/** Value of a lease whose call has ended with an answer that is not kept: others would wait for nothing, one after another. */
+const UNKEPT = 'not kept';
+/** How long it is there, in milliseconds: all that wait look several times a second. */
+const UNKEPT_MS = 3_000;
+
 /**
  * The lease identifies the worker that calls the model for a text; it expires unless its owner renews it. Each script
  * is atomic, so that no answer is missed between check and claim.
  */
-const claim = script<[entry: string, lease: string], [owner: string, leaseMs: number], string | 0 | 1>(`
+const claim = script<[entry: string, lease: string], [owner: string, leaseMs: number], string | 0 | 1 | 2>(`
 local entry = redis.call('GET', KEYS[1])
 if entry then return entry end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[2]) == '${UNKEPT}' then return 2 end
 return 0`);
 const renew = script<[lease: string], [owner: string, leaseMs: number], 0 | 1>(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -78,6 +87,10 @@ return 0`);
 const release = script<[lease: string], [owner: string], 0 | 1>(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`);
+const sendOff = script<[lease: string], [owner: string, ms: number], 0 | 1>(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], '${UNKEPT}', 'PX', ARGV[2])
+return 1`);
 const store = script<[entry: string, lease: string], [owner: string, value: string, ttlMs: number], 1>(`
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
@@ -104,10 +117,11 @@ export class Entries {
   }
 
   /** The answer if it exists, else the lease if it is free. */
-  async claim(at: CacheKeys, owner: string, leaseMs: number): Promise<Entry | 'mine' | 'taken'> {
+  async claim(at: CacheKeys, owner: string, leaseMs: number): Promise<Claimed> {
     const reply = await claim(this.#redis, [at.entry, at.lease], owner, leaseMs);
     if (reply === 1) return 'mine';
     if (reply === 0) return 'taken';
+    if (reply === 2) return 'unkept';
     const stored = parse(reply);
     const entry = stored && (await this.#whole(at, stored));
     if (entry) return entry;
@@ -136,6 +150,11 @@ export class Entries {
 
   async release(at: CacheKeys, owner: string): Promise<void> {
     await release(this.#redis, [at.lease], owner);
+  }
+
+  /** In place of the lease: the answer is not kept, and whoever waits for it may make the call at once. */
+  async sendOff(at: CacheKeys, owner: string): Promise<void> {
+    await sendOff(this.#redis, [at.lease], owner, UNKEPT_MS);
   }
 
   /** Stores an answer that `fits` and releases its lease atomically. */

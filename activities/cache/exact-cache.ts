@@ -9,9 +9,9 @@ import { Allowance, type AllowanceLimits } from './allowance.js';
 import { Budget } from './budget.js';
 import { type CacheKeys, type ExactRequest, exactKeysOf } from './cache-key.js';
 import { Entries, type Entry, type Failure, fits, type Stored } from './entries.js';
-import { ttlOf } from './freshness.js';
+import { dayEndOf, ttlOf } from './freshness.js';
 import type { Lease } from './lease.js';
-import { SingleFlight, type Usable } from './single-flight.js';
+import { patienceOf, SingleFlight, type Usable } from './single-flight.js';
 
 /**
  * Failures that the same input causes again; others depend on a server, its load or its settings. A server also rejects calls
@@ -27,10 +27,6 @@ const STABLE: ReadonlySet<ErrorCode> = new Set([
 
 /** Length of a lease without renewal, in milliseconds: how long others wait for a worker that died. */
 const LEASE_MS = 3_000;
-/** Longest wait for another worker's result where the end of the attempt is not known, in milliseconds. */
-const WAIT_MS = 30_000;
-/** Share of the attempt's time that may pass waiting: the rest is for a call of its own. */
-const WAIT_SHARE = 0.5;
 
 export interface ExactCacheParts extends AllowanceLimits {
   readonly redis: Redis;
@@ -46,6 +42,13 @@ export interface ExactlyCached {
   readonly outcome: CacheOutcome;
   /** Of a hit. */
   readonly by?: CachedBy;
+}
+
+interface Call {
+  /** When it began, on the clock of `performance.now()`. */
+  readonly started: number;
+  /** When the day ends that it began on, as `dayEndOf`. */
+  readonly dayEnds: number;
 }
 
 type Lookup =
@@ -96,17 +99,15 @@ export class ExactCache {
       return { output: await produce(), outcome: 'bypass' };
     }
     let output: JsonObject;
-    const started = performance.now();
-    const costOf = () => performance.now() - started;
+    const call: Call = { started: performance.now(), dayEnds: dayEndOf(request.untilMidnight) };
     try {
       output = await produce();
     } catch (error) {
       this.#count(request, 'miss');
-      await this.#keepFailure(request, at, found.lease, error, costOf());
+      await this.#keepFailure(request, at, found.lease, error, call);
       throw error;
     }
-    const ttlMs = ttlOf(request);
-    const kept = await this.#keep(request, at, found.lease, { text: '', output }, ttlMs, costOf());
+    const kept = await this.#keep(request, at, found.lease, { text: '', output }, request.ttlMs, call);
     const outcome = kept ? 'miss' : 'bypass';
     this.#count(request, outcome);
     return { output, outcome };
@@ -138,10 +139,10 @@ export class ExactCache {
     try {
       const claim = await this.#flight.claim(lease, at, usable);
       end();
-      if (claim === 'mine') return { do: 'lead', lease };
+      if (claim === 'mine' || claim === 'unkept') return { do: 'lead', lease };
       if (claim !== 'taken') return { do: 'serve', entry: claim, outcome: 'hit' };
-      const found = await this.#flight.wait(lease, at, usable, patienceOf(request), signal);
-      if (found === 'mine' || found === 'impatient') return { do: 'lead', lease };
+      const found = await this.#flight.wait(lease, at, usable, patienceOf(request.endsAt), signal);
+      if (typeof found === 'string') return { do: 'lead', lease };
       return { do: 'serve', entry: found, outcome: 'shared' };
     } catch (error) {
       // Redis may have granted the lease although its reply was lost.
@@ -164,30 +165,37 @@ export class ExactCache {
     return { output, outcome, by: { tier: 'exact', entry: `${at.partition}:${at.id}` } };
   }
 
-  async #keepFailure(request: ExactRequest, at: CacheKeys, lease: Lease, error: unknown, costMs: number) {
+  async #keepFailure(request: ExactRequest, at: CacheKeys, lease: Lease, error: unknown, call: Call) {
     const failure = stableFailure(error);
     if (request.negativeMs === undefined || !failure) return lease.giveUp();
-    await this.#keep(request, at, lease, { text: '', failure }, Math.min(request.negativeMs, ttlOf(request)), costMs);
+    const atMostMs = Math.min(request.negativeMs, request.ttlMs);
+    await this.#keep(request, at, lease, { text: '', failure }, atMostMs, call);
   }
 
   /** False if the cache was unavailable. */
-  async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, ttlMs: number, costMs: number) {
+  async #keep(request: ExactRequest, at: CacheKeys, lease: Lease, entry: Stored, atMostMs: number, call: Call) {
+    const costMs = performance.now() - call.started;
     lease.end();
     try {
       if (!fits(entry)) {
-        lease.giveUp();
+        lease.sendOff();
         return true;
       }
       const { tenant, insertedBy, pipeline, stage } = request;
       const bytes = Buffer.byteLength(JSON.stringify(entry));
       const exceeded = await this.#allowance.exceeded(tenant, insertedBy, bytes);
       if (exceeded !== undefined) {
-        lease.giveUp();
+        lease.sendOff();
         const message = `result not stored: the ${exceeded} has used up its hourly allowance of the exact cache`;
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
         return true;
       }
       await this.#budget.makeRoom(bytes);
+      const ttlMs = ttlOf(atMostMs, call.dayEnds);
+      if (ttlMs <= 0) {
+        lease.giveUp();
+        return true;
+      }
       await this.#entries.store(at, lease.owner, entry, ttlMs);
       this.#budget.stored({ tenant, partition: at.partition, id: at.id }, bytes, costMs, ttlMs).catch(() => undefined);
       return true;
@@ -212,9 +220,6 @@ const usableIf =
   ({ negativeMs = 0 }: ExactRequest, valid: (output: JsonObject) => boolean | Promise<boolean>): Usable =>
   ({ output, failure }) =>
     failure ? Date.now() - failure.at < negativeMs : valid(output);
-
-const patienceOf = ({ endsAt }: ExactRequest): number =>
-  endsAt === undefined ? WAIT_MS : Math.max(0, (endsAt - performance.now()) * WAIT_SHARE);
 
 function stableFailure(error: unknown): Failure | undefined {
   if (!(error instanceof MillraceError) || !STABLE.has(error.code)) return undefined;

@@ -1,13 +1,18 @@
 import type { Json } from '../../pipelines/json.js';
 
-interface Limits {
-  readonly ttlMs: number;
-  readonly untilMidnight?: string | undefined;
-}
+/**
+ * When the day ends that an answer belongs to whose call begins at `now`, in milliseconds since 1970. Infinite if answers do not end
+ * with the day.
+ */
+export const dayEndOf = (zone: string | undefined, now = Date.now()): number =>
+  zone === undefined ? Number.POSITIVE_INFINITY : now + untilMidnight(zone, now);
 
-/** How long an answer stored now may be served, in milliseconds. */
-export const ttlOf = ({ ttlMs, untilMidnight: zone }: Limits): number =>
-  zone === undefined ? ttlMs : Math.min(ttlMs, untilMidnight(zone));
+/**
+ * How long an answer that is stored at `now` may be served, in milliseconds; 0 or less: not at all.
+ *
+ * @param dayEnds as `dayEndOf` the beginning of its call: an answer of yesterday must not be served today
+ */
+export const ttlOf = (ttlMs: number, dayEnds: number, now = Date.now()): number => Math.min(ttlMs, dayEnds - now);
 
 const DAY_MS = 86_400_000;
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CacheKeys } from './cache-key.js';
-import type { Entries, Entry } from './entries.js';
+import type { Claimed, Entries } from './entries.js';
 
 /**
  * The right to call the model for a text, held until `end`. Renewed three times within its length, so that it survives
@@ -20,7 +20,7 @@ export class Lease {
   }
 
   /** The answer if it exists, else the lease if it is free, which is then renewed until `end`. */
-  async claim(): Promise<Entry | 'mine' | 'taken'> {
+  async claim(): Promise<Claimed> {
     const claim = await this.#entries.claim(this.#at, this.owner, this.#leaseMs);
     if (claim === 'mine') this.#hold();
     return claim;
@@ -49,5 +49,12 @@ export class Lease {
   giveUp(): void {
     this.end();
     this.#entries.release(this.#at, this.owner).catch(() => undefined);
+  }
+
+  /** As `giveUp`, after a call whose answer is not kept: all that wait make the call at once, not one after another. */
+  sendOff(): void {
+    this.end();
+    // A store that is full permits only the removal.
+    this.#entries.sendOff(this.#at, this.owner).catch(() => this.giveUp());
   }
 }

@@ -16,12 +16,12 @@ import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import type { Entailment } from './entailment.js';
 import { Entailments } from './entailments.js';
 import { Entries, type Entry, fits, worthKeeping } from './entries.js';
-import { hasHistory, ttlOf } from './freshness.js';
+import { dayEndOf, hasHistory, ttlOf } from './freshness.js';
 import type { Judge } from './judge.js';
 import { Labels } from './labels.js';
 import type { Lease } from './lease.js';
 import { type Candidate, SimilarTexts } from './similar-texts.js';
-import { SingleFlight } from './single-flight.js';
+import { patienceOf, SingleFlight } from './single-flight.js';
 import { isTimely } from './timely.js';
 
 /** Timeouts in milliseconds. */
@@ -31,7 +31,7 @@ export interface CacheTimeouts {
   /** Length of a lease without renewal: how long others wait for a worker that died. Default 3 s. */
   readonly leaseMs: number;
   /**
-   * Longest wait for another worker's answer to the same text. Default 30 s: half of a stage's default attempt timeout.
+   * Longest wait for another worker's answer to the same text where the end of the attempt is not known. Default 30 s.
    */
   readonly waitMs: number;
 }
@@ -85,6 +85,14 @@ interface Lead {
   readonly judged: Judged;
   /** The answer that was or would have been a hit, to compare the fresh one with. */
   readonly weighed?: Weighed | undefined;
+}
+
+/** A fresh answer. */
+interface Made {
+  readonly output: JsonObject;
+  readonly costMs: number;
+  /** When the day ends that its call began on, as `dayEndOf`. */
+  readonly dayEnds: number;
 }
 
 /**
@@ -170,6 +178,7 @@ export class SemanticCache {
     }
     let output: JsonObject;
     const started = performance.now();
+    const dayEnds = dayEndOf(request.untilMidnight);
     try {
       output = await produce();
     } catch (error) {
@@ -177,7 +186,8 @@ export class SemanticCache {
       this.#count(request, 'miss');
       throw error;
     }
-    const kept = await this.#keep(request, decision, output, performance.now() - started, signal);
+    const costMs = performance.now() - started;
+    const kept = await this.#keep(request, decision, { output, costMs, dayEnds }, signal);
     await this.#judge(request, decision, output, signal);
     return this.#counted(request, output, kept ? 'miss' : 'bypass');
   }
@@ -256,13 +266,13 @@ export class SemanticCache {
     const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
     const lease = this.#flight.lease(at);
     const usable = ({ output }: Entry) => valid(output);
+    const wait = () => this.#flight.wait(lease, at, usable, patienceOf(request.endsAt, this.#timeouts.waitMs), signal);
     try {
       const claim = await this.#flight.claim(lease, at, usable);
       if (claim === 'taken') lookedUp();
-      const found =
-        claim === 'taken' ? await this.#flight.wait(lease, at, usable, this.#timeouts.waitMs, signal) : claim;
+      const found = claim === 'taken' ? await wait() : claim;
       if (found === 'impatient') return { do: 'lead', at, lease, vector, judged };
-      if (found !== 'mine') {
+      if (typeof found !== 'string') {
         const outcome = claim === 'taken' ? 'shared' : 'hit';
         return { do: 'serve', output: found.output, outcome, by: exactly(at, found) };
       }
@@ -303,20 +313,19 @@ export class SemanticCache {
   async #keep(
     request: CacheRequest,
     { at, lease, vector, judged }: Lead,
-    output: JsonObject,
-    costMs: number,
+    { output, costMs, dayEnds }: Made,
     signal: AbortSignal,
   ): Promise<boolean> {
     lease.end();
     try {
       const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
       if (!worthKeeping(output) || !fits(entry)) {
-        await this.#entries.release(at, lease.owner);
+        lease.sendOff();
         return true;
       }
       if (hasHistory(request.context) && (await this.#entries.mark(at.history, request.ttlMs))) {
         // The first turn with this history. Most conversations have a history that no other one has, and would be stored for nothing.
-        await this.#entries.release(at, lease.owner);
+        lease.sendOff();
         return true;
       }
       const { tenant, insertedBy, pipeline, stage } = request;
@@ -324,11 +333,15 @@ export class SemanticCache {
       if (exceeded !== undefined) {
         const message = `answer not stored: the ${exceeded} has used up its hourly allowance of the semantic cache`;
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
+        lease.sendOff();
+        return true;
+      }
+      await this.#budget.makeRoom(bytesOf(request, output));
+      const ttlMs = ttlOf(request.ttlMs, dayEnds);
+      if (ttlMs <= 0) {
         await this.#entries.release(at, lease.owner);
         return true;
       }
-      const ttlMs = ttlOf(request);
-      await this.#budget.makeRoom(bytesOf(request, output));
       await this.#entries.store(at, lease.owner, entry, ttlMs);
       const answer = { tenant: request.tenant, partition: at.partition, id: at.id };
       const bytes = bytesOf(request, output) + (await this.#similar.bytesOf(request, vector, signal));

@@ -11,7 +11,7 @@ import type { Budget, Counted } from './budget.js';
 import { contentOf, servedFor } from './cache-key.js';
 import { chunks } from './chunks.js';
 import type { Embedder } from './embedder.js';
-import { ttlOf } from './freshness.js';
+import { dayEndOf, ttlOf } from './freshness.js';
 
 /** What vectors depend on beside what they are of. */
 export interface VectorSpace {
@@ -84,14 +84,15 @@ export class VectorCache {
    * Never throws.
    *
    * @param costMs time that one of the vectors took
+   * @param dayEnds when the day ends that their call began on, as `dayEndOf`
    */
   async write(
     space: VectorSpace,
     entries: readonly (readonly [of: Embedded, vector: readonly number[]])[],
     costMs: number,
+    dayEnds = dayEndOf(space.untilMidnight),
   ): Promise<void> {
     try {
-      const ttlMs = ttlOf(space);
       const { tenant, insertedBy } = space;
       const placeOf = placesOf(space);
       for (const some of chunks(entries, MOST_AT_ONCE)) {
@@ -107,6 +108,8 @@ export class VectorCache {
           return;
         }
         await this.#budget.makeRoom(size);
+        const ttlMs = ttlOf(space.ttlMs, dayEnds);
+        if (ttlMs <= 0) return;
         const pipeline = this.#redis.pipeline();
         for (const each of made) pipeline.set(keyOf(each), each.value, 'PX', ttlMs);
         const results = (await pipeline.exec()) ?? [];

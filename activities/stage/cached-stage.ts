@@ -74,7 +74,7 @@ export async function throughCache(
       ? parts.exact.earlier(request, signal, valid)
       : parts.exact.through(request, produce, signal, valid));
   } else {
-    const request = requestOf(call, call.cache, model, queueLeft(call, attempt));
+    const request = requestOf(call, call.cache, model, attempt);
     found = await (only
       ? parts.cache.earlier(request, signal, valid)
       : parts.cache.through(request, produce, signal, valid));
@@ -132,7 +132,7 @@ const requestOf = (
   call: StageCall,
   cache: SemanticCacheCall,
   model: string,
-  queueMs: number | undefined,
+  attempt: Attempt,
 ): CacheRequest => ({
   tenant: call.tenant,
   pipeline: call.pipeline,
@@ -154,7 +154,8 @@ const requestOf = (
   untilMidnight: cache.untilMidnight,
   version: cache.version,
   priority: call.priority,
-  queueMs,
+  queueMs: queueLeft(call, attempt),
+  endsAt: attempt.endsAt,
 });
 
 const exactRequestOf = (

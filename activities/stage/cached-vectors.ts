@@ -4,7 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { ExactCacheCall, StageCall } from '../../pipelines/run/index.js';
 import { EMBEDDED, type EmbedAllInput, type EmbedInput, type EmbedTokensInput } from '../../pipelines/stages/embed.js';
 import type { StageKind } from '../../pipelines/stages/kind.js';
-import { type Embedded, embeddedId, type VectorCache } from '../cache/index.js';
+import { dayEndOf, type Embedded, embeddedId, type VectorCache } from '../cache/index.js';
 import type { CachedServed, Serve } from './cached-served.js';
 
 interface Asked {
@@ -43,6 +43,7 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
   if (cache.only)
     throw new MillraceError('NOT_CACHED', `the cache has not all embeddings of the stage "${call.stage}"`);
   const started = performance.now();
+  const dayEnds = dayEndOf(untilMidnight);
   const served = await serve(only(input, missing));
   if (found === undefined && missing.length === all.length) return { ...served, cache: 'bypass' };
   const made = vectorsIn(served.output);
@@ -52,6 +53,7 @@ export async function throughVectors(vectors: VectorCache, asked: Asked, serve: 
     space,
     entries.map(([at, vector]) => [all[at] as Embedded, vector] as const),
     (performance.now() - started) / missing.length,
+    dayEnds,
   );
   return { ...served, output: { ...served.output, ...outputOf() }, cache: 'miss' };
 }

@@ -23,7 +23,7 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   if (isFull(error)) {
     return new MillraceError(
       'STORE_FULL',
-      'the Redis of the vector index is at its memory limit (maxmemory); delete indexes or raise the limit',
+      'the Redis of the vector index is at its memory limit (maxmemory); delete indexes (millrace index delete) or raise the limit',
       {},
       { cause: error },
     );

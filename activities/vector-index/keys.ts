@@ -16,7 +16,7 @@ export interface IndexKeys {
   readonly meta: string;
   /** Hash of the tenant: the size of each of its indexes, `<passages> <bytes>` by the index's segment. */
   readonly use: string;
-  /** Hash of the tenant: how often each of its indexes has been changed, by the index's segment. */
+  /** Hash of the tenant: a number that every change of an index raises, by the index's segment. */
   readonly writes: string;
   /** The index's field in `use` and `writes`. */
   readonly segment: string;

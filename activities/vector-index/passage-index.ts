@@ -65,12 +65,7 @@ export class PassageIndex {
     const embedder = this.#embedderFor(name);
     const keys = keysOf({ tenant, index });
     const [meta, fingerprint] = await Promise.all([this.#store.meta(keys), embedder.fingerprint(signal)]);
-    if (!meta) {
-      throw new MillraceError(
-        'INDEX_NOT_FOUND',
-        `tenant "${tenant}" has no vector index "${index}"; an upsert stage or "millrace index put" creates it`,
-      );
-    }
+    if (!meta) throw notFound(request);
     requireSame(meta, { embedder: name, fingerprint }, request);
     const vector = await embedder.embed(query, signal, request);
     requireSame(meta, { embedder: name, fingerprint, dimensions: vector.length }, request);
@@ -114,16 +109,56 @@ export class PassageIndex {
         vector: await embedder.embed(passage.text, own, request),
       }));
       signal.throwIfAborted();
+      let meta: IndexMeta | undefined;
       for (const dimensions of new Set(entries.map(({ vector }) => vector.length))) {
         const wanted = { embedder: name, fingerprint, dimensions };
-        requireSame(await this.#store.claim(keys, wanted), wanted, request);
+        meta = await this.#store.claim(keys, wanted);
+        requireSame(meta, wanted, request);
       }
-      await this.#store.write(keys, keys.of(fingerprint), entries);
+      if (meta) await this.#store.write(keys, meta, entries);
     }
     signal.throwIfAborted();
     return passages.length;
   }
+
+  /**
+   * Removes the passages with these ids; returns how many there were. Throws `INDEX_NOT_FOUND`, `INDEX_UNSUPPORTED` or
+   * `STORE_UNAVAILABLE`.
+   */
+  async remove(name: IndexName, ids: readonly string[]): Promise<number> {
+    const keys = keysOf(name);
+    const meta = await this.#store.meta(keys);
+    const removed = meta && (await this.#store.remove(keys, meta.fingerprint, [...new Set(ids)]));
+    if (removed === undefined) throw notFound(name);
+    return removed;
+  }
+
+  /**
+   * Removes an index with all its passages, some at a time: searches meanwhile find what is left. Returns how many there were. What is
+   * removed before an error stays removed, and repeating the call completes it. Throws as `remove` does, or the signal's reason.
+   *
+   * @param onRemoved gets the number of passages removed so far
+   */
+  async drop(name: IndexName, signal: AbortSignal, onRemoved: (removed: number) => void): Promise<number> {
+    const keys = keysOf(name);
+    const meta = await this.#store.meta(keys);
+    if (!meta) throw notFound(name);
+    for (let removed = 0; ; ) {
+      signal.throwIfAborted();
+      const some = await this.#store.removeSome(keys, meta.fingerprint);
+      // Empty and removed, or removed by somebody else.
+      if (!some) return removed;
+      removed += some;
+      onRemoved(removed);
+    }
+  }
 }
+
+const notFound = ({ tenant, index }: IndexName): MillraceError =>
+  new MillraceError(
+    'INDEX_NOT_FOUND',
+    `tenant "${tenant}" has no vector index "${index}"; an upsert stage or "millrace index put" creates it`,
+  );
 
 /** Throws `INDEX_MISMATCH` unless the index was created with this embedder. */
 function requireSame(

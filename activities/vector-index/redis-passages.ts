@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
@@ -27,6 +28,12 @@ export interface Embedded {
  */
 const EXPLORATION = 200;
 
+/**
+ * What a write adds to the number of an index's writes: a random number from 1 to this. A store that has lost an index, or its last
+ * writes, counts from a lower number again, and must not come to one that it has had with other passages. 2^31 writes fit in 64 bits.
+ */
+const MOST_STEP = 2 ** 32;
+
 /** Quota of all indexes of a tenant together. 0: no limit. */
 export interface PassageQuota {
   readonly passages: number;
@@ -51,17 +58,28 @@ return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`);
 
 /**
  * Writes passages, texts and vectors together, unless that would exceed the tenant's quota: in that case it writes
- * nothing and returns the size that would result. A write that changes nothing is not counted as one.
+ * nothing and returns the size that would result. A write that changes nothing is not counted as one. An index that has been deleted since
+ * it was claimed is created again.
  * The last arguments are id, JSON and vector of each passage.
  */
 const write = script<
-  [vectors: string, passages: string, use: string, writes: string],
-  [segment: string, mostPassages: number, mostBytes: number, ...written: (string | Buffer)[]],
+  [vectors: string, passages: string, use: string, writes: string, meta: string],
+  [
+    segment: string,
+    mostPassages: number,
+    mostBytes: number,
+    step: number,
+    embedder: string,
+    fingerprint: string,
+    dimensions: number,
+    ...written: (string | Buffer)[],
+  ],
   null | readonly ['passages' | 'bytes', number]
 >(`
 local own, most, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local gone = redis.call('EXISTS', KEYS[5]) == 0
 local count, bytes = 0, 0
-for i = 4, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   local before = redis.call('HSTRLEN', KEYS[2], ARGV[i])
   if before == 0 then
     count = count + 1
@@ -72,21 +90,60 @@ end
 local all, allBytes, ownCount, ownBytes = count, bytes, count, bytes
 local uses = redis.call('HGETALL', KEYS[3])
 for i = 1, #uses, 2 do
-  local n, b = string.match(uses[i + 1], '^(%-?%d+) (%-?%d+)$')
-  all, allBytes = all + n, allBytes + b
-  if uses[i] == own then ownCount, ownBytes = ownCount + n, ownBytes + b end
+  if uses[i] ~= own or not gone then
+    local n, b = string.match(uses[i + 1], '^(%-?%d+) (%-?%d+)$')
+    all, allBytes = all + n, allBytes + b
+    if uses[i] == own then ownCount, ownBytes = ownCount + n, ownBytes + b end
+  end
 end
 if most > 0 and count > 0 and all > most then return {'passages', all} end
 if mostBytes > 0 and bytes > 0 and allBytes > mostBytes then return {'bytes', allBytes} end
+if gone then redis.call('HSET', KEYS[5], 'embedder', ARGV[5], 'fingerprint', ARGV[6], 'dimensions', ARGV[7]) end
 local changed = false
-for i = 4, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   if redis.call('HGET', KEYS[2], ARGV[i]) ~= ARGV[i + 1] then changed = true end
   if redis.call('VADD', KEYS[1], 'FP32', ARGV[i + 2], ARGV[i], '${QUANTISATION}') == 1 then changed = true end
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 redis.call('HSET', KEYS[3], own, string.format('%d %d', ownCount, ownBytes))
-if changed then redis.call('HINCRBY', KEYS[4], own, 1) end
+if changed then redis.call('HINCRBY', KEYS[4], own, ARGV[4]) end
 return false`);
+
+/**
+ * Removes passages: those named, or up to `most` of any, and the index itself if it has none left then. Returns how many there were; null if
+ * there is no such index. The removals come first: a store that is full permits other changes then.
+ */
+const remove = script<
+  [vectors: string, passages: string, meta: string, use: string, writes: string],
+  [segment: string, fingerprint: string, step: number, most: number, ...ids: string[]],
+  number | null
+>(`
+if redis.call('HGET', KEYS[3], 'fingerprint') ~= ARGV[2] then return false end
+local most, ids = tonumber(ARGV[4]), {}
+for i = 5, #ARGV do ids[#ids + 1] = ARGV[i] end
+if most > 0 then ids = redis.call('HRANDFIELD', KEYS[2], most) end
+local dimensions = tonumber(redis.call('HGET', KEYS[3], 'dimensions') or 0)
+local count, bytes = 0, 0
+for _, id in ipairs(ids) do
+  local length = redis.call('HSTRLEN', KEYS[2], id)
+  if length > 0 then
+    redis.call('VREM', KEYS[1], id)
+    redis.call('HDEL', KEYS[2], id)
+    count, bytes = count + 1, bytes + 2 * #id + dimensions + length
+  end
+end
+if count > 0 then
+  local n, b = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '', '^(%-?%d+) (%-?%d+)$')
+  if n then redis.call('HSET', KEYS[4], ARGV[1], string.format('%d %d', n - count, b - bytes)) end
+  redis.call('HINCRBY', KEYS[5], ARGV[1], ARGV[3])
+elseif most > 0 then
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+  redis.call('HDEL', KEYS[4], ARGV[1])
+end
+return count`);
+
+/** Passages removed by one script: some milliseconds of Redis' time, as for those written by one. */
+const REMOVED_AT_ONCE = 32;
 
 /** Indexes in Redis: vector sets for vectors, a hash for texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
 export class RedisPassages {
@@ -118,10 +175,13 @@ export class RedisPassages {
   /**
    * Adds or replaces passages, a text and its vector together: a search never finds one without the other. Throws
    * `QUOTA_EXCEEDED` without writing any of them.
+   * @param meta the properties of the index, as claimed
    * @param entries passages with different ids
    */
-  async write(index: IndexKeys, at: PassageKeys, entries: readonly Embedded[]): Promise<void> {
+  async write(index: IndexKeys, meta: IndexMeta, entries: readonly Embedded[]): Promise<void> {
     const { passages, bytes } = this.#quota;
+    const { embedder, fingerprint, dimensions } = meta;
+    const at = index.of(fingerprint);
     const written = entries.flatMap(({ passage: { id, text, metadata }, vector }) => [
       id,
       JSON.stringify({ text, ...(metadata && { metadata }) }),
@@ -130,17 +190,53 @@ export class RedisPassages {
     const reply = await this.#query(() =>
       write(
         this.#redis,
-        [at.vectors, at.passages, index.use, index.writes],
+        [at.vectors, at.passages, index.use, index.writes, index.meta],
         index.segment,
         passages,
         bytes,
+        step(),
+        embedder,
+        fingerprint,
+        dimensions,
         ...written,
       ),
     );
     if (reply) throw exceeded(...reply, this.#quota);
   }
 
-  /** Changes with every write that changes the index. */
+  /** Removes the passages with these ids; returns how many there were. Undefined: the index is gone. */
+  async remove(index: IndexKeys, fingerprint: string, ids: readonly string[]): Promise<number | undefined> {
+    let removed = 0;
+    for (let from = 0; from < ids.length; from += REMOVED_AT_ONCE) {
+      const some = await this.#remove(index, fingerprint, 0, ids.slice(from, from + REMOVED_AT_ONCE));
+      if (some === undefined) return undefined;
+      removed += some;
+    }
+    return removed;
+  }
+
+  /** Removes some passages, and the index once it has none; returns how many there were: 0 at the end. Undefined: the index is gone. */
+  async removeSome(index: IndexKeys, fingerprint: string): Promise<number | undefined> {
+    return this.#remove(index, fingerprint, REMOVED_AT_ONCE, []);
+  }
+
+  async #remove(index: IndexKeys, fingerprint: string, most: number, ids: readonly string[]) {
+    const at = index.of(fingerprint);
+    const removed = await this.#query(() =>
+      remove(
+        this.#redis,
+        [at.vectors, at.passages, index.meta, index.use, index.writes],
+        index.segment,
+        fingerprint,
+        step(),
+        most,
+        ...ids,
+      ),
+    );
+    return removed ?? undefined;
+  }
+
+  /** Changes with every write that changes the index, and is another one after its store has lost it. */
   async version(index: IndexKeys): Promise<string> {
     const parts = await this.#query(() =>
       Promise.all([
@@ -177,6 +273,8 @@ export class RedisPassages {
     }
   }
 }
+
+const step = (): number => randomInt(MOST_STEP) + 1;
 
 function exceeded(what: 'passages' | 'bytes', wanted: number, quota: PassageQuota): MillraceError {
   const [most, setting] =

@@ -1,15 +1,18 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { asCount, asMs } from '../arguments.js';
+import { asCount, asMs, asNames } from '../arguments.js';
 import type { PruneCommandOptions } from '../artifacts.js';
 import type { CacheOptions, InspectOptions } from '../cache.js';
-import type { IndexOptions, SearchOptions } from '../index-command.js';
+import type { DeleteOptions, IndexOptions, SearchOptions } from '../index-command.js';
 import type { LoadSettings } from './load-settings.js';
 
 /** Commands on what the stores hold: media, cached answers, passages. */
 export function storeCommands(cli: Command, settings: LoadSettings): void {
   artifactCommands(cli.command('artifacts').description('media in the artifact store'), settings);
-  cacheCommands(cli.command('cache').description('show what the caches serve, and why a text does not hit'), settings);
-  indexCommands(cli.command('index').description('fill and search a vector index'), settings);
+  cacheCommands(
+    cli.command('cache').description('show what the caches serve, and why a text does not hit; clear them'),
+    settings,
+  );
+  indexCommands(cli.command('index').description('fill, search and delete a vector index'), settings);
 }
 
 function artifactCommands(artifacts: Command, settings: LoadSettings): void {
@@ -44,6 +47,12 @@ function cacheCommands(cache: Command, settings: LoadSettings): void {
     .action(async (text: string, options: InspectOptions) =>
       (await import('../cache.js')).inspectCache(await settings(), text, options),
     );
+  cache
+    .command('clear')
+    .description('remove all answers and embeddings that are cached for a tenant; calls under way store theirs later')
+    .requiredOption('--tenant <name>', 'tenant of the stages; "default" without keys')
+    .option('--json', 'print one JSON object')
+    .action(async (options: CacheOptions) => (await import('../cache.js')).clearCaches(await settings(), options));
 }
 
 function indexCommands(index: Command, settings: LoadSettings): void {
@@ -70,6 +79,16 @@ function indexCommands(index: Command, settings: LoadSettings): void {
     .option('--json', 'print one JSON object')
     .action(async (name: string, query: string, options: SearchOptions) =>
       (await import('../index-command.js')).searchPassages(await settings(), name, query, options),
+    );
+  index
+    .command('delete')
+    .description('delete an index, or some of its passages; searches meanwhile find what is left')
+    .argument('<index>', 'name of the index')
+    .option('--id <id>', 'only the passage with this id; repeatable', asNames, [])
+    .option('--tenant <name>', 'tenant of the index', 'default')
+    .option('--json', 'print one JSON object')
+    .action(async (name: string, options: DeleteOptions) =>
+      (await import('../index-command.js')).deletePassages(await settings(), name, options),
     );
 }
 

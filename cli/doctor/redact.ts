@@ -24,12 +24,12 @@ export function redactor(settings: Settings): (text: string) => string {
   const { TEMPORAL_API_KEY = '', TEMPORAL_TLS_CLIENT_KEY_DATA = '' } = settings;
   const keys = [LLM_API_KEY, MILLRACE_API_KEY, TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA];
   const hide = hiding([...keys, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)]);
-  return (text) => hide(text).replace(/\/\/[^@/\s]*@/g, `//${HIDDEN}@`);
+  return (text) => hide(text).replace(/\/\/[^/\s]*@/g, `//${HIDDEN}@`);
 }
 
-/** The password of a URL, as written and decoded. */
+/** The password of a URL, as written and decoded: up to the last `@` before the path. */
 function passwordsOf(url: string | undefined): string[] {
-  const password = /\/\/[^:@/\s]*:([^@/\s]+)@/.exec(url ?? '')?.[1];
+  const password = /\/\/[^:/\s]*:([^/\s]+)@/.exec(url ?? '')?.[1];
   if (password === undefined) return [];
   try {
     return [password, decodeURIComponent(password)];

@@ -31,12 +31,17 @@ export function redisChecks(settings: Settings): readonly Check[] {
     const url = storeUrl(settings, role);
     servers.set(url, [...(servers.get(url) ?? []), role]);
   }
-  return [...servers].map(([url, of]) => redisCheck(settings, url, of));
+  const kept = [...servers].filter(([, of]) => of.some((role) => role !== 'cache')).map(([url]) => url);
+  return [...servers].map(([url, of]) => redisCheck(settings, url, of, of.includes('cache') ? kept : []));
 }
+
+/** What to do about a cache that shares a server. */
+const OWN_CACHE = 'set REDIS_CACHE_URL to a server of its own: databases of one server share its memory';
 
 const PARTS = { state: 'redis', index: 'redis-index', cache: 'redis-cache' } as const;
 
-function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]): Check {
+/** @param apart addresses of other stores that must not be on the same server */
+function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[], apart: readonly string[]): Check {
   const [first = 'state'] = roles;
   const about = addressOf(PARTS[first], settings);
   const setting = STORE_SETTINGS[first];
@@ -49,26 +54,39 @@ function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]
     id: 'redis.reachable',
     about,
     remedy,
-    async run(signal) {
-      const redis = oneShotRedis(url, ANSWER_MS);
-      let reason: Error | undefined;
-      redis.on('error', (error: Error) => {
-        reason ??= error;
-      });
-      const close = () => redis.disconnect();
-      signal.addEventListener('abort', close, { once: true });
-      try {
-        await redis.connect();
-        return await checkOne(redis, { about, roles, setting, acceptUnseen });
-      } catch (error) {
-        // The client's own error only says that the connection is closed; the event has the reason.
-        throw reason ?? error;
-      } finally {
-        signal.removeEventListener('abort', close);
-        close();
-      }
-    },
+    run: (signal) =>
+      withRedis(url, signal, (redis) => checkOne(redis, { about, roles, setting, acceptUnseen, apart }, signal)),
   };
+}
+
+/** The result of work on a connection of its own, which is closed after it, or when the signal aborts. */
+async function withRedis<T>(url: string, signal: AbortSignal, work: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = oneShotRedis(url, ANSWER_MS);
+  let reason: Error | undefined;
+  redis.on('error', (error: Error) => {
+    reason ??= error;
+  });
+  const close = () => redis.disconnect();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    await redis.connect();
+    return await work(redis);
+  } catch (error) {
+    // The client's own error only says that the connection is closed; the event has the reason.
+    throw reason ?? error;
+  } finally {
+    signal.removeEventListener('abort', close);
+    close();
+  }
+}
+
+/** Whether a server has one of these addresses. One that cannot be reached, or does not say who it is, is taken for another. */
+async function isOneOf(urls: readonly string[], server: string | undefined, signal: AbortSignal): Promise<boolean> {
+  if (server === undefined) return false;
+  const others = await Promise.all(
+    urls.map((url) => withRedis(url, signal, readStoreState).catch((): StoreState => ({}))),
+  );
+  return others.some((other) => other.server === server);
 }
 
 interface CheckedRedis {
@@ -76,9 +94,15 @@ interface CheckedRedis {
   readonly roles: readonly StoreRole[];
   readonly setting: string;
   readonly acceptUnseen: boolean;
+  /** Addresses of stores that must not be on the same server under another address or database. */
+  readonly apart: readonly string[];
 }
 
-async function checkOne(redis: Redis, { about, roles, setting, acceptUnseen }: CheckedRedis): Promise<Finding[]> {
+async function checkOne(
+  redis: Redis,
+  { about, roles, setting, acceptUnseen, apart }: CheckedRedis,
+  signal: AbortSignal,
+): Promise<Finding[]> {
   const started = performance.now();
   const text = await redis.info().catch(unlessAway);
   const ms = performance.now() - started;
@@ -86,12 +110,13 @@ async function checkOne(redis: Redis, { about, roles, setting, acceptUnseen }: C
   const server = serverName(text);
   const kept = roles.filter((role) => role !== 'cache');
   const store = await readStoreState(redis);
+  const shares = (roles.length > kept.length && kept.length > 0) || (await isOneOf(apart, store.server, signal));
   return [
     pass('redis.reachable', about, `${server} for ${roles.join(' and ')}${programOf(info)}`, ms),
     await writable(redis, about, info, { setting, roles }),
     ...(roles.some((role) => role !== 'state') ? [await vectorSets(redis, about, server)] : []),
-    roles.length > kept.length && kept.length > 0
-      ? fail('redis.eviction', about, 'the cache shares it with what must not be evicted', 'set REDIS_CACHE_URL')
+    shares
+      ? fail('redis.eviction', about, 'the cache shares it with what must not be evicted', OWN_CACHE)
       : kept.length > 0
         ? keeps(about, store, acceptUnseen)
         : makesRoom(about, store),

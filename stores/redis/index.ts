@@ -1,6 +1,6 @@
 /** Connections to Redis, scripts, vector sets, checks of a store's configuration, and classification of its errors. */
 
-export { cachePrefix } from './cache-prefix.js';
+export { cacheKeysOf, cachePrefix } from './cache-prefix.js';
 export { ERASED_MS, erasableKey, erasedKey, ifErasedSince, NOW, noteErasable } from './erasable.js';
 export { keySegment } from './key-segment.js';
 export { LossWatch } from './loss-watch.js';

@@ -196,6 +196,18 @@ describe('what is found in an index', () => {
     expect(await search('unused')).toMatchObject({ cache: 'hit', output: found('new') });
   });
 
+  it('is not served from before its store has lost the index, however alike the new one is', async () => {
+    const own = tenant();
+    const stage = call(own, { kind: 'retrieve', model: 'docs', cache: { kind: 'exact', ttlMs: 60_000 } });
+    const found = (text: string) => ({ passages: [{ id: 'doc#1', text, score: 1 }] });
+    const search = (text: string) => ask(stage, { query: QUESTION }, async () => found(text));
+    await ingest(own, 'doc#1', 'old');
+    expect(await search('old')).toMatchObject({ cache: 'miss' });
+    await index.del(...(await index.keys(`millrace:index:{${own}}:*`)));
+    await ingest(own, 'doc#1', 'new');
+    expect(await search('new')).toMatchObject({ cache: 'miss', output: found('new') });
+  });
+
   it('ends answers that were made from it when it changes, and no others', async () => {
     const own = tenant();
     /** Searches, and answers from what was found: the outcomes of both caches, and the answer. */

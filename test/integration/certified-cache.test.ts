@@ -10,7 +10,7 @@ import type { Judge } from '../../activities/cache/judge.js';
 import { differenceOf } from '../../activities/cache/lexical-guard.js';
 import { SimilarTexts } from '../../activities/cache/similar-texts.js';
 import { Evidence, labelsToOpen, reportWrong } from '../../stores/evidence/index.js';
-import { VectorSets } from '../../stores/redis/index.js';
+import { cachePrefix, VectorSets } from '../../stores/redis/index.js';
 import { model, never, openCache, request, type TestCache } from '../support/caches.js';
 import { realCache } from '../support/real-cache.js';
 import { testEnvironment } from '../support/settings.js';
@@ -267,5 +267,32 @@ describe('millrace cache', () => {
       /^similarity +cached text +difference +verifier\n0\.\d{3} +How high is the tower\?/,
     );
     await expect(millrace('report', '--tenant', own, '--tenants')).rejects.toMatchObject({ code: 2 });
+  });
+
+  it('clears what is cached for a tenant, and nothing of another', async () => {
+    const both = [tenant(), tenant()] as const;
+    const [own, other] = both;
+    const set = (name: string) => `${cachePrefix(name, 'ab'.repeat(32))}:vectors`;
+    for (const name of both) {
+      await through('How high is the tower?', 'A', { tenant: name, ttlMs: 3_600_000 });
+      await real.test.vectors.write({ tenant: name, model: 'm', ttlMs: 3_600_000 }, [['a text', [1, 2]]], 1);
+      for (let i = 0; i < 100; i += 1) await real.redis.call('VADD', set(name), 'VALUES', 2, 1, i, `text ${i}`);
+      await expect.poll(async () => (await real.test.budget.held(name)).entries).toBe(2);
+    }
+    const lease = `${cachePrefix(own, 'ab'.repeat(32))}:lease:x`;
+    await real.redis.set(lease, 'a worker whose call is under way', 'PX', 3_600_000);
+    const { stdout } = await millrace('clear', '--tenant', own, '--json');
+    expect(JSON.parse(stdout)).toEqual({ tenant: own, removed: 2 });
+    expect(await real.redis.keys(`millrace:cache*${own}*`)).toEqual([lease]);
+    expect(await real.redis.zscore('millrace:cache-tenants', own)).toBeNull();
+    expect(await through('How high is the tower?', 'B', { tenant: own })).toMatchObject({ outcome: 'miss' });
+    expect(await real.redis.call('VCARD', set(other))).toBe(100);
+    expect(await through('How high is the tower?', 'unused', { tenant: other, ttlMs: 3_600_000 })).toMatchObject({
+      output: { text: 'A' },
+      outcome: 'hit',
+    });
+    expect((await millrace('clear', '--tenant', own)).stdout).toMatch(/^1 cached answers and embeddings of tenant/);
+    await expect(millrace('clear')).rejects.toMatchObject({ code: 2 });
+    await expect(millrace('clear', '--tenant', 'A/B')).rejects.toMatchObject({ code: 2 });
   });
 });

@@ -49,8 +49,10 @@ const COMMANDS = [
     'optimize',
     'trace import',
     'profiles import',
+    'cache clear',
     'index put',
     'index search',
+    'index delete',
   ]);
 
 /** Lines above 100 columns; a word alone stays whole. */

@@ -134,6 +134,18 @@ describe('doctor on a Redis that could harm', () => {
     expect(await eviction({ REDIS_CACHE_URL: url })).toMatchObject({ state: 'fail' });
   });
 
+  it('refuses a cache in another database of the server', async () => {
+    await admin.config('SET', 'maxmemory-policy', 'noeviction');
+    const settings = readSettings({ REDIS_URL: `${server.url}/0`, REDIS_CACHE_URL: `${server.url}/1` });
+    const findings = await carryOut(redisChecks(settings));
+    const eviction = findings.filter(({ id }) => id === 'redis.eviction');
+    expect(eviction.map(({ about, state }) => [about, state])).toEqual([
+      [`${server.url}/0`, 'ok'],
+      [`${server.url}/1`, 'fail'],
+    ]);
+    expect(eviction[1]?.remedy).toContain('REDIS_CACHE_URL');
+  });
+
   it('warns of full memory, of no file to start from, and of missing vector sets', async () => {
     // A server without data uses 0.7 MiB.
     await admin.set('filler', 'x'.repeat(2 ** 20));

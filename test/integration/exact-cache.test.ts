@@ -133,6 +133,28 @@ describe('an exact cache on real Redis', () => {
     expect(found).toMatchObject({ outcome: 'miss', output: labelled('mine') });
   });
 
+  it('lets all go at once that wait for a result which is not kept', async () => {
+    const [some, others] = [0, 1].map(() => openCache(real.redis, real.embedder, { leaseMs: 60_000 })) as [
+      TestCache,
+      TestCache,
+    ];
+    const request = { ...exactRequest(tenant()), input: { text: 'large' } };
+    const large = { label: 'x'.repeat(300_000) };
+    let calls = 0;
+    const produce = async () => {
+      calls += 1;
+      // The first one until another one waits, the others until all call.
+      if (calls === 1) await sleep(200);
+      else await expect.poll(() => calls, { timeout: 10_000 }).toBe(5);
+      return large;
+    };
+    const all = await Promise.all(
+      Array.from({ length: 5 }, (_, i) => (i % 2 ? some : others).exact.through(request, produce, attempt.signal)),
+    );
+    expect(all.map(({ outcome }) => outcome)).toEqual(Array<string>(5).fill('miss'));
+    expect(calls).toBe(5);
+  });
+
   const exactRequest = (own: string): ExactRequest => ({
     tenant: own,
     pipeline: 'p',

@@ -61,6 +61,32 @@ describe('millrace index', () => {
     expect(search).toMatchObject({ code: 1, stderr: expect.stringContaining('INDEX_NOT_FOUND') });
   });
 
+  it('deletes passages by their ids, and an index with all of them', async () => {
+    expect(await millrace(['put', 'old', SAMPLE, '--tenant', tenant])).toMatchObject({ code: 0 });
+    const some = ['delete', 'old', '--id', 'heal', '--id', 'no such passage', '--tenant', tenant];
+    expect(await millrace(some)).toMatchObject({
+      code: 0,
+      stdout: `1 passages of the index "old" of tenant "${tenant}" deleted\n`,
+    });
+    const search = ['search', 'old', 'How are broken models repaired?', '--k', '20', '--json', '--tenant', tenant];
+    const { stdout } = await millrace(search);
+    const { passages } = JSON.parse(stdout) as { passages: { id: string }[] };
+    expect(passages).toHaveLength(19);
+    expect(passages.map(({ id }) => id)).not.toContain('heal');
+    const whole = await millrace(['delete', 'old', '--json', '--tenant', tenant]);
+    expect(JSON.parse(whole.stdout)).toEqual({ index: 'old', tenant, passages: 19 });
+    for (const args of [
+      ['search', 'old', 'x'],
+      ['delete', 'old'],
+      ['delete', 'old', '--id', 'heal'],
+    ]) {
+      expect(await millrace([...args, '--tenant', tenant]), args.join(' ')).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('INDEX_NOT_FOUND'),
+      });
+    }
+  });
+
   it('ends with 3 when Redis is away, and with 2 for wrong usage', async () => {
     const away = { REDIS_INDEX_URL: `redis://127.0.0.1:${await freePort()}`, MILLRACE_INDEX_TIMEOUT_MS: '500' };
     expect(await millrace(['search', 'docs', 'x'], away)).toMatchObject({

@@ -5,6 +5,7 @@ import type { Embedder } from '../../activities/cache/index.js';
 import type { WorkerContext } from '../../activities/stage/worker-kind.js';
 import { indexKinds, PassageIndex } from '../../activities/vector-index/index.js';
 import { keysOf } from '../../activities/vector-index/keys.js';
+import { RedisPassages } from '../../activities/vector-index/redis-passages.js';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
 import { connected, createRedis } from '../../stores/redis/index.js';
@@ -350,6 +351,82 @@ describe('a quota', () => {
     const keys = keysOf({ tenant: own, index: 'a' });
     await redis.del(keys.meta, keys.of('flat').vectors, keys.of('flat').passages);
     expect(await into('a', own, some(10, 100), store)).toBe(10);
+  });
+});
+
+describe('an index that is deleted', () => {
+  const store = () => new PassageIndex({ redis, embedderFor: () => flat('flat'), quota: { passages: 100, bytes: 0 } });
+  const some = (count: number, text = 'text') => Array.from({ length: count }, (_, i) => ({ id: `${i}`, text }));
+  const into = (own: string, name: string, passages: readonly Passage[]) =>
+    store().upsert({ tenant: own, index: name, embedder: 'flat', passages }, never());
+  /** The number of its passages, each of which has a vector. */
+  const size = async (own: string, name: string) => {
+    const at = keysOf({ tenant: own, index: name }).of('flat');
+    const passages = await redis.hlen(at.passages);
+    expect(await redis.call('VCARD', at.vectors)).toBe(passages);
+    return passages;
+  };
+  const quietly = () => undefined;
+
+  it('is gone with its passages and its share of the quota, and leaves the others theirs', async () => {
+    const own = tenant();
+    await into(own, 'a', some(90));
+    await into(own, 'b', some(10));
+    const counts: number[] = [];
+    expect(await store().drop({ tenant: own, index: 'a' }, never(), (count) => counts.push(count))).toBe(90);
+    expect(counts.length, 'some at a time').toBeGreaterThan(1);
+    const keys = keysOf({ tenant: own, index: 'a' });
+    expect(await redis.exists(keys.meta, keys.of('flat').vectors, keys.of('flat').passages)).toBe(0);
+    expect(Object.keys(await redis.hgetall(keys.use))).toEqual([keysOf({ tenant: own, index: 'b' }).segment]);
+    const searched = store().search({ tenant: own, index: 'a', embedder: 'flat', query: 'x', k: 1 }, never());
+    expect(await failureOf(searched)).toMatchObject({ code: 'INDEX_NOT_FOUND' });
+    expect(await size(own, 'b')).toBe(10);
+    expect(await into(own, 'a', some(90))).toBe(90);
+  });
+
+  it('gives room for the passages that it has lost, and has another version', async () => {
+    const own = tenant();
+    await into(own, 'a', some(100));
+    const name = { tenant: own, index: 'a' };
+    const before = await store().version(name);
+    expect(await store().remove(name, ['1', '2', '2', 'unknown'])).toBe(2);
+    expect(await store().version(name)).not.toBe(before);
+    expect(await size(own, 'a')).toBe(98);
+    const { use, segment } = keysOf(name);
+    // Twice its id, the two dimensions, and the JSON.
+    const bytesOf = (id: string) => 2 * id.length + 2 + JSON.stringify({ text: 'text' }).length;
+    const left = some(100).filter(({ id }) => id !== '1' && id !== '2');
+    expect(await redis.hget(use, segment)).toBe(`98 ${left.reduce((sum, { id }) => sum + bytesOf(id), 0)}`);
+    expect(await failureOf(into(own, 'b', some(3)))).toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    expect(await into(own, 'b', some(2))).toBe(2);
+  });
+
+  it('goes on where an interruption has left it', async () => {
+    const own = tenant();
+    await into(own, 'a', some(90));
+    const stop = new AbortController();
+    const reason = new Error('interrupted');
+    const name = { tenant: own, index: 'a' };
+    await expect(store().drop(name, stop.signal, () => stop.abort(reason))).rejects.toBe(reason);
+    const left = await size(own, 'a');
+    expect(left).toBeGreaterThan(0);
+    expect(await store().drop(name, never(), quietly)).toBe(left);
+    expect(await failureOf(store().drop(name, never(), quietly))).toMatchObject({ code: 'INDEX_NOT_FOUND' });
+    expect(await failureOf(store().remove(name, ['1']))).toMatchObject({ code: 'INDEX_NOT_FOUND' });
+  });
+
+  it('is made again by a write that was under way', async () => {
+    const own = tenant();
+    const name = { tenant: own, index: 'a' };
+    await into(own, 'a', some(5));
+    const keys = keysOf(name);
+    const passages = new RedisPassages(redis, { passages: 0, bytes: 0 });
+    const meta = await passages.claim(keys, { embedder: 'flat', fingerprint: 'flat', dimensions: 2 });
+    await store().drop(name, never(), quietly);
+    const entry = { passage: { id: 'late', text: 'text' }, vector: new Float32Array([1, 0]) };
+    await passages.write(keys, meta, [entry]);
+    expect(await size(own, 'a')).toBe(1);
+    expect(await redis.hget(keys.use, keys.segment)).toMatch(/^1 /);
   });
 });
 

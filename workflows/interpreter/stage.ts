@@ -189,6 +189,9 @@ const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, i
 /** The number 1 and the text "1" are different versions. */
 const versionOf = (version: Binding, scope: Scope): string => canonicalJson(resolve(version, scope) ?? null);
 
+/** What a semantic cache compares. The context lacks the key: objects and lists that differ must have texts that do. */
+const textOf = (key: Json): string => (typeof key === 'object' && key !== null ? canonicalJson(key) : String(key));
+
 /** The cache to query first; a semantic one with its key resolved. */
 function cacheOf(
   { context: { sessionsOf } }: Run,
@@ -209,7 +212,7 @@ function cacheOf(
     return { ...limits, ...own, ...(principal !== undefined && { principal: ownerOf(principal) }) };
   return {
     ...limits,
-    key: String(resolve(limits.key, scope) ?? ''),
+    key: textOf(resolve(limits.key, scope) ?? ''),
     context: resolve(mask(input, limits.key), scope),
     ...own,
     ...(principal !== undefined && { principal }),

@@ -18,4 +18,5 @@ export function addressOf(part: PartName, settings: Settings): string {
   return withoutPassword(addresses[part]);
 }
 
-const withoutPassword = (address: string): string => address.replace(/\/\/[^@/\s]*@/g, '//');
+/** Up to the last `@` before the path: a password may have one, as for the clients. */
+const withoutPassword = (address: string): string => address.replace(/\/\/[^/\s]*@/g, '//');

@@ -200,6 +200,32 @@ describe('interpret', () => {
     expect(calls[0]?.cache?.insertedBy).toBe('key-1');
   });
 
+  it.each([
+    ['why?', 'why?'],
+    [{ b: [1, 'x'], a: null }, '{"a":null,"b":[1,"x"]}'],
+    [['a,b'], '["a,b"]'],
+    [7, '7'],
+    [false, 'false'],
+    [null, ''],
+  ] as const)('compares a key that is %j as %s', async (q, key) => {
+    // As in a plan that no definition has made.
+    const shape = z.object({ q: z.unknown() });
+    const ask = code('ask', { input: shape, output: one }, () => ({ n: 1 }));
+    const cached = pipeline('cached', { input: shape }, ({ input, stage }) => ({
+      n: stage('a', ask, { q: input.q as never }, { cache: semantic({ key: input.q as never }) }).n,
+    }));
+    const calls: StageCall[] = [];
+    const inner = new CodeRunner(cached as unknown as Pipeline);
+    const runner: Pick<CodeRunner, 'run'> = {
+      run(given, call, attempt) {
+        calls.push(call);
+        return inner.run(given, call, attempt);
+      },
+    };
+    await runInProcess({ q }, contextOf(cached as unknown as Pipeline), { runner, run: 'r' });
+    expect(calls[0]?.cache).toMatchObject({ key, context: { q: null } });
+  });
+
   it('hands a cached stage the version of what its answers are made from, in a nested pipeline too', async () => {
     const shape = z.object({ q: z.string(), edition: z.union([z.string(), z.number()]).optional() });
     const ask = code('ask', { input: z.object({ q: z.string() }), output: one }, () => ({ n: 1 }));

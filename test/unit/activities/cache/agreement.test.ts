@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { agrees } from '../../../../activities/cache/agreement.js';
-import { hasHistory, untilMidnight } from '../../../../activities/cache/freshness.js';
+import { dayEndOf, hasHistory, ttlOf, untilMidnight } from '../../../../activities/cache/freshness.js';
 import { judgeOf, verdictOf } from '../../../../activities/cache/judge.js';
 import { isTimely } from '../../../../activities/cache/timely.js';
 import type { Pools } from '../../../../activities/pools/index.js';
@@ -127,6 +127,14 @@ describe('freshness', () => {
     expect(untilMidnight('Europe/Berlin', Date.UTC(2026, 9, 24, 22))).toBe(25 * 3_600_000);
     expect(untilMidnight('Europe/Berlin', Date.UTC(2026, 2, 28, 23))).toBe(23 * 3_600_000);
     expect(untilMidnight('Asia/Kolkata', Date.UTC(2026, 0, 1, 18, 29))).toBe(60_000);
+  });
+  it('is served for what is left of the day on which its call began', () => {
+    const began = Date.UTC(2026, 5, 1, 21, 59);
+    const ends = dayEndOf('Europe/Berlin', began);
+    expect(ttlOf(3_600_000, ends, began)).toBe(60_000);
+    expect(ttlOf(1_000, ends, began)).toBe(1_000);
+    expect(ttlOf(3_600_000, ends, began + 61_000)).toBe(-1_000);
+    expect(ttlOf(3_600_000, dayEndOf(undefined, began), began + 61_000)).toBe(3_600_000);
   });
   it('finds a conversation in the inputs', () => {
     expect(hasHistory({ with: {}, input: { messages: [{ role: 'user', content: 'hi' }] } })).toBe(true);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { keysOf } from '../../../../activities/cache/cache-key.js';
+import { exactKeysOf, keysOf } from '../../../../activities/cache/cache-key.js';
 import { normaliseText } from '../../../../activities/cache/lexical/text.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
 import { request } from '../../../support/caches.js';
 
 describe('normaliseText', () => {
@@ -78,5 +79,30 @@ describe('keysOf', () => {
       { version: '"1"' },
     ])
       expect(keysOf(request('a', limits), 'f').vectors).not.toBe(base.vectors);
+  });
+});
+
+describe('exactKeysOf', () => {
+  const exact = (input: JsonObject) =>
+    exactKeysOf({ tenant: 't', pipeline: 'p', stage: 's', kind: 'code', model: 'm', with: {}, input, ttlMs: 1 }).entry;
+  const image = (more: JsonObject = {}) => ({
+    uri: `artifact://acme/${'a'.repeat(64)}`,
+    sha256: 'a'.repeat(64),
+    mime: 'image/png',
+    bytes: 3,
+    ...more,
+  });
+
+  it('names media by their content, whatever else is known of them', () => {
+    expect(exact({ image: image({ durationMs: 7 }) })).toBe(exact({ image: image() }));
+    expect(exact({ image: image({ mime: 'image/jpeg' }) })).not.toBe(exact({ image: image() }));
+  });
+
+  it('tells media apart from data that have a part of their form, or say more', () => {
+    const { uri, mime } = image();
+    const more: readonly JsonObject[] = [{ caption: 'a cat' }, { caption: 'a dog' }, { parts: [image()] }];
+    const all: readonly JsonObject[] = [image(), { uri, mime }, ...more.map((each) => image(each))];
+    const keys = all.map((each) => exact({ image: each }));
+    expect(new Set(keys).size).toBe(keys.length);
   });
 });

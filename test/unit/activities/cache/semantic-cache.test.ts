@@ -1,45 +1,7 @@
-import type { Redis } from 'ioredis';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Embedder } from '../../../../activities/cache/index.js';
 import { model, never, openCache, request } from '../../../support/caches.js';
-import { scripted } from '../../../support/scripted.js';
-
-/**
- * A Redis that fails at a chosen command: what a test cannot make a real one do. Everything else answers as an empty
- * Redis without vector sets would.
- */
-function faultyRedis(fails: (command: string) => boolean): { redis: Redis; sent: string[] } {
-  const sent: string[] = [];
-  const answer = (command: string, reply: unknown) => async () => {
-    sent.push(command);
-    if (fails(command)) throw new Error(`${command} failed`);
-    return reply;
-  };
-  const unknown = () => {
-    const error = new Error('ERR unknown command');
-    error.name = 'ReplyError';
-    return Promise.reject(error);
-  };
-  const evaluate = (script: string) =>
-    answer(
-      script.includes("'NX'")
-        ? 'claim'
-        : script.includes('PTTL')
-          ? 'copy'
-          : script.includes("'SET'")
-            ? 'store'
-            : 'release',
-      1,
-    )();
-  const redis = {
-    on: () => redis,
-    info: answer('info', ''),
-    call: unknown,
-    mget: answer('mget', []),
-    ...scripted(evaluate),
-  };
-  return { redis: redis as unknown as Redis, sent };
-}
+import { faultyRedis } from '../../../support/faulty-redis.js';
 
 const embedder: Embedder = { fingerprint: async () => 'f', embed: async () => new Float32Array([1, 0]) };
 
@@ -89,7 +51,7 @@ describe('semantic cache with faults', () => {
       const { cache } = openCache(redis, embedder);
       expect(await cache.through(request('x'), async () => output, never())).toEqual({ output, outcome: 'miss' });
       expect(sent, JSON.stringify(output)).not.toContain('store');
-      expect(sent).toContain('release');
+      expect(sent).toContain('sendOff');
     }
   });
 
@@ -114,5 +76,23 @@ describe('semantic cache with faults', () => {
     setTimeout(() => abort.abort(reason), 10);
     await expect(waiting).rejects.toBe(reason);
     expect(calls()).toBe(0);
+  });
+});
+
+describe('a semantic cache whose answers end with the day', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('keeps no answer that was begun yesterday', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const { cache } = openCache(redis, embedder);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 5, 1, 21, 59) });
+    const ask = async () => {
+      vi.setSystemTime(Date.UTC(2026, 5, 1, 22, 1));
+      return { text: 'of the first of June' };
+    };
+    const found = await cache.through(request('x', { untilMidnight: 'Europe/Berlin' }), ask, never());
+    expect(found).toEqual({ output: { text: 'of the first of June' }, outcome: 'miss' });
+    expect(sent).not.toContain('store');
+    expect(sent).toContain('release');
   });
 });

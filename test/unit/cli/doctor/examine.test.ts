@@ -7,6 +7,7 @@ import { exitCodeOf } from '../../../../cli/doctor/index.js';
 import { redactor } from '../../../../cli/doctor/redact.js';
 import { redisChecks } from '../../../../cli/doctor/redis-check.js';
 import { temporalCheck } from '../../../../cli/doctor/temporal-check.js';
+import { addressOf } from '../../../../deploy/local/stack/addresses.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { freePort } from '../../../support/free-port.js';
 
@@ -140,6 +141,20 @@ describe('secrets', () => {
     expect(redact('bad key sk-abcdef123 at https://me:letmein99@llm/v1')).toBe('bad key *** at https://***@llm/v1');
     expect(redact('who sent eyJ.temporal.key?')).toBe('who sent ***?');
     expect(redact('WRONGPASS p@ssword p%40ssword letmein99')).toBe('WRONGPASS *** *** ***');
+  });
+
+  it('are taken out with an @ in them too, of addresses as of texts', () => {
+    const settings = readSettings({
+      REDIS_URL: 'redis://user:pa@ss:word1@redis:6379/2',
+      LLM_BASE_URL: 'https://me:let@me@in99@llm:8080/v1',
+    });
+    const redact = redactor(settings);
+    expect(redact('WRONGPASS pa@ss:word1')).toBe('WRONGPASS ***');
+    expect(redact('no answer from https://me:let@me@in99@llm:8080/v1, or redis://other:pa@ss@redis')).toBe(
+      'no answer from https://***@llm:8080/v1, or redis://***@redis',
+    );
+    expect(addressOf('redis', settings)).toBe('redis://redis:6379/2');
+    expect(addressOf('llm', settings)).toBe('https://llm:8080/v1');
   });
 
   it('that are placeholders stay', () => {

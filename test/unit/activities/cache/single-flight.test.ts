@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Embedder } from '../../../../activities/cache/index.js';
+import { model, never, openCache, request } from '../../../support/caches.js';
+import { faultyRedis } from '../../../support/faulty-redis.js';
+
+const embedder: Embedder = { fingerprint: async () => 'f', embed: async () => new Float32Array([1, 0]) };
+const MINUTE = 60_000;
+
+/** The caches of a worker for which another one has the lease of all texts, until it has ended with a `reply` to their claims. */
+function waiting() {
+  const other: { reply: string | number } = { reply: 0 };
+  const { redis } = faultyRedis(() => false, (command) => (command === 'claim' ? other.reply : undefined));
+  const { cache, exact } = openCache(redis, embedder);
+  const { ask, calls } = model('own');
+  const through = (kind: string, endsAt: number) => {
+    const { tenant, pipeline, stage, key, ttlMs } = request('a');
+    const call = { tenant, pipeline, stage, kind: 'chat', model: 'm', with: {}, input: { key }, ttlMs, endsAt };
+    return kind === 'exact' ? exact.through(call, ask, never()) : cache.through(request(key, { endsAt }), ask, never());
+  };
+  return { other, through, calls };
+}
+
+describe.each(['exact', 'semantic'])('who waits for the call of another worker: %s', (kind) => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('has its answer until three quarters of the own attempt are over', async () => {
+    const { other, through, calls } = waiting();
+    const found = through(kind, performance.now() + MINUTE);
+    await vi.advanceTimersByTimeAsync(0.74 * MINUTE);
+    other.reply = JSON.stringify({ text: 'a', output: { text: 'theirs' } });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(await found).toMatchObject({ output: { text: 'theirs' }, outcome: 'shared' });
+    expect(calls()).toBe(0);
+  });
+
+  it('calls by itself in the last quarter', async () => {
+    const { through, calls } = waiting();
+    const found = through(kind, performance.now() + MINUTE);
+    await vi.advanceTimersByTimeAsync(0.74 * MINUTE);
+    expect(calls()).toBe(0);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await found).toMatchObject({ output: { text: 'own' } });
+    expect(calls()).toBe(1);
+  });
+
+  it('calls by itself as soon as the other one has an answer that is not kept', async () => {
+    const { other, through, calls } = waiting();
+    const found = through(kind, performance.now() + MINUTE);
+    await vi.advanceTimersByTimeAsync(1_000);
+    other.reply = 2;
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await found).toMatchObject({ output: { text: 'own' } });
+    expect(calls()).toBe(1);
+  });
+
+  it('calls by itself at once where no time is left', async () => {
+    const { through, calls } = waiting();
+    expect(await through(kind, performance.now())).toMatchObject({ output: { text: 'own' } });
+    expect(calls()).toBe(1);
+  });
+});
