@@ -27,6 +27,8 @@
  *   among them. Before, inputs of calls had 3 MB, and nothing else was counted.
  * - `next-history-holds-all`: a run that has stopped for a new history, which could not begin with what the run has, goes on in this one, unless that
  *   must not grow much more. Before, it was blocked, or failed.
+ * - `system-messages-stay`: system messages of a conversation that an agent shortens stay as they are. Before, they were summed up like turns;
+ *   whether a further summary is written depends on what is left.
  */
 export type Change =
   | 'waits-are-told'
@@ -43,4 +45,5 @@ export type Change =
   | 'recorded-outcomes-are-taken'
   | 'ended-calls-end-their-stage'
   | 'large-commands-leave-room'
-  | 'next-history-holds-all';
+  | 'next-history-holds-all'
+  | 'system-messages-stay';
