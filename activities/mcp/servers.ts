@@ -7,11 +7,11 @@ import { tooManyWait } from '../../runtime/waiting-room.js';
 import type { HeldSlot } from '../stage/held-slot.js';
 import { CallClock } from './call-clock.js';
 import type { McpConfig, McpServerConfig } from './config.js';
-import { open } from './connection.js';
 import type { GoesOn } from './goes-on.js';
 import { type Lease, Leases } from './leases.js';
 import type { Ask } from './question.js';
 import { type KeepMedia, resultValue, textIn } from './result.js';
+import { SharedConnection, waitFor } from './shared-connection.js';
 import { type Called, type Connected, options } from './task.js';
 import { callTool } from './tool-call.js';
 
@@ -68,12 +68,12 @@ interface Line {
 }
 
 /**
- * A worker's connections to MCP servers: each is opened by its first call, kept, and reopened after it was lost. The
- * client never retries; the tool's policy does.
+ * A worker's connections to MCP servers: each is opened by its first call, kept, and reopened after it was lost. No call is
+ * made twice that may have had an effect; the tool's policy retries.
  */
 export class McpServers {
   readonly #config: McpConfig;
-  readonly #clients = new Map<string, Promise<Client>>();
+  readonly #shared = new Map<string, SharedConnection>();
   /** Of servers whose calls may be asked. */
   readonly #leases = new Map<string, Leases>();
   #closed = false;
@@ -150,13 +150,7 @@ export class McpServers {
   /** Ends the processes it started and closes the sessions it opened. */
   async close(): Promise<void> {
     this.#closed = true;
-    const clients = [...this.#clients.values()];
-    const leases = [...this.#leases.values()];
-    this.#clients.clear();
-    await Promise.all([
-      ...clients.map((client) => client.then((open) => open.close()).catch(() => undefined)),
-      ...leases.map((each) => each.close()),
-    ]);
+    await Promise.all([...this.#shared.values(), ...this.#leases.values()].map((each) => each.close()));
   }
 
   async #on<T>(line: Line, work: (line: Line) => Promise<T>): Promise<T> {
@@ -175,7 +169,7 @@ export class McpServers {
     if (asked) return this.#ownLine(server, asked);
     return {
       connected: (work, signal) =>
-        this.#use(server, signal, async (config) => work(await waitFor(this.#client(server, config), signal))),
+        this.#use(server, signal, async (config) => await this.#sharedTo(server, config).use(work, signal)),
       end: () => undefined,
     };
   }
@@ -241,18 +235,13 @@ export class McpServers {
     return made;
   }
 
-  #client(server: string, config: McpServerConfig): Promise<Client> {
-    const known = this.#clients.get(server);
-    if (known !== undefined) return known;
+  #sharedTo(server: string, config: McpServerConfig): SharedConnection {
     if (this.#closed) throw new MillraceError('TOOL_SERVER_UNAVAILABLE', 'the worker is shutting down');
-    const opening = open(config, () => {
-      if (this.#clients.get(server) === opening) this.#clients.delete(server);
-    });
-    this.#clients.set(server, opening);
-    opening.catch(() => {
-      if (this.#clients.get(server) === opening) this.#clients.delete(server);
-    });
-    return opening;
+    const known = this.#shared.get(server);
+    if (known) return known;
+    const made = new SharedConnection(config);
+    this.#shared.set(server, made);
+    return made;
   }
 }
 
@@ -303,16 +292,6 @@ function expectModest(server: string, tools: readonly McpTool[]): void {
 
 const refused = (server: string, why: string): MillraceError =>
   new MillraceError('TOOLS_REFUSED', `MCP server "${server}": ${why}`);
-
-/** The connection is shared: a caller that stops waiting does not close it for the others. */
-function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const leave = () => reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
-    shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
-}
 
 function classified(server: string, error: unknown): MillraceError {
   if (error instanceof MillraceError) return error;

@@ -7,6 +7,7 @@ import type { WorkerKind } from '../stage/worker-kind.js';
 import { goesOnFrom } from './goes-on.js';
 import type { KeepMedia } from './result.js';
 import type { McpCalls } from './servers-when-used.js';
+import { toldApart } from './tool-names.js';
 
 /**
  * Stage kinds for an agent's calls of MCP servers.
@@ -18,10 +19,12 @@ export const mcpKinds = (
 ): readonly (readonly [kind: string, run: WorkerKind])[] => [
   [
     'mcp-tools',
-    async ({ model, with: { only, asks }, tenant }, { signal, slot }) => {
+    async ({ model, with: { only, asks, prefix = '', reserved = [] }, tenant }, { signal, slot }) => {
       const names = only as readonly string[] | undefined;
       const asker = asks === undefined ? undefined : { tenant, slot };
-      return { tools: (await servers.list(model, signal, names, asker)) as unknown as Json };
+      const listed = await servers.list(model, signal, names, asker);
+      const naming = { prefix: String(prefix), reserved: reserved as readonly string[] };
+      return { tools: toldApart(model, listed, naming) as unknown as Json };
     },
   ],
   [

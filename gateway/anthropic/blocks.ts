@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Turn } from '../openai/conversation.js';
-import { invalidParam } from '../openai/error-body.js';
 import { listOf } from '../openai/list-of.js';
 import { contentOf, type SentPart } from '../openai/sent-parts.js';
 
@@ -57,7 +56,6 @@ export const message = z.discriminatedUnion('role', [
 ]);
 
 type Message = z.output<typeof message>;
-type Images = readonly z.output<typeof imageBlock>[];
 
 /** The turns of a message: the results of tools are turns of their own, before what the user says with them. */
 export function turnsOf(given: Message, param: string): Turn[] {
@@ -80,11 +78,9 @@ export function turnsOf(given: Message, param: string): Turn[] {
 }
 
 function resultTurn({ tool_use_id, content = '', is_error }: z.output<typeof toolResult>, param: string): Turn {
-  const images: Images = typeof content === 'string' ? [] : content.filter((block) => block.type === 'image');
-  if (images.length > 0)
-    throw invalidParam(param, 'images in the result of a tool are not supported; send them as the user');
-  const text = typeof content === 'string' ? content : textOf(content);
-  return { param, message: { role: 'tool', content: is_error ? `Error: ${text}` : text, toolCallId: tool_use_id } };
+  const said = typeof content === 'string' ? { content } : contentOf(content.flatMap(sentParts), param);
+  const text = is_error ? `Error: ${said.content}` : said.content;
+  return { param, message: { role: 'tool', ...said, content: text, toolCallId: tool_use_id } };
 }
 
 type UserBlock = z.output<typeof textBlock> | z.output<typeof imageBlock> | z.output<typeof documentBlock>;

@@ -203,9 +203,12 @@ const mediaOf = ({ images, parts }: JsonObject): Json[] => [
 function parametersFor(model: Model, parameters: readonly Parameter[]): JsonObject {
   const { face, form, pipeline } = model;
   expectChoosable(model, parameters);
+  // Where there is no field for the choice, an empty list has the same effect: the model can call nothing.
+  const passes = form.fields.has(fieldOf(TOOL_CHOICE)) || face.ignore.has(TOOL_CHOICE);
+  const forbids = !passes && choiceIn(parameters)?.value === 'none';
   const given = parameters.flatMap(({ param, name: parameter, value, neutral }): [string, Json][] => {
-    const field = OPENAI_PARAMETERS.chat[parameter] ?? parameter;
-    if (form.fields.has(field)) return [[field, value]];
+    const field = fieldOf(parameter);
+    if (form.fields.has(field)) return [[field, forbids && parameter === TOOLS ? [] : value]];
     if (neutral || face.ignore.has(parameter)) return [];
     throw invalidParam(param, `"${pipeline.name}" does not support it; leave it out`);
   });
@@ -217,9 +220,9 @@ function parametersFor(model: Model, parameters: readonly Parameter[]): JsonObje
  * would be passed over, and a tool that is not offered cannot be called.
  */
 function expectChoosable({ form, pipeline }: Model, parameters: readonly Parameter[]): void {
-  const choice = parameters.find(({ name }) => name === TOOL_CHOICE);
+  const choice = choiceIn(parameters);
   if (choice === undefined || choice.value === 'auto' || choice.value === 'none') return;
-  if (![TOOLS, TOOL_CHOICE].every((name) => form.fields.has(OPENAI_PARAMETERS.chat[name] ?? name))) return;
+  if (![TOOLS, TOOL_CHOICE].every((name) => form.fields.has(fieldOf(name)))) return;
   const tools = (parameters.find(({ name }) => name === TOOLS)?.value ?? []) as readonly JsonObject[];
   if (tools.length === 0 && !offersTools(pipeline.plan))
     throw invalidParam(choice.param, 'requires tools: the request has none');
@@ -230,6 +233,12 @@ function expectChoosable({ form, pipeline }: Model, parameters: readonly Paramet
 
 const TOOLS = 'tools';
 const TOOL_CHOICE = 'tool_choice';
+
+const choiceIn = (parameters: readonly Parameter[]): Parameter | undefined =>
+  parameters.find(({ name }) => name === TOOL_CHOICE);
+
+/** The input field of a parameter. */
+const fieldOf = (parameter: string): string => OPENAI_PARAMETERS.chat[parameter] ?? parameter;
 
 /** Whether a stage of the pipeline has tools of its own, which a request’s own would replace. */
 const offersTools = (plan: Plan): boolean =>

@@ -41,7 +41,8 @@ const functionCall = z.object({
   name: z.string(),
   arguments: z.string(),
 });
-const callOutput = { call_id: z.string(), output: z.union([z.string(), listOf(textPart)]) };
+const resultPart = z.discriminatedUnion('type', [textPart, imagePart, filePart]);
+const callOutput = { call_id: z.string(), output: z.union([z.string(), listOf(resultPart)]) };
 const functionOutput = z.object({ type: z.literal('function_call_output'), ...callOutput });
 const customOutput = z.object({ type: z.literal('custom_tool_call_output'), ...callOutput });
 const customCall = z.object({

@@ -63,7 +63,7 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
     } else if (each.type === 'function_call_output' || each.type === 'custom_tool_call_output') {
       callsOfLast = undefined;
       taken();
-      turns.push({ param, message: { role: 'tool', content: textOf(each.output), toolCallId: each.call_id } });
+      turns.push({ param, message: { role: 'tool', ...saidIn(each.output, param), toolCallId: each.call_id } });
     } else {
       callsOfLast = undefined;
       const turn = messageTurn(each, param);
@@ -75,9 +75,11 @@ export function turnsOf(items: readonly Item[], paramOf: (i: number) => string):
 }
 
 function messageTurn({ role, content }: z.output<typeof message>, param: string): Turn {
-  const said = typeof content === 'string' ? { content } : contentOf(content.map(sentPart), param);
-  return { param, message: { role: role === 'developer' ? 'system' : role, ...said } };
+  return { param, message: { role: role === 'developer' ? 'system' : role, ...saidIn(content, param) } };
 }
+
+const saidIn = (content: string | readonly z.output<typeof part>[], param: string) =>
+  typeof content === 'string' ? { content } : contentOf(content.map(sentPart), param);
 
 function sentPart(sent: z.output<typeof part>): SentPart {
   switch (sent.type) {
@@ -93,7 +95,3 @@ function sentPart(sent: z.output<typeof part>): SentPart {
       return { type: 'text', text: sent.text };
   }
 }
-
-type Content = string | readonly { readonly type: string; readonly text?: string; readonly refusal?: string }[];
-const textOf = (content: Content): string =>
-  typeof content === 'string' ? content : content.map(({ text, refusal }) => text ?? refusal ?? '').join('');

@@ -1,7 +1,7 @@
 import { extensionOf } from '../../media/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { ContentPart } from '../../pipelines/stages/index.js';
+import type { ChatMessage, ContentPart } from '../../pipelines/stages/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { notesOf } from '../../runs/notes.js';
 import { type Paced, readPaced } from '../../runs/paced-runs.js';
@@ -209,6 +209,10 @@ function partItem(part: ContentPart): JsonObject {
   }
 }
 
+/** What a call has given: media in a list behind the text. */
+const outputOf = ({ content, parts }: ChatMessage): string | readonly JsonObject[] =>
+  parts === undefined ? content : [{ type: 'input_text', text: content }, ...parts.map(partItem)];
+
 const formatOf = (mime: string): string =>
   (extensionOf(mime) || mime.slice(mime.indexOf('/'))).replace(/[^a-z0-9]/g, '').slice(0, 16);
 
@@ -220,7 +224,7 @@ export function messageItemsOf(turns: readonly Turn[], run: string): ListedItem[
   const id = () => `item_${run}_${n++}`;
   return turns.flatMap(({ message }): ListedItem[] => {
     if (message.role === 'tool')
-      return [{ id: id(), type: 'function_call_output', call_id: message.toolCallId ?? '', output: message.content }];
+      return [{ id: id(), type: 'function_call_output', call_id: message.toolCallId ?? '', output: outputOf(message) }];
     const { reasoning } = message;
     const thought =
       reasoning === undefined

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../json.js';
 import type { Alternative, Plan, StagePolicy } from './plan.js';
+import { freeName } from './tool-names.js';
 
 /**
  * The `with` of an `agent` stage: everything that the interpreter needs to alternate between the model and the tools.
@@ -188,7 +189,7 @@ export const MEMORY_TOOLS: readonly string[] = ['remember', 'forget'];
 
 /** The name of one of them in an agent that has these tools. */
 export const memoryToolName = (name: string, tools: readonly Pick<Offered, 'name'>[]): string =>
-  tools.some((tool) => tool.name === name) ? `${name}_fact` : name;
+  freeName([name, `${name}_fact`], tools);
 
 /** Placement key of what is remembered of a user. */
 export const memoryRow = (placed: string): string => `${placed}/memory:`;

@@ -31,6 +31,8 @@
  *   until Temporal ended the run.
  * - `pending-work-waits`: a run that has 1,500 activities or child runs under way begins further ones, and items of its loops, as those end. Before, it began all,
  *   and was blocked beyond 2,000.
+ * - `system-messages-stay`: system messages of a conversation that an agent shortens stay as they are. Before, they were summed up like turns;
+ *   whether a further summary is written depends on what is left.
  */
 export type Change =
   | 'waits-are-told'
@@ -49,4 +51,5 @@ export type Change =
   | 'large-commands-leave-room'
   | 'next-history-holds-all'
   | 'races-end-in-time'
-  | 'pending-work-waits';
+  | 'pending-work-waits'
+  | 'system-messages-stay';

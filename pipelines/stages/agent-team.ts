@@ -1,5 +1,6 @@
 import { invalid } from '../definition/invalid.js';
 import type { TeamMember } from '../plan/agent.js';
+import { transferName } from '../plan/tool-names.js';
 import type { AgentHandoff } from './agent-options.js';
 
 const HANDOFF_NAME = /^[a-z][a-z0-9_]{0,40}$/;
@@ -27,8 +28,8 @@ export function teamOf(
     servers: (each.tools ?? []).flatMap((tool) => ('server' in tool ? [tool.server.server] : [])),
   });
   const taken = handoffs.flatMap((each) => memberOf(each).tools).concat(memberOf(main).tools);
-  const clash = names.find((name) => taken.includes(`transfer_to_${name}`));
-  if (clash !== undefined) throw invalid('agent.tools', `"transfer_to_${clash}" is the name of a handoff`);
+  const clash = names.map(transferName).find((name) => taken.includes(name));
+  if (clash !== undefined) throw invalid('agent.tools', `"${clash}" is the name of a handoff`);
   return [
     { name: MAIN, description: 'The agent that began the conversation.', ...memberOf(main), to: names },
     ...handoffs.map((each) => ({

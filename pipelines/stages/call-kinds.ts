@@ -39,7 +39,15 @@ export const CALL_KINDS = {
     ...TRAITS['mcp-tools'],
     input: z.object({}),
     output: z.object({
-      tools: z.array(z.object({ name: z.string(), description: z.string(), schema: z.record(z.string(), z.json()) })),
+      tools: z.array(
+        z.object({
+          name: z.string(),
+          /** The name for models, where the one made of the server’s is that of another tool. */
+          as: z.string().optional(),
+          description: z.string(),
+          schema: z.record(z.string(), z.json()),
+        }),
+      ),
     }),
   },
   /** Reads a conversation; with `part` appends to it. `grant` keeps an approval with it, `granted` reads that of a tool. */

@@ -3,19 +3,21 @@ import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const listed = z.union([scalar, z.array(scalar)]);
 const input = z.object({
   /** Values for the `{name}` parts of the path. */
   path: z.record(z.string(), scalar).optional(),
-  query: z.record(z.string(), scalar).optional(),
+  /** A list repeats its name, or is one value with commas where the options say so. */
+  query: z.record(z.string(), listed).optional(),
   /** Sent as JSON. */
   body: z.json().optional(),
 });
 const output = z.object({ status: z.int(), body: z.json() });
 
-/** Input of `http`: values for `{name}` in the path, the query, and a body that is sent as JSON. */
+/** Input of `http`: values for `{name}` in the path, the query, and a body that is sent as JSON. In the query a list repeats its name. */
 export interface HttpInput {
   path?: Record<string, string | number | boolean> | undefined;
-  query?: Record<string, string | number | boolean> | undefined;
+  query?: Record<string, string | number | boolean | readonly (string | number | boolean)[]> | undefined;
   body?: unknown;
 }
 /** Output of `http`: the HTTP status, below 400, and the parsed JSON body. */

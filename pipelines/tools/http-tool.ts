@@ -1,7 +1,9 @@
 import type { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
+import type { JsonObject } from '../json.js';
 import type { ParameterLocations, StageTool } from '../plan/agent.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
+import { whyNotInUrl } from './in-url.js';
 import { checkKeys, offered, type Tool, type ToolOptions } from './tool.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -11,8 +13,9 @@ const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'PUT', 'DELETE']);
 
 /**
  * Calls a JSON API whose base URL is a pool's endpoint. Arguments named in the path fill it; the others become the
- * query for `GET` and `DELETE`, the JSON body for other methods. The response body is the result. All attempts of a
- * call send the same `Idempotency-Key`.
+ * query for `GET` and `DELETE`, in which a list repeats its name and null is left out, and the JSON body for other
+ * methods. The response body is the result. All attempts of a call send the same `Idempotency-Key`. Throws
+ * `INVALID_PIPELINE` for a field that has no form in a URL, such as an object in the query.
  */
 export function httpTool(
   options: ToolOptions<z.ZodObject> & {
@@ -32,11 +35,18 @@ export function httpTool(
   if (missing !== undefined) throw invalid(`${name}.path`, `names {${missing}}, which is not a field of the input`);
   const rest = fields.filter((field) => !inPath.includes(field));
   const inQuery = method === 'GET' || method === 'DELETE';
+  const schema = jsonSchemaOf(input, `${name}.input`);
+  const { properties = {} } = schema;
+  for (const field of inQuery ? fields : inPath) {
+    const place = inPath.includes(field) ? 'path' : 'query';
+    const why = whyNotInUrl((properties as JsonObject)[field], place);
+    if (why !== undefined) throw invalid(`${name}.input.${field}`, `${why}, which has no form in a ${place}`);
+  }
   const places: ParameterLocations = inQuery
     ? { path: inPath, query: rest }
     : { path: inPath, query: [], ...(rest.length > 0 && { body: { rest: true } }) };
   const call = { service, method, path, places };
-  return { plan: httpPlan(options, jsonSchemaOf(input, `${name}.input`), call), functions: new Map() };
+  return { plan: httpPlan(options, schema, call), functions: new Map() };
 }
 
 /** Names of the `{name}` parts of a path. */
@@ -51,16 +61,18 @@ export function httpPlan(
     readonly method: Method;
     readonly path: string;
     readonly places: ParameterLocations;
+    /** Lists in the query that are one value with commas. */
+    readonly commas?: readonly string[];
   },
 ): StageTool {
-  const { service, method, path, places } = call;
+  const { service, method, path, places, commas = [] } = call;
   const usual = REPEATABLE.has(method) ? {} : { retry: { attempts: 1 } };
   return {
     ...offered(options, schema, usual),
     by: 'stage',
     kind: 'http',
     model: service,
-    with: { method, path },
+    with: { method, path, ...(commas.length > 0 && { commas }) },
     places,
     result: 'body',
   };

@@ -3,6 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { refusedForeign } from '../json-schema/index.js';
 import type { ParameterLocations } from '../plan/agent.js';
 import { httpPlan, type Method } from './http-tool.js';
+import { whyNotInUrl } from './in-url.js';
 import { DocumentError, dereferenced, plainSchema } from './openapi-schema.js';
 import { checkKeys, type Tool, type ToolPolicy } from './tool.js';
 
@@ -39,12 +40,12 @@ export function openapiTool(
     const id = typeof own.operationId === 'string' ? own.operationId : `${method}${path}`;
     const name = options.name ?? id.replace(/[^A-Za-z0-9_-]+/g, '_').replace(/^_+|_+$/g, '');
     const description = [own.summary, own.description].filter((text) => typeof text === 'string').join('. ');
-    const { schema, places } = argumentsOf(document, item, own);
+    const { schema, places, commas } = argumentsOf(document, item, own);
     const policy = { ...rest, name, description: options.description ?? description };
     // Arguments written by the model are checked against the schema, and the document may come from a third party.
     const refused = refusedForeign([['', schema]]);
     if (refused) throw new DocumentError(`has an unsupported schema: ${refused.why}`);
-    return { plan: httpPlan(policy, schema, { service, method, path, places }), functions: new Map() };
+    return { plan: httpPlan(policy, schema, { service, method, path, places, commas }), functions: new Map() };
   } catch (error) {
     if (error instanceof DocumentError) throw invalid(operation, error.message);
     throw error;
@@ -78,10 +79,11 @@ function argumentsOf(
   document: JsonObject,
   item: JsonObject,
   own: JsonObject,
-): { schema: JsonObject; places: ParameterLocations } {
+): { schema: JsonObject; places: ParameterLocations; commas: readonly string[] } {
   const fields: Record<string, Json> = {};
   const required: string[] = [];
   const placed: { path: string[]; query: string[] } = { path: [], query: [] };
+  const commas: string[] = [];
   for (const parameter of parametersOf(document, item, own)) {
     const { name, in: place, description, schema = {} } = parameter;
     if (typeof name !== 'string') throw new DocumentError('has a parameter without a name');
@@ -90,9 +92,15 @@ function argumentsOf(
       throw new DocumentError(`requires "${name}" in the ${String(place)}, which a model cannot provide`);
     }
     const plain = plainSchema(document, schema) as JsonObject;
+    const why = whyUnsent(parameter, plain, place);
+    if (why !== undefined) {
+      if (parameter.required !== true && place === 'query') continue;
+      throw new DocumentError(`requires "${name}" in the ${place}, which ${why}`);
+    }
     fields[name] = { ...(typeof description === 'string' && { description }), ...plain };
     if (parameter.required === true || place === 'path') required.push(name);
     placed[place].push(name);
+    if (place === 'query' && parameter.explode === false) commas.push(name);
   }
   const body = bodyOf(document, own);
   let places: ParameterLocations = placed;
@@ -110,7 +118,17 @@ function argumentsOf(
     }
     if (apart) places = { ...placed, body: { rest: true } };
   }
-  return { schema: { type: 'object', properties: fields, ...(required.length > 0 && { required }) }, places };
+  return { schema: { type: 'object', properties: fields, ...(required.length > 0 && { required }) }, places, commas };
+}
+
+/** Why a parameter cannot be sent. Styles of the query differ for lists only (OpenAPI 3.1, “Style Values”). */
+function whyUnsent({ style, content }: JsonObject, schema: JsonObject, place: 'path' | 'query'): string | undefined {
+  if (content !== undefined) return 'is a document of its own';
+  const why = whyNotInUrl(schema, place);
+  if (why !== undefined) return why;
+  const usual = place === 'path' ? 'simple' : 'form';
+  const differs = place === 'path' || whyNotInUrl(schema, 'path') !== undefined;
+  return style === undefined || style === usual || !differs ? undefined : `has the style ${String(style)}`;
 }
 
 /** Parameters of the operation and its path; the operation's take precedence. */

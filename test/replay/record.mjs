@@ -166,6 +166,7 @@ const FEATURES = {
   'foreign-start': [foreign.shouting, () => ({ text: 'mill' }), undefined, { ...FOREIGN, alone: true }],
   'foreign-start-refused': [foreign.shouting, () => ({ txt: 'mill' }), undefined, { ...FOREIGN, alone: true }],
   'agent-shortened': [agents.forgetfulAgent, () => ({ task: 'heap' }), undefined, AGENTS],
+  'agent-shortened-with-rules': [agents.ruledAgent, () => ({ task: 'rules' }), undefined, AGENTS],
   'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
 

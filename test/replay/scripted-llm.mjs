@@ -15,6 +15,7 @@ const TURNS = {
   long: Array.from({ length: 18 }, (_, n) => [['pad', { n }]]),
   sum: [[['add', { a: 1, b: 2 }]]],
   heap: [[0, 1, 2, 3, 4].map((n) => ['heap', { n }])],
+  rules: [[['count', { n: 1 }]], [0, 1, 2, 3, 4].map((n) => ['heap', { n }])],
 };
 
 function messageOf(messages, tools) {

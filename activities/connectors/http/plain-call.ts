@@ -8,7 +8,7 @@ import { answerScope, failureOf, failureWithin } from './faults.js';
 import { settled } from './redirects.js';
 import { scopeOf } from './scope.js';
 import { headersBy } from './send.js';
-import { type Scalars, targetUrl } from './target.js';
+import { type Query, type Scalars, targetUrl } from './target.js';
 
 interface About {
   readonly base: string;
@@ -26,8 +26,8 @@ export async function plainCall(
 ): Promise<Reply> {
   const { with: options, input } = call;
   const { signal, idempotencyKey, traceparent } = context;
-  const { method, path } = options as { method: string; path: string };
-  const { path: values, query, body } = input as { path?: Scalars; query?: Scalars; body?: JsonObject };
+  const { method, path, commas } = options as { method: string; path: string; commas?: readonly string[] };
+  const { path: values, query, body } = input as { path?: Scalars; query?: Query; body?: JsonObject };
   if (method === 'GET' && body !== undefined) {
     const message = 'a GET has no body';
     throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'body', message }] });
@@ -40,7 +40,7 @@ export async function plainCall(
     ...(traceparent !== undefined && { traceparent }),
     ...credential,
   };
-  const url = targetUrl(base, path, values, query);
+  const url = targetUrl(base, path, values, query, commas);
   const sent = { url, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
   const { response, failed } = await settled(transport, sent, signal, origins);
   if (failed) throw failureOf(api, failed);

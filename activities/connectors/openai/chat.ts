@@ -10,7 +10,7 @@ import type { KindHandler } from './kind-handler.js';
 import { messagesOf } from './messages.js';
 import { type ChatWith, parametersOf } from './parameters.js';
 import { readStructured, structuredIfFits } from './structured.js';
-import { checkReadCalls, checkToolCalls, readToolCalls, toolCallsInText } from './tool-calls.js';
+import { checkReadCalls, checkToolCalls, type OfferedTools, readToolCalls, toolCallsInText } from './tool-calls.js';
 
 /** One turn of an LLM by `POST /v1/chat/completions`. */
 export const chat: KindHandler = {
@@ -55,6 +55,20 @@ export const chat: KindHandler = {
 
 const mayCall = ({ tools = [], toolChoice }: ChatWith): boolean => tools.length > 0 && toolChoice !== 'none';
 
+/** The tools that the model may call, with the schemas of their arguments: a named one alone. Some servers let it call another. */
+function callable({ tools = [], toolChoice }: ChatWith): OfferedTools {
+  const named = typeof toolChoice === 'object' ? toolChoice.name : undefined;
+  const all = toolChoice === 'none' ? [] : tools.filter(({ name }) => named === undefined || name === named);
+  return new Map(all.map(({ name, schema }) => [name, schema as JsonObject]));
+}
+
+/** Throws `INVALID_OUTPUT` for several calls where one at a time was asked for, which some servers ignore. */
+function expectAllowed(calls: readonly unknown[], { parallelToolCalls }: ChatWith): void {
+  if (parallelToolCalls !== false || calls.length <= 1) return;
+  const message = `the model made ${calls.length} tool calls although the call allows one`;
+  throw new MillraceError('INVALID_OUTPUT', message);
+}
+
 /** A call's own parameters override the definition's. Throws `INVALID_INPUT` if both set the reply's format. */
 function wantedOf(
   options: JsonObject,
@@ -71,19 +85,21 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
   const { schema, bind, output, wrongCalls, tools = [], toolChoice } = wanted;
   refuse(completion);
   const report = wrongCalls === 'report';
-  const offered = new Map(toolChoice === 'none' ? [] : tools.map(({ name, schema }) => [name, schema as JsonObject]));
+  const offered = callable(wanted);
   // `finish_reason` is ignored: some servers send "stop" with a call, and some "tool_calls" without one.
   if (completion.toolCalls.length > 0) {
+    expectAllowed(completion.toolCalls, wanted);
     const read = report ? checkToolCalls : readToolCalls;
     return { text, finish: 'tools', toolCalls: read(completion.toolCalls, offered, finish) };
   }
   const inText = offered.size > 0 ? toolCallsInText(text, offered) : undefined;
   if (inText) {
+    expectAllowed(inText, wanted);
     return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(inText, offered) : inText };
   }
   if (refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${refusal}`);
   // llama.cpp does not enforce `tool_choice`.
-  if (offered.size > 0 && toolChoice !== undefined && toolChoice !== 'auto') {
+  if (mayCall(wanted) && toolChoice !== undefined && toolChoice !== 'auto') {
     throw new MillraceError('INVALID_OUTPUT', 'the model called no tool although the call requires one');
   }
   const end = {

@@ -3,7 +3,8 @@ import type { ChatOptions, ChatParameters } from '../../../pipelines/stages/inde
 import { tokenLimit } from './completion.js';
 import { constrained, expectFormats } from './constrain.js';
 import type { OpenAiContext } from './kind-handler.js';
-import { boundTo, closed } from './structured.js';
+import { sentTo } from './strict.js';
+import { boundTo } from './structured.js';
 import { thinkingOf } from './thinking.js';
 
 /** Parameters of a `chat` call: the definition's options and the call's own. */
@@ -16,9 +17,12 @@ export interface ChatWith extends ChatParameters, Pick<ChatOptions, 'thinkingTok
   readonly wrongCalls?: 'report';
 }
 type OfferedTool = NonNullable<ChatParameters['tools']>[number];
+type FormOfCaller = Extract<ChatParameters['output'], object>;
+type Server = Pick<OpenAiContext, 'client' | 'software'>;
 
 /** A call's parameters as members of the request. Throws `CAPABILITY_MISSING` for what the server cannot do. */
-export function parametersOf(wanted: ChatWith, { client, software }: Pick<OpenAiContext, 'client' | 'software'>) {
+export function parametersOf(wanted: ChatWith, server: Server) {
+  const { client, software } = server;
   const { maxTokens, temperature, topP, topK, minP, stop, seed, presencePenalty, frequencyPenalty } = wanted;
   const { logprobs, reasoningEffort: effort, thinkingTokens, constrain, schema, bind, output } = wanted;
   if ((schema !== undefined && bind !== false) || output !== undefined) expectFormats(software);
@@ -40,18 +44,22 @@ export function parametersOf(wanted: ChatWith, { client, software }: Pick<OpenAi
     ...(seed !== undefined && { seed }),
     ...(presencePenalty !== undefined && { presence_penalty: presencePenalty }),
     ...(frequencyPenalty !== undefined && { frequency_penalty: frequencyPenalty }),
-    ...(schema !== undefined && bind !== false && boundTo(schema)),
+    ...(schema !== undefined && bind !== false && boundTo(schema, sentTo(server, schema))),
     ...(output === 'json' && { response_format: { type: 'json_object' as const } }),
-    ...(typeof output === 'object' && boundTo(output.schema as JsonObject, output.strict ?? false)),
-    ...toolsOf(wanted),
+    ...(typeof output === 'object' && boundToCallers(output, server)),
+    ...toolsOf(wanted, server),
   };
 }
 
-function toolsOf({ tools = [], toolChoice, parallelToolCalls }: ChatWith) {
+function boundToCallers({ schema, strict = false }: FormOfCaller, server: Server) {
+  return boundTo(schema as JsonObject, sentTo(server, schema as JsonObject, strict));
+}
+
+function toolsOf({ tools = [], toolChoice, parallelToolCalls }: ChatWith, server: Server) {
   // Some servers refuse an empty list, and some call tools despite `tool_choice: none`.
   if (tools.length === 0 || toolChoice === 'none') return {};
   return {
-    tools: tools.map(toolOf),
+    tools: tools.map((tool) => toolOf(tool, server)),
     ...(toolChoice !== undefined && { tool_choice: choiceOf(toolChoice) }),
     ...(parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
   };
@@ -61,15 +69,10 @@ const choiceOf = (choice: Exclude<NonNullable<ChatParameters['toolChoice']>, 'no
   typeof choice === 'string' ? choice : { type: 'function' as const, function: { name: choice.name } };
 
 /**
- * `strict` binds the arguments to the schema on vLLM; `tool_choice` does not. A definition's own tools are bound; for
- * tools of a single call the caller decides, because OpenAI's own server then accepts fewer schemas.
+ * `strict` binds the arguments to the schema on vLLM; `tool_choice` does not. A definition's own tools are bound where the
+ * server takes their schemas; for tools of a single call the caller decides.
  */
-const toolOf = ({ name, description, schema, strict = true }: OfferedTool) => ({
-  type: 'function' as const,
-  function: {
-    name,
-    description,
-    strict,
-    parameters: (strict ? closed(schema as JsonObject) : schema) as Record<string, unknown>,
-  },
-});
+function toolOf({ name, description, schema, strict: asked }: OfferedTool, server: Server) {
+  const { strict, schema: parameters } = sentTo(server, schema as JsonObject, asked);
+  return { type: 'function' as const, function: { name, description, strict, parameters } };
+}

@@ -5,7 +5,7 @@ import { compiled, fitted } from '../json-schema.js';
 /**
  * The schema with every object closed to further properties, as `strict: true` requires at OpenAI and vLLM. Objects
  * that set `additionalProperties` themselves are left unchanged, and so are the parts of `allOf`, which would exclude
- * each other's properties. OpenAI's own server also requires every property and reports it if one is not.
+ * each other's properties.
  */
 export function closed(schema: Json): Json {
   if (Array.isArray(schema)) return schema.map(closed);
@@ -24,16 +24,23 @@ export function closed(schema: Json): Json {
 const IS_SCHEMA: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'additionalProperties']);
 const OF_SCHEMAS: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions']);
 
+/** A schema as a request has it. `strict`: the server is to hold the model to it. */
+export interface SentSchema {
+  readonly strict: boolean;
+  readonly schema: Record<string, unknown>;
+}
+
 /**
  * `response_format` that binds a reply to a schema. The name is for the server's log. Throws `INVALID_PIPELINE` for a
  * schema that no reply could be checked against, before the call, which costs money.
+ * @param sent the schema for the server. Absent: closed, for one that every server takes with `strict: true`
  */
-export function boundTo(schema: JsonObject, strict = true) {
+export function boundTo(
+  schema: JsonObject,
+  sent: SentSchema = { strict: true, schema: closed(schema) as Record<string, unknown> },
+) {
   compiled(schema);
-  const sentSchema = (strict ? closed(schema) : schema) as Record<string, unknown>;
-  return {
-    response_format: { type: 'json_schema' as const, json_schema: { name: 'reply', strict, schema: sentSchema } },
-  };
+  return { response_format: { type: 'json_schema' as const, json_schema: { name: 'reply', ...sent } } };
 }
 
 /**

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import type { Embedder } from '../../../activities/cache/index.js';
 import { toolSearchKind } from '../../../activities/tool-search/index.js';
+import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import { wordEmbedder } from '../../../testing/words.js';
 
 const TOOLS = ['sing a song', 'print a letter', 'send a parcel', 'send a letter'].map((description, i) => ({
@@ -12,10 +13,10 @@ const TOOLS = ['sing a song', 'print a letter', 'send a parcel', 'send a letter'
 const noAudio = (): never => {
   throw new Error('there is no audio');
 };
-const search = (embedder: Embedder, query: string, shown: number, signal = new AbortController().signal) =>
+const search = (embedder: Embedder, query: string, shown: number, tools = TOOLS) =>
   toolSearchKindOf(embedder)(
-    { model: 'tool-search', with: { embedder: 'minilm', shown }, input: { query, tools: TOOLS }, tenant: 'acme' },
-    { signal, audio: { read: noAudio, write: noAudio }, idempotencyKey: 'k' },
+    { model: 'tool-search', with: { embedder: 'minilm', shown }, input: { query, tools }, tenant: 'acme' },
+    { signal: new AbortController().signal, audio: { read: noAudio, write: noAudio }, idempotencyKey: 'k' },
   );
 const kinds = new Map<Embedder, ReturnType<typeof toolSearchKind>>();
 function toolSearchKindOf(embedder: Embedder) {
@@ -74,4 +75,42 @@ it('keeps no failure', async () => {
   await expect(search(embedder, 'song', 1)).rejects.toThrow('away');
   state.fails = false;
   expect(await search(embedder, 'song', 1)).toEqual({ names: ['tool_0'] });
+});
+
+/** Rejects texts as a server does. */
+const rejecting = (rejects: (text: string) => boolean, code: ErrorCode = 'CONTEXT_TOO_LONG'): Embedder => ({
+  fingerprint: wordEmbedder.fingerprint,
+  async embed(text, signal, caller) {
+    if (rejects(text)) throw new MillraceError(code, 'too long for the model');
+    return wordEmbedder.embed(text, signal, caller);
+  },
+});
+
+it('embeds the beginning and the end of long texts, without half a character', async () => {
+  const embedded: string[] = [];
+  const embedder = rejecting((text) => {
+    embedded.push(text);
+    return text.length > 1_010 || /\p{Cs}/u.test(text);
+  });
+  const long = `Here is what I wrote. ${'🎵'.repeat(5_000)} Now send a parcel.`;
+  const tools = [...TOOLS, { name: 'tool_4', description: `wrap it ${'and more '.repeat(2_000)}` }];
+  expect(await search(embedder, long, 1, tools)).toEqual({ names: ['tool_2'] });
+  expect(embedded[0]).toMatch(/^Here is what I wrote\. .*\n…\n.* Now send a parcel\.$/s);
+});
+
+it('finds the first tools where the embedder rejects what is looked for, with one that it names', async () => {
+  const embedder = rejecting((text) => text.includes('everything'));
+  expect(await search(embedder, 'everything about a letter', 2)).toEqual({ names: ['tool_0', 'tool_1'] });
+  expect(await search(embedder, 'everything about tool_3', 2)).toEqual({ names: ['tool_0', 'tool_3'] });
+});
+
+it('finds other tools where the embedder rejects the description of one', async () => {
+  const embedder = rejecting((text) => text.includes('print'), 'BACKEND_REJECTED');
+  expect(await search(embedder, 'letter', 1)).toEqual({ names: ['tool_3'] });
+  expect(await search(embedder, 'call tool_1', 1)).toEqual({ names: ['tool_1'] });
+});
+
+it('fails where the embedder is away', async () => {
+  const embedder = rejecting(() => true, 'BACKEND_UNAVAILABLE');
+  await expect(search(embedder, 'letter', 1)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
 });

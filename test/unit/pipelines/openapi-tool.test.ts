@@ -36,6 +36,48 @@ const document = {
         parameters: [{ name: 'Authorization', in: 'header', required: true, schema: { type: 'string' } }],
       },
     },
+    '/search': {
+      get: {
+        operationId: 'search',
+        summary: 'x',
+        parameters: [
+          { name: 'tags', in: 'query', schema: { type: 'array', items: { type: 'string' } } },
+          { name: 'ids', in: 'query', explode: false, schema: { type: 'array', items: { type: 'integer' } } },
+          { name: 'lang', in: 'query', style: 'deepObject', schema: { type: 'string', nullable: true } },
+          { name: 'where', in: 'query', style: 'deepObject', schema: { type: 'object' } },
+          { name: 'piped', in: 'query', style: 'pipeDelimited', schema: { type: 'array', items: { type: 'string' } } },
+          { name: 'json', in: 'query', content: { 'application/json': { schema: { type: 'string' } } } },
+        ],
+      },
+    },
+    '/filter': {
+      get: {
+        operationId: 'filter',
+        summary: 'x',
+        parameters: [{ name: 'where', in: 'query', required: true, schema: { anyOf: [{ type: 'object' }] } }],
+      },
+    },
+    '/piped': {
+      get: {
+        operationId: 'piped',
+        summary: 'x',
+        parameters: [{ name: 'p', in: 'query', required: true, style: 'pipeDelimited', schema: { type: 'array' } }],
+      },
+    },
+    '/many/{ids}': {
+      get: {
+        operationId: 'many',
+        summary: 'x',
+        parameters: [{ name: 'ids', in: 'path', required: true, schema: { type: 'array' } }],
+      },
+    },
+    '/matrix{id}': {
+      get: {
+        operationId: 'matrix',
+        summary: 'x',
+        parameters: [{ name: 'id', in: 'path', required: true, style: 'matrix', schema: { type: 'string' } }],
+      },
+    },
     '/upload': {
       post: { operationId: 'upload', summary: 'x', requestBody: { required: true, content: { 'image/png': {} } } },
     },
@@ -115,11 +157,22 @@ describe('an operation of an OpenAPI document', () => {
     });
   });
 
+  it('has lists in its query, and leaves out what it need not send and cannot', () => {
+    const plan = of('search');
+    expect(plan.places).toEqual({ path: [], query: ['tags', 'ids', 'lang'] });
+    expect(plan.with).toEqual({ method: 'GET', path: '/search', commas: ['ids'] });
+    expect(Object.keys(plan.schema.properties as object)).toEqual(['tags', 'ids', 'lang']);
+  });
+
   it.each([
     ['nobody', /not an operation of the document \(operations: getForecast, POST/],
     ['secured', /"Authorization" in the header/],
     ['upload', /takes image\/png, not JSON/],
     ['loop', /recursive schema/],
+    ['filter', /requires "where" in the query, which is an object/],
+    ['piped', /requires "p" in the query, which has the style pipeDelimited/],
+    ['many', /requires "ids" in the path, which is a list/],
+    ['matrix', /requires "id" in the path, which has the style matrix/],
     ['far', /outside the document/],
   ])('%s is refused', (operation, text) => {
     const act = () => of(operation);

@@ -1,4 +1,4 @@
-import type { AgentPlan, StageTool, ToolPlan } from '../../../pipelines/plan/index.js';
+import { type AgentPlan, type StageTool, type ToolPlan, transferName } from '../../../pipelines/plan/index.js';
 import type { Agent } from './candidate.js';
 
 /** The plan with the instructions and tools of the member of the team that has the conversation. */
@@ -18,7 +18,7 @@ export function transfers({ stage, plan }: Agent, active: string | undefined): r
   const { team = [] } = plan;
   const member = team.find(({ name }) => name === active) ?? team[0];
   return (member?.to ?? []).map((name) => ({
-    name: `transfer_to_${name}`,
+    name: transferName(name),
     description: `Hands the conversation over to ${name}. ${team.find((other) => other.name === name)?.description ?? ''}`,
     schema: {
       type: 'object',

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import { resultRow, type StagePlan, type StageTool, type ToolPlan } from '../../../pipelines/plan/index.js';
+import { freeName, resultRow, type StagePlan, type StageTool, type ToolPlan } from '../../../pipelines/plan/index.js';
 import type { WholeResult } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
@@ -7,12 +7,10 @@ import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 import type { Wholes } from './kept.js';
 
-/** Name of the tool with which the model reads a long result, unless a tool of the agent has it. */
-const READ = 'read_result';
-const READ_INSTEAD = 'read_whole_result';
+/** Names of the tool with which the model reads a long result: the first that no tool of the agent has. */
+const READ = ['read_result', 'read_whole_result'];
 
-export const readerName = (tools: readonly ToolPlan[]): string =>
-  tools.some(({ name }) => name === READ) ? READ_INSTEAD : READ;
+export const readerName = (tools: readonly ToolPlan[]): string => freeName(READ, tools);
 
 /** The tool that reads a long result in parts. */
 export const reader = ({ stage, plan }: Agent): StageTool => ({

@@ -162,14 +162,19 @@ async function keptApart(
   return { ids, wholes: { ...wholes, ...more } };
 }
 
-/** Everything but the prompt and the last turns, replaced by a summary. */
+/** Everything but the caller's system messages, the prompt and the last turns, replaced by a summary. */
 async function summedUp(agent: Agent, at: At, progress: Progress, turns: number, room: Room): Promise<Progress> {
   const { messages, given } = progress;
   const prompt = given - 1;
   const from = lastTurn(progress, turns);
-  const removed = [...messages.slice(0, prompt), ...messages.slice(given, from)];
+  const before = messages.slice(0, prompt);
+  // What is left decides whether a further summary is needed, and hence what is commanded.
+  const stays: (message: KeptMessage) => boolean =
+    before.some(isOfSystem) && holds(at.host, 'system-messages-stay') ? isOfSystem : () => false;
+  const kept = before.filter(stays);
+  const removed = [...before.filter((message) => !stays(message)), ...messages.slice(given, from)];
   if (removed.length === 0) return progress;
-  const left = [messages[prompt] as KeptMessage, ...messages.slice(from)];
+  const left = [...kept, messages[prompt] as KeptMessage, ...messages.slice(from)];
   // Whether a further summary is needed, and hence what is commanded, depends on the length of the notes.
   const byWorth = holds(at.host, 'notes-by-worth');
   const written = await summaryOf(agent, at, {
@@ -185,10 +190,12 @@ async function summedUp(agent: Agent, at: At, progress: Progress, turns: number,
   return {
     ...written.progress,
     messages: left,
-    given: 1,
+    given: kept.length + 1,
     summary: written.summary,
   };
 }
+
+const isOfSystem = ({ role }: KeptMessage): boolean => role === 'system';
 
 /** Characters that notes may have so that the conversation fits with what is left of it and the model's own text. */
 function roomForNotes(

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import {
   type AgentPlan,
+  freeName,
   type StagePlan,
   type StageTool,
   searchRow,
@@ -11,9 +12,8 @@ import { callOf } from '../call.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 
-/** Name of the tool with which the model looks for others, unless a tool of the agent has it. */
-const FIND = 'find_tools';
-const FIND_INSTEAD = 'find_more_tools';
+/** Names of the tool with which the model looks for others: the first that no tool of the agent has. */
+const FIND = ['find_tools', 'find_more_tools'];
 
 /** Tools on offer at most, in multiples of those that one search finds: the last found stay. */
 const MOST_SEARCHES = 4;
@@ -24,7 +24,7 @@ export const isSearched = ({ toolSearch, tools }: AgentPlan): boolean =>
 
 /** The tool that finds others by a text. */
 export const finder = ({ stage, plan }: Agent): StageTool => ({
-  name: plan.tools.some(({ name }) => name === FIND) ? FIND_INSTEAD : FIND,
+  name: freeName(FIND, plan.tools),
   description: 'Finds more tools by what they have to do. The tools that are found can be called afterwards.',
   schema: {
     type: 'object',

@@ -5,6 +5,8 @@ import {
   type StageTool,
   serverRow,
   type ToolServerPlan,
+  toolNameOf,
+  transferName,
 } from '../../../pipelines/plan/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
@@ -57,12 +59,14 @@ const lackOf = ({ server }: ToolServerPlan, { code }: StageError): string =>
 
 interface Listed {
   readonly name: string;
+  /** Where two names of the server’s would be the same for a model. Workers before this one did not tell them apart. */
+  readonly as?: string;
   readonly description: string;
   readonly schema: JsonObject;
 }
 
 async function listed(
-  { run, stage, row }: Agent,
+  { run, stage, plan, row }: Agent,
   at: At,
   from: ToolServerPlan,
   lacking: string[],
@@ -71,8 +75,15 @@ async function listed(
   const placed = run.context.placement[serverRow(row, server)];
   if (!placed) throw new StageError('INTERNAL', `the placement has no row for "${server}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bare } = stage;
-  // By the same connection as its calls: a server may offer other tools to clients that it can ask.
-  const options: JsonObject = { ...(only && { only }), ...(elicitation && { asks: elicitation.timeoutMs }) };
+  // A model would take a server's tool of this name for the handoff.
+  const reserved = plan.team?.map(({ name }) => transferName(name));
+  const options: JsonObject = {
+    ...(only && { only }),
+    // By the same connection as its calls: a server may offer other tools to clients that it can ask.
+    ...(elicitation && { asks: elicitation.timeoutMs }),
+    ...(prefix !== '' && { prefix }),
+    ...(reserved && { reserved }),
+  };
   // Listing has no effects, so it is retried like the stage's own calls.
   const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: options });
   const path = `${at.prefix}${row}/tools/${server}`;
@@ -91,8 +102,8 @@ async function listed(
   if (missing !== undefined) throw wrong(stage.id, `the MCP server "${server}" has no tool "${missing}"`);
   return found
     .filter(({ name }) => only?.includes(name) ?? true)
-    .map(({ name, description, schema }) => ({
-      name: nameOf(`${prefix}${name}`),
+    .map(({ name, as = toolNameOf(`${prefix}${name}`), description, schema }) => ({
+      name: as,
       description,
       schema,
       policy,
@@ -105,12 +116,6 @@ async function listed(
       result: 'result',
     }));
 }
-
-/** Maximum length of a tool name accepted by model servers. */
-const LONGEST_NAME = 64;
-
-/** Replaces characters that MCP allows in names and model servers do not. */
-const nameOf = (name: string): string => name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, LONGEST_NAME);
 
 const wrong = (stage: string, message: string): StageError =>
   new StageError('INVALID_PIPELINE', `stage "${stage}": ${message}`, { stage });

@@ -15,11 +15,19 @@ describe('the URL of a call', () => {
     ['/{a}', { a: '{b}', b: 'no' }, {}, '/%7Bb%7D'],
     ['/search', {}, { q: 'a&b=c', page: 2, exact: false }, '/search?q=a%26b%3Dc&page=2&exact=false'],
     ['/search?lang=en', {}, { q: 'é' }, '/search?lang=en&q=%C3%A9'],
+    ['/search', {}, { ids: [1, 2], tag: ['a b', 'c,d'], none: [] }, '/search?ids=1&ids=2&tag=a%20b&tag=c%2Cd'],
     ['/search?of=a+b', {}, { q: 'a b+c' }, '/search?of=a%20b&q=a%20b%2Bc'],
     ['//other.example/x', {}, {}, '//other.example/x'],
     ['/x', { unused: 1 }, {}, '/x'],
   ])('%s', (template, values, query, expected) => {
     expect(targetUrl(BASE, template, values, query)).toBe(BASE + expected);
+  });
+
+  it('has commas between the values of a list where they are wanted, and in no value', () => {
+    const query = { ids: [1, 2], tags: ['a b', 'c,d', 'é'], none: [], one: 'x,y', q: 'x' };
+    expect(targetUrl(BASE, '/search?lang=en', {}, query, ['ids', 'tags', 'none', 'one'])).toBe(
+      `${BASE}/search?lang=en&one=x%2Cy&q=x&ids=1,2&tags=a%20b,c%2Cd,%C3%A9`,
+    );
   });
 
   it.each<[string, Parameters<typeof targetUrl>[2], string, string]>([

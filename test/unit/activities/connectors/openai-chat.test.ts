@@ -155,6 +155,26 @@ describe('tool calls', () => {
     });
   });
 
+  it('of another tool than the one that has to be called are INVALID_OUTPUT', async () => {
+    at.server.replay(fixture('openai-two-tools.handwritten'));
+    expect(await failure(at.chat({ ...TOOLS, toolChoice: { name: 'weather' } }))).toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('"time", which is not offered'),
+    });
+    at.server.replay(fixture('llama-cpp-tool-call-in-text.recorded'));
+    expect((await failure(at.chat({ ...TOOLS, toolChoice: { name: 'time' } }))).code).toBe('INVALID_OUTPUT');
+  });
+
+  it('are one where one at a time is asked for', async () => {
+    at.server.replay(fixture('openai-two-tools.handwritten'));
+    expect(await failure(at.chat({ ...TOOLS, parallelToolCalls: false }))).toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: 'the model made 2 tool calls although the call allows one',
+    });
+    at.server.replay(fixture('llama-cpp-tool-call.recorded'));
+    expect((await at.chat({ ...TOOLS, parallelToolCalls: false })).output).toMatchObject({ toolCalls: [PARIS] });
+  });
+
   it('win over the schema of a reply', async () => {
     at.server.replay(fixture('llama-cpp-tool-call.recorded'));
     const { output } = await at.chat({ ...TOOLS, ...planned({ output: city }) });

@@ -55,14 +55,17 @@ describe('the request', () => {
     expect(at.sent().messages).toEqual([...history.slice(0, 3), { role: 'tool', content: 'seen', tool_call_id: 'c1' }]);
   });
 
-  it('binds the reply to a closed schema, strictly', async () => {
+  it.each([
+    ['strictly', city, true, { required: ['place'] }],
+    ['not strictly where OpenAI would refuse it, with an optional property', city.optional(), false, {}],
+  ])('binds the reply to a closed schema, %s', async (_, place, strict, required) => {
     at.server.events([chunk({ content: '{"place":{"city":"Paris"}}' }, 'stop')]);
-    await at.chat(planned({ output: z.object({ place: city.optional() }) }));
+    await at.chat(planned({ output: z.object({ place }) }));
     expect(at.sent().response_format).toEqual({
       type: 'json_schema',
       json_schema: {
         name: 'reply',
-        strict: true,
+        strict,
         schema: {
           type: 'object',
           properties: {
@@ -73,6 +76,7 @@ describe('the request', () => {
               additionalProperties: false,
             },
           },
+          ...required,
           additionalProperties: false,
         },
       },

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach } from 'vitest';
 import { z } from 'zod';
 import { assistant, chatModel, ragAnswer } from '../../../../pipelines/catalog/index.js';
-import { chat, type Pipeline, pipeline } from '../../../../pipelines/index.js';
+import { chat, chatInput, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
@@ -15,6 +15,16 @@ const tolerant = pipeline(
     openai: { chat: { input: 'q', output: 'a', ignore: ['system', 'temperature', 'name'] } },
   },
   ({ input, stage }) => ({ a: stage('answer', chat({ model: 'assistant' }), { prompt: input.q }).text }),
+);
+
+/** A pipeline that takes tools, and no choice among them. */
+const choiceless = pipeline(
+  'choiceless',
+  {
+    input: z.object({ prompt: z.string(), tools: chatInput.shape.tools }),
+    openai: { chat: { input: 'prompt', output: 'text' } },
+  },
+  ({ input, stage }) => ({ text: stage('answer', chat({ model: 'assistant' }), input).text }),
 );
 
 const usage = { inputTokens: 7, outputTokens: 2 };
@@ -35,7 +45,7 @@ export function chatDoor() {
     door.gateway = await testGateway(
       {},
       {
-        pipelines: [chatModel, assistant, ragAnswer, tolerant] as unknown as Pipeline[],
+        pipelines: [chatModel, assistant, ragAnswer, tolerant, choiceless] as unknown as Pipeline[],
         placementOf: () => ({}),
         events: toldEvents(() => door.events),
       },

@@ -82,6 +82,13 @@ describe('a conversation', () => {
     });
   });
 
+  test('that forbids calls brings no tools to a pipeline without a field for the choice', async () => {
+    door.answers({ text: 'So.' });
+    const tools = [{ type: 'function', function: { name: 'look', parameters: { type: 'object' } } }];
+    expect((await door.post({ model: 'choiceless', tools, tool_choice: 'none' })).statusCode).toBe(200);
+    expect(door.inputGiven()).toEqual({ prompt: 'Why?', tools: [] });
+  });
+
   test('brings the description of a schema to the model within the schema', async () => {
     door.answers({ text: '{}' });
     const schema = { type: 'object', properties: { at: { type: 'string' } } };

@@ -229,6 +229,6 @@ test('the list says what each model is for', async () => {
   const { data } = (await door.gateway.app.inject('/v1/models')).json<{
     data: { id: string; endpoints: string[] }[];
   }>();
-  expect(data.map(({ id }) => id)).toEqual(['chat', 'assistant', 'rag-answer', 'tolerant']);
+  expect(data.map(({ id }) => id)).toEqual(['chat', 'assistant', 'rag-answer', 'tolerant', 'choiceless']);
   expect(data[0]?.endpoints).toEqual(['/v1/chat/completions', '/v1/responses']);
 });

@@ -197,6 +197,52 @@ test('media that a response lists come back as what they were', () => {
   });
 });
 
+describe('an image in what a tool has given', () => {
+  const call = { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{}' };
+  const output = [
+    { type: 'input_text', text: 'seen' },
+    { type: 'input_image', image_url: `data:image/png;base64,${PNG}` },
+  ];
+  const item = { type: 'function_call_output', call_id: 'c1', output };
+  const respond = (model: string) => post('/v1/responses', { model, input: [call, item] });
+  const source = { type: 'base64', media_type: 'image/png', data: PNG };
+  const content = [
+    { type: 'text', text: 'seen' },
+    { type: 'image', source },
+  ];
+  const messages = [
+    { role: 'user', content: 'Look.' },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 'c1', name: 'look', input: {} }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'c1', content, is_error: true }] },
+  ];
+  const given = (text: string) => ({
+    ...{ role: 'tool', content: text, toolCallId: 'c1' },
+    parts: [{ type: 'image', image: { mime: 'image/png' } }],
+  });
+  const lastGiven = () => (inputGiven().history as readonly Json[]).at(-1);
+
+  test('is a part of its message: Responses', async () => {
+    expect((await respond('chat')).statusCode).toBe(200);
+    expect(lastGiven()).toMatchObject(given('seen'));
+  });
+
+  test('is a part of its message: Anthropic’s', async () => {
+    expect((await post('/v1/messages', { model: 'chat', max_tokens: 64, messages })).statusCode).toBe(200);
+    expect(lastGiven()).toMatchObject(given('Error: seen'));
+  });
+
+  test('comes back as what it was', () => {
+    const uri = `artifact://default/${'a'.repeat(64)}`;
+    const image = { uri, sha256: 'a'.repeat(64), bytes: 9, mime: 'image/png' };
+    const message = { role: 'tool' as const, content: 'seen', toolCallId: 'c1' };
+    const parts = [{ type: 'image' as const, image }];
+    const input = messageItemsOf([{ message: { ...message, parts }, param: 'input' }], 'r') as unknown as Json;
+    const { items } = readResponsesRequest({ model: 'm', input });
+    const [turn] = turnsOf(items as readonly Item[], () => 'input');
+    expect(turn?.message).toEqual({ ...message, parts: [{ type: 'image', image: { uri } }] });
+  });
+});
+
 describe('a document of Anthropic’s', () => {
   const door: Door = {
     ask: (content, model = 'chat') =>

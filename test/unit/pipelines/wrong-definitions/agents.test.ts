@@ -16,6 +16,8 @@ import {
 } from '../../../../pipelines/index.js';
 import { type Anything, type Case, one, PROMPT, refusal, refuses } from './refusal.js';
 
+const http = (fields: z.ZodRawShape, path = '/a') =>
+  httpTool({ name: 'get', description: 'x', service: 's', path, input: z.object(fields) });
 const weather = (options: object = {}) =>
   tool({
     name: 'get_weather',
@@ -108,6 +110,24 @@ const TOOLS: readonly (readonly [mistake: string, field: string, text: RegExp, d
     'get.path',
     /names \{id\}/,
     () => httpTool({ name: 'get', description: 'x', service: 's', path: '/a/{id}', input: z.object({}) }),
+  ],
+  [
+    'an object in a query',
+    'get.input.where',
+    /is an object, which has no form in a query/,
+    () => http({ where: z.object({ a: z.string() }).optional() }),
+  ],
+  [
+    'a list of lists in a query',
+    'get.input.rows',
+    /is a list of objects or lists/,
+    () => http({ rows: z.array(z.array(z.string())) }),
+  ],
+  [
+    'a list in a path',
+    'get.input.id',
+    /is a list, which has no form in a path/,
+    () => http({ id: z.union([z.string(), z.array(z.string())]) }, '/a/{id}'),
   ],
   ['no pipeline', 'pipelineTool', /needs a pipeline/, () => pipelineTool({} as Anything)],
   ['media from a model', 'speech.said', /media/, () => pipelineTool(speech)],
