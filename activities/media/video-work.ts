@@ -16,7 +16,6 @@ import { imageBytes } from './image-work.js';
 import { jpegsOf } from './jpegs.js';
 import { artifactIn, type Operation, refuseLarge, store, whole, wholeNumber } from './operation.js';
 
-
 /** The length and the tracks of a file; of an image its size. */
 export const probe: Operation = async ({ input, bench }) => {
   const file = artifactIn(input, 'media');

@@ -128,12 +128,7 @@ async function mediaExist(
 const notCached = ({ stage }: StageCall) =>
   new MillraceError('NOT_CACHED', `the cache has no answer to the text of the stage "${stage}"`);
 
-const requestOf = (
-  call: StageCall,
-  cache: SemanticCacheCall,
-  model: string,
-  attempt: Attempt,
-): CacheRequest => ({
+const requestOf = (call: StageCall, cache: SemanticCacheCall, model: string, attempt: Attempt): CacheRequest => ({
   tenant: call.tenant,
   pipeline: call.pipeline,
   stage: call.stage,

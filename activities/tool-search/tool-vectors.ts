@@ -1,5 +1,3 @@
-  if (error instanceof MillraceError && REJECTED.has(error.code)) return undefined;
-  throw error;
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { keepNewest } from '../../pipelines/keep-newest.js';
 import { sha256Hex } from '../../pipelines/plan/hash.js';

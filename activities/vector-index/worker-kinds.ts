@@ -6,7 +6,6 @@ import { MOST_RETRIEVED } from '../../pipelines/stages/option-bounds.js';
 import type { WorkerKind, WorkerRequest } from '../stage/worker-kind.js';
 import type { PassageIndex } from './passage-index.js';
 
-
 const retrieveOptions = z.object({
   k: z.int().min(1).max(MOST_RETRIEVED),
   minScore: z.number().min(-1).max(1).optional(),

@@ -238,8 +238,7 @@ const mayCut = (
   { isWordLike = false }: Intl.SegmentData,
   before: Intl.SegmentData | undefined,
   rules: Rules,
-): boolean =>
-  rules === 1 || (isWordLike && (before?.isWordLike === true || PARTS_WORDS.test(before?.segment ?? '')));
+): boolean => rules === 1 || (isWordLike && (before?.isWordLike === true || PARTS_WORDS.test(before?.segment ?? '')));
 
 /** White space, the zero-width space of Khmer and Thai, and the mark between syllables of Tibetan. */
 const PARTS_WORDS = /^[\s\u200B\u0F0B]*$/u;

@@ -2,8 +2,7 @@
 export const LONGEST_TOOL_NAME = 64;
 
 /** Replaces characters that MCP allows in names and model servers do not. */
-export const toolNameOf = (name: string): string =>
-  name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, LONGEST_TOOL_NAME);
+export const toolNameOf = (name: string): string => name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, LONGEST_TOOL_NAME);
 
 /** Name of the tool by which a conversation is handed over to a member of the team. */
 export const transferName = (member: string): string => `transfer_to_${member}`;

@@ -34,7 +34,14 @@ export function llmBenchmarks(lines: readonly string[], file: string, options: P
     throw wrong('--model', `the source has several models, ${names.join(', ')}: import each alone`, 'INVALID_PROFILE');
   }
   checkOptions({ models: model === undefined ? names : [model], devices: [], isLlm: true }, options);
-  return names.map((name) => llmProfile(rows.filter((row) => row.model === name), model ?? name, deviceKind, options));
+  return names.map((name) =>
+    llmProfile(
+      rows.filter((row) => row.model === name),
+      model ?? name,
+      deviceKind,
+      options,
+    ),
+  );
 }
 
 /** Prompts by the rows at one sequence, steps by all. */

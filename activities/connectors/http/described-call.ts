@@ -28,7 +28,11 @@ export async function invoke(described: DescribedCall): Promise<Reply> {
     const response = await readStoredJob({ ...described, objects: api.objects, store }, api.request);
     if (api.response.as === 'bytes') return ofJob(context, () => readReply(response, described));
     // What an output says of a failure it would say again.
-    const answered = await ofJob(context, () => whole(api, response, signal), () => !signal.aborted);
+    const answered = await ofJob(
+      context,
+      () => whole(api, response, signal),
+      () => !signal.aborted,
+    );
     return ofJob(context, () => replyOf(answered, described));
   }
   const sent = await requestBy(api.request, scope, sender);

@@ -43,7 +43,12 @@ export async function forgetfulServer() {
     if (id === undefined) return void response.writeHead(202).end();
     if (method === 'tools/list') {
       const inputSchema = { type: 'object' };
-      return reply({ tools: [{ name: 'note', inputSchema }, { name: 'slow', inputSchema }] });
+      return reply({
+        tools: [
+          { name: 'note', inputSchema },
+          { name: 'slow', inputSchema },
+        ],
+      });
     }
     if (params?.name === 'slow') await new Promise<void>((resolve) => waiting.push(resolve));
     else counts.calls++;

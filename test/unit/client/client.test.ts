@@ -25,6 +25,9 @@ function answered(...answers: (Response | Error)[]) {
   return { requests, client: new MillraceClient({ baseUrl: 'http://gateway/', fetch: own as typeof fetch }) };
 }
 
+/** The form that was sent. */
+const bodyOf = (request: SentRequest | undefined) => request?.body as FormData;
+
 const json = (body: object, status = 200, headers: Record<string, string> = {}) =>
   new Response(JSON.stringify(body), { status, headers });
 const sse = (text: string) => new Response(text, { headers: { 'content-type': 'text/event-stream' } });
@@ -138,7 +141,7 @@ describe('a start', () => {
   test('sends a file in a field called input beside the part of that name', async () => {
     const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
     await client.start('p', { input: new File(['RIFF'], 'q.wav'), language: 'en' });
-    const parts = (requests[0]?.body as FormData).getAll('input') as File[];
+    const parts = bodyOf(requests[0]).getAll('input') as File[];
     expect(parts.map(({ name, type }) => [name, type])).toEqual([
       ['q.wav', ''],
       ['blob', 'application/vnd.millrace.input+json'],
@@ -151,7 +154,7 @@ describe('a start', () => {
     const bytes = Buffer.from('RIFF');
     const view = new DataView(bytes.buffer, bytes.byteOffset + 1, 2);
     await client.start('p', { speech: bytes, clips: [view, Uint8Array.from(bytes).buffer], named: { clip: view } });
-    const parts = [...(requests[0]?.body as FormData)].filter(([name]) => name !== 'input');
+    const parts = [...bodyOf(requests[0])].filter(([name]) => name !== 'input');
     const sent = parts.map(async ([name, part]) => [name, (part as File).name, await (part as File).text()]);
     expect(await Promise.all(sent)).toEqual([
       ['speech', 'speech', 'RIFF'],

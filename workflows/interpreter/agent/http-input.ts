@@ -6,9 +6,9 @@ import type { ParameterLocations } from '../../../pipelines/plan/index.js';
  * can hold, is omitted from path and query.
  */
 export function httpInput({ path, query, body }: ParameterLocations, given: JsonObject): JsonObject {
-  const valueOf = (name: string): Json => withoutNull(Object.hasOwn(given, name) ? (given[name] ?? null) : null);
+  const givenOf = (name: string): Json => withoutNull(Object.hasOwn(given, name) ? (given[name] ?? null) : null);
   const pick = (names: readonly string[]): JsonObject =>
-    Object.fromEntries(names.map((name) => [name, valueOf(name)] as const).filter(([, value]) => value !== null));
+    Object.fromEntries(names.map((name) => [name, givenOf(name)] as const).filter(([, value]) => value !== null));
   const placed = new Set([...path, ...query]);
   const rest = Object.fromEntries(Object.entries(given).filter(([name]) => !placed.has(name)));
   const sent = body && ('rest' in body ? rest : given[body.of]);

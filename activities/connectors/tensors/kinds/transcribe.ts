@@ -22,7 +22,7 @@ import { found, jsonOf, needed, texts, wholeOutput, withPart } from '../read.js'
 export const transcribe: TensorKind = {
   async invoke(call, given) {
     const { input, with: options } = call;
-    const { audio: recording, ...given } = input;
+    const { audio: recording, ...own } = input;
     const times = (options as Asked).segments;
     const context = { ...given, map: outputsFor(given.map, times) };
     const { map, signal, audio, checkpoint, resumeFrom } = context;
@@ -30,7 +30,7 @@ export const transcribe: TensorKind = {
     const artifact = recording as unknown as Artifact;
     if (!entry || entry.encoding === 'file' || map.outputs.has('output')) {
       const file = entry?.encoding === 'file' ? await fileOf(artifact, 'audio', context) : undefined;
-      return asWhole(call, context, { ...options, ...given, audio: file, input: given });
+      return asWhole(call, context, { ...options, ...own, audio: file, input: own });
     }
     const { sampleRate = DEFAULT_RATE } = entry;
     const start = progressOf(resumeFrom, times);
@@ -39,7 +39,7 @@ export const transcribe: TensorKind = {
     const samples = abortable(audio.read(artifact, { sampleRate }), signal);
     const cut = windows(skip(samples, sample), { sampleRate, most: mostSamples(entry) });
     for await (const { value: window, last } of context.requests.sequential ? ahead(cut) : each(cut)) {
-      const sources = { ...options, ...given, audio: window, length: window.length };
+      const sources = { ...options, ...own, audio: window, length: window.length };
       const heard = await heardIn(call, context, sources, last, text);
       segments.push(...heard.segments.map((segment) => later(segment, sample / sampleRate)));
       text += heard.text;

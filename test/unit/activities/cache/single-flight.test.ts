@@ -9,7 +9,10 @@ const MINUTE = 60_000;
 /** The caches of a worker for which another one has the lease of all texts, until it has ended with a `reply` to their claims. */
 function waiting() {
   const other: { reply: string | number } = { reply: 0 };
-  const { redis } = faultyRedis(() => false, (command) => (command === 'claim' ? other.reply : undefined));
+  const { redis } = faultyRedis(
+    () => false,
+    (command) => (command === 'claim' ? other.reply : undefined),
+  );
   const { cache, exact } = openCache(redis, embedder);
   const { ask, calls } = model('own');
   const through = (kind: string, endsAt: number) => {

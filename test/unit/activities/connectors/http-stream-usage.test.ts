@@ -27,14 +27,14 @@ const begins = (...events: readonly string[]) => {
 };
 
 describe('the tokens of a streamed chat completion', () => {
-  it.each([['vertex', vertex], ['pai-eas', { preset: 'pai-eas' }]])(
-    'are asked for at %s, and read behind the reply',
-    async (_, options) => {
-      streams(SAID, ENDED, COUNTED, DONE);
-      expect(await chat(options)).toEqual({ output: { text: 'Paris.', finish: 'stop' }, usage: USAGE });
-      expect(sentJson().stream_options).toEqual({ include_usage: true });
-    },
-  );
+  it.each([
+    ['vertex', vertex],
+    ['pai-eas', { preset: 'pai-eas' }],
+  ])('are asked for at %s, and read behind the reply', async (_, options) => {
+    streams(SAID, ENDED, COUNTED, DONE);
+    expect(await chat(options)).toEqual({ output: { text: 'Paris.', finish: 'stop' }, usage: USAGE });
+    expect(sentJson().stream_options).toEqual({ include_usage: true });
+  });
 
   it('are asked for at azureml where the pool says so: some models there refuse the call', async () => {
     streams(SAID, ENDED, DONE);

@@ -10,7 +10,8 @@ async function named(tools: readonly string[], options: JsonObject = {}) {
   const kinds = new Map(mcpKinds({ list: async () => listed, call: unused, callAsking: unused }));
   const context = { signal: new AbortController().signal, audio: {} as never, idempotencyKey: 'k' };
   const call = { model: 's', with: options, input: {}, tenant: 'acme' };
-  const { tools: told } = (await kinds.get('mcp-tools')?.(call, context)) as unknown as {
+  const tell = kinds.get('mcp-tools') as NonNullable<ReturnType<typeof kinds.get>>;
+  const { tools: told } = (await tell(call, context)) as unknown as {
     readonly tools: readonly (McpTool & { readonly as?: string })[];
   };
   return Object.fromEntries(told.map(({ name, as }) => [name, as]));

@@ -131,7 +131,7 @@ describe('values beside files arrive as they are', () => {
 
   test('an earlier artifact in a list, and null', async () => {
     const first = await started('album', { title, clips: [clip] });
-    const [{ uri }] = first?.clips as [{ uri: string }];
+    const [{ uri }] = (first?.clips ?? [{ uri: 'none' }]) as [{ uri: string }];
     expect(await started('album', { title, clips: [{ uri }, null, clip] })).toEqual({
       title,
       clips: [stored(wav), null, stored(wav)],

@@ -164,9 +164,11 @@ refuses('pipelines as steps', SUB);
 
 const SIGNED = { subject: 'Is it right?' };
 const signs = (trace: Anything) => ({ ok: trace.stage('sign', approve({ timeout: '1h' }), SIGNED).approved });
-const asks = (use: object, options: object = {}) => (trace: Anything) => ({
-  text: trace.stage('a', use, { prompt: trace.input.q }, options).text,
-});
+const asks =
+  (use: object, options: object = {}) =>
+  (trace: Anything) => ({
+    text: trace.stage('a', use, { prompt: trace.input.q }, options).text,
+  });
 const LLM = chat({ model: 'assistant' });
 const booking = tool({
   ...{ name: 'book', description: 'Books', input: z.object({ seat: z.number() }), run: () => 1 },
