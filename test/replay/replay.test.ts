@@ -56,6 +56,7 @@ describe('the interpreter replays', () => {
     rmSync(folder, { recursive: true });
     expect(failed.sort()).toEqual([
       'agent-session-approval.json',
+      'agent-shortened-with-rules.json',
       'agent-shortened.json',
       'agent-without-tools.json',
       'approval-told.json',
