@@ -167,7 +167,9 @@ describe('a stream of a value that is one of several', () => {
 });
 
 describe('the pieces of a voice that leaves a graph as a whole', () => {
-  const spoken = pipeline('spoken', { input: asked }, ({ input, stage }) => stage('speak', voice, { text: input.q }));
+  const spoken = pipeline('spoken', { input: asked }, ({ input, stage }) => ({
+    voice: stage('speak', voice, { text: input.q }),
+  }));
 
   it('are listed by each voice that it may be, and by no other', () => {
     const input = z.object({ q: z.string(), texts: z.array(z.string()) });
@@ -187,7 +189,7 @@ describe('the pieces of a voice that leaves a graph as a whole', () => {
       const unread = run('unread', spoken, { q: given.q });
       return {
         ...{ either: either.chunks, again, last: last.chunks, first: first.value.chunks },
-        ...{ inside: inside.chunks, unread: unread.audio },
+        ...{ inside: inside.voice.chunks, unread: unread.voice.audio },
       };
     });
     expect(listed(made.plan)).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'inside/speak']);
@@ -198,7 +200,7 @@ describe('the pieces of a voice that leaves a graph as a whole', () => {
     const { plan } = pipeline('outer', { input: asked }, ({ input, run }) => {
       const heard = run('heard', spoken, { q: input.q }, { as: 'child' });
       const unread = run('unread', spoken, { q: input.q }, { as: 'child' });
-      return { pieces: heard.chunks, speech: unread.audio };
+      return { pieces: heard.voice.chunks, speech: unread.voice.audio };
     });
     const [first, second] = plan.stages as unknown as readonly [SubPipelinePlan, SubPipelinePlan];
     expect(listed(first.plan)).toEqual(['speak']);

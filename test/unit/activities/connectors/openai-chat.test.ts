@@ -169,7 +169,7 @@ describe('tool calls', () => {
     at.server.replay(fixture('openai-two-tools.handwritten'));
     expect(await failure(at.chat({ ...TOOLS, parallelToolCalls: false }))).toMatchObject({
       code: 'INVALID_OUTPUT',
-      message: 'the model made 2 tool calls although the call allows one',
+      message: expect.stringContaining('the model made 2 tool calls although the call allows one'),
     });
     at.server.replay(fixture('llama-cpp-tool-call.recorded'));
     expect((await at.chat({ ...TOOLS, parallelToolCalls: false })).output).toMatchObject({ toolCalls: [PARIS] });

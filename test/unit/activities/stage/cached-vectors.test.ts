@@ -53,7 +53,7 @@ describe('vectors of media', () => {
   it('are cached by content, one by one, each asked for once', async () => {
     const { cache } = memory();
     const { served, embed } = opened(cache);
-    const items = [{ image: file(1) }, { text: 'a' }, { image: file(1, 'image/png', { width: 8 }) }];
+    const items = [{ image: file(1) }, { text: 'a' }, { image: file(1, 'image/png', { durationMs: 8 }) }];
     expect(await embed({ items })).toMatchObject({ cache: 'miss', output: { embeddings: [[1], [2], [1]] } });
     expect(served[0]?.items).toHaveLength(2);
     const more = [{ image: file(2) }, ...items];

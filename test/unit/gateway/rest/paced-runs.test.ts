@@ -121,16 +121,19 @@ test('cancellations count, and so do decisions that are sent again', async () =>
     const { statusCode } = await gateway.app.inject({ method: 'POST', url: `${large}/${what}`, headers, payload });
     expect(statusCode).toBe(202);
   };
+  // What they count is owed from the first one on, however long they take.
+  const began = performance.now();
   await Promise.all(Array.from({ length: 15 }, () => act('cancel', {})));
-  expect(await read(large, 'acme')).toBeGreaterThan(700);
+  await read(large, 'acme');
+  expect(performance.now() - began).toBeGreaterThan(900);
   const { workflow } = gateway.temporal.client;
   const { getHandle } = workflow;
   // Temporal answers the same decision after the end of the run too.
   workflow.getHandle = ((id: string) => ({ ...getHandle(id), executeUpdate: async () => undefined })) as never;
   gateway.temporal.only().end({ output: {}, stages: [] });
-  const began = performance.now();
+  const decided = performance.now();
   await Promise.all(Array.from({ length: 10 }, () => act('approve', { nonce: 'one' })));
-  expect(performance.now() - began).toBeGreaterThan(1_000);
+  expect(performance.now() - decided).toBeGreaterThan(1_000);
 }, 30_000);
 
 test('a response is cancelled whatever the tenant owes, and shown then', async () => {
