@@ -30,7 +30,7 @@ export interface VllmOptions {
   readonly cacheTokens?: number | undefined;
   readonly tokenBytes?: number | undefined;
   readonly contextTokens?: number | undefined;
-  /** Most tokens of prompts in a step, 0: prompts are not divided; absent: as vLLM has it. */
+  /** Most tokens of prompts in a step, as the profile states them, 0: prompts are not divided; absent: vLLM decides. */
   readonly chunkTokens?: number | undefined;
   /** Arguments of the operator; those with the name of a generated one, or its opposite, replace it. */
   readonly more?: readonly string[] | undefined;
@@ -86,7 +86,7 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
     ...(parallel.tensor > 1 ? ['--tensor-parallel-size', String(parallel.tensor)] : []),
     ...(parallel.pipeline > 1 ? ['--pipeline-parallel-size', String(parallel.pipeline)] : []),
     ...['--gpu-memory-utilization', share.toFixed(2), '--max-num-seqs', String(maxBatch)],
-    ...(POOLING.has(kind) ? [] : chunking(options.chunkTokens, maxBatch)),
+    ...(POOLING.has(kind) ? [] : chunking(options, maxBatch)),
     ...(longest === undefined ? [] : ['--max-model-len', String(longest)]),
     ...(speculative ? ['--speculative-config', JSON.stringify(speculative)] : []),
     ...(toolParser !== undefined ? ['--enable-auto-tool-choice', '--tool-call-parser', toolParser] : []),
@@ -112,16 +112,21 @@ function longestOf(options: VllmOptions, share: number): number {
 }
 
 /**
- * How prompts are divided among steps. Unless it is told, `vllm serve` takes 2048 tokens on devices of less than 70 GiB and on the A100, and 8192
- * or more on others (vLLM: vllm/engine/arg_utils.py, get_batch_defaults). It counts a token of each running sequence among them, and does
- * not start with fewer than sequences (vllm/config/scheduler.py).
+ * How prompts are divided among steps, where the profile states it. Left to itself, `vllm serve` takes
+ * 2048 tokens on devices of less than 70 GiB and on the A100, and 8192 or more on others (vLLM: vllm/engine/arg_utils.py,
+ * get_batch_defaults).
+ *
+ * Of these tokens vLLM keeps, for each sequence, at most as many for drafting as are drafted (vllm/config/speculative.py,
+ * max_num_new_slots_for_drafting), and it does not start if fewer than one for each sequence are left (vllm/config/scheduler.py). So it gets at
+ * least sequences x (1 + drafted tokens), what a step checks of a full batch. If the drafted tokens are unknown, the option is left out.
  */
-const chunking = (chunkTokens: number | undefined, maxBatch: number): readonly string[] =>
-  chunkTokens === undefined
-    ? []
-    : chunkTokens === 0
-      ? ['--no-enable-chunked-prefill']
-      : ['--max-num-batched-tokens', String(Math.max(chunkTokens, maxBatch))];
+function chunking({ chunkTokens, speculative }: VllmOptions, maxBatch: number): readonly string[] {
+  if (chunkTokens === undefined) return [];
+  if (chunkTokens === 0) return ['--no-enable-chunked-prefill'];
+  const drafted = speculative === undefined ? 0 : speculative.num_speculative_tokens;
+  if (typeof drafted !== 'number') return [];
+  return ['--max-num-batched-tokens', String(Math.max(chunkTokens, maxBatch * (1 + drafted)))];
+}
 
 /** Kinds of stages that vLLM serves with its pooling runner. A classifier is an LLM that is asked in a chat, which that runner lacks. */
 const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank']);

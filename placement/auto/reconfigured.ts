@@ -16,7 +16,7 @@ interface Server {
   readonly settings: string[];
   /** Of an LLM's key-value cache. */
   cacheTokens: number;
-  /** Of an LLM: tokens of prompts in a step; undefined: a placement of an earlier release does not say. */
+  /** Of an LLM: tokens of prompts in a step; undefined: its profile states none, or the placement is of an earlier release. */
   chunkTokens?: number | undefined;
 }
 

@@ -80,7 +80,7 @@ const replica = z.strictObject({
   memoryBytes: z.number().min(0).optional(),
   cacheTokens: z.int().min(0).optional(),
   tokenBytes: z.number().gt(0).optional(),
-  /** If it differs from the pool's: on another kind of device. */
+  /** If it differs from the pool's: on another kind of device. Absent in both: vLLM decides. */
   chunkTokens: chunkTokens.optional(),
 });
 
@@ -120,7 +120,7 @@ export const placedPoolSchema = z.strictObject({
   /** Task queue served by any replica: `pool.<model>`. */
   queue: z.string(),
   replicas: z.array(replica).min(1),
-  /** Of an LLM, as its profile states it and it was simulated; absent: unknown, in a placement of an earlier release. */
+  /** Of an LLM, as the profiles of all its replicas state it; absent: one of them states none, or the placement is of an earlier release. */
   chunkTokens: chunkTokens.optional(),
   /** vLLM's `--speculative-config`, if its profile decodes speculatively. */
   speculative: z.record(z.string(), z.json()).optional(),

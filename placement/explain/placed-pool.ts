@@ -23,7 +23,8 @@ export function placedPool(problem: Problem, candidate: Candidate, p: number): P
   // As it is simulated: a kind on which fewer calls were measured limits all of them.
   const all = replicas.flatMap(({ devices }) => useOn(problem, candidate, p, devices[0] ?? 0) ?? []);
   const parallel = use?.profile.parallel ?? { tensor: 1, pipeline: 1 };
-  const chunkTokens = chunkOf(use?.profile);
+  // Of kinds of which one states nothing, each replica has its own.
+  const chunkTokens = all.every((each) => chunkOf(each.profile) !== undefined) ? chunkOf(use?.profile) : undefined;
   const model = problem.pools[p]?.model ?? '';
   const { endpoints } = problem.inventory;
   return {
@@ -79,6 +80,7 @@ function prefixCacheOf(problem: Problem, candidate: Candidate, p: number): Pick<
   return { prefixCache: { affinity, by, share: round(share, 4), otherwise: round(otherwise, 4), from: [...from] } };
 }
 
+/** As the profile states it: where it does not, servers are started without it. */
 const chunkOf = (profile: Profile | undefined): number | undefined =>
   profile?.batching === 'continuous' ? profile.chunkTokens : undefined;
 

@@ -1,6 +1,6 @@
 import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import type { ContinuousProfile } from '../profiles/index.js';
+import { type ContinuousProfile, chunkTokensOf } from '../profiles/index.js';
 import { type Load, rateOf, type SimulatedStage, type Table } from '../simulator/index.js';
 import { nearest } from '../source/index.js';
 import { callTimes } from './call-times.js';
@@ -99,7 +99,7 @@ function part(draft: Draft, load: Load, only: 'prefill' | 'decode'): Draft {
     const table = tables[v];
     return time && table ? callTimes(table, load, time.batchMs.length) : time;
   });
-  const { chunkTokens } = draft.profile as ContinuousProfile;
+  const chunkTokens = chunkTokensOf(draft.profile as ContinuousProfile);
   const tokens = Math.max(1, ...times.map((time) => time?.tokens ?? 0));
   const together = chunkTokens > 0 ? Math.max(1, Math.ceil(chunkTokens / tokens)) : 1;
   return { ...draft, tables, times, ...(only === 'prefill' && { batches: [STEPS_AT_ONCE * together] }) };

@@ -13,5 +13,11 @@ export {
   readProfile,
   readProfiles,
 } from './read-profiles.js';
-export type { ContinuousProfile, DynamicProfile, Profile, ProfileFile } from './schema.js';
+export {
+  type ContinuousProfile,
+  chunkTokensOf,
+  type DynamicProfile,
+  type Profile,
+  type ProfileFile,
+} from './schema.js';
 export { changedSince, tooOld } from './stale.js';

@@ -118,9 +118,10 @@ const continuous = z.strictObject({
     .default({ in: 'tokens_in', out: 'tokens_out' }),
   /**
    * Most tokens of prompts that the server processes in one step beside the running sequences (vLLM:
-   * `max_num_batched_tokens`). Absent: 2048, as vLLM has it on small devices. 0: running sequences wait for the whole prompt.
+   * `max_num_batched_tokens`). Absent: not stated; `chunkTokensOf` is simulated, and servers are started without it. 0: running
+   * sequences wait for the whole prompt.
    */
-  chunkTokens: z.int().min(0, 'not negative').max(1_048_576, 'at most 1048576').default(2_048),
+  chunkTokens: z.int().min(0, 'not negative').max(1_048_576, 'at most 1048576').optional(),
   /** Speculative decoding of this variant. Absent: none. */
   speculative: z
     .strictObject({
@@ -164,3 +165,10 @@ export type DynamicProfile = z.output<typeof dynamic>;
 export type ContinuousProfile = z.output<typeof continuous>;
 /** As it is written in a file. */
 export type ProfileFile = z.input<typeof profileSchema>;
+
+/** Tokens of prompts in a step where a profile states none: what `vllm serve` takes by itself on devices of less than 70 GiB. */
+const USUAL_CHUNK = 2_048;
+
+/** Most tokens of prompts in a step, as they are simulated; 0: prompts are not divided. */
+export const chunkTokensOf = ({ chunkTokens = USUAL_CHUNK }: Pick<ContinuousProfile, 'chunkTokens'>): number =>
+  chunkTokens;

@@ -1,4 +1,4 @@
-import type { ContinuousProfile, DynamicProfile, Profile } from '../profiles/index.js';
+import { type ContinuousProfile, chunkTokensOf, type DynamicProfile, type Profile } from '../profiles/index.js';
 import type { PrefixRouting } from './prefix.js';
 import { type StepTimes, stepTimes } from './steps.js';
 
@@ -104,7 +104,8 @@ const dynamicTable = ({ latency, size, overheadMs }: DynamicProfile): DynamicTab
 export const CACHED_COLUMN = 'tokens_cached';
 
 function continuousTable(profile: ContinuousProfile, routing: PrefixRouting | undefined): ContinuousTable {
-  const { prefill, decode, size, overheadMs, chunkTokens } = profile;
+  const { prefill, decode, size, overheadMs } = profile;
+  const chunkTokens = chunkTokensOf(profile);
   const rows = decode.map((row) => curveOf([{ ...row, batch: 1, size: 1 }]));
   return {
     batching: 'continuous',

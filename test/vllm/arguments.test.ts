@@ -51,6 +51,7 @@ const WANTED: readonly Wanted[] = [
   { ...PLAIN, tensor: 2, speculative: DRAFT, toolParser: 'hermes' },
   { ...PLAIN, chunkTokens: 4_096 },
   { ...PLAIN, maxBatch: 512, chunkTokens: 256 },
+  { ...PLAIN, chunkTokens: 16, speculative: DRAFT },
   { ...PLAIN, chunkTokens: 0 },
 ];
 
@@ -97,6 +98,7 @@ beforeAll(() => {
 describe('the command lines of `millrace apply`, read by vLLM itself', () => {
   it.each(ALL.map((wanted, i) => [i, JSON.stringify(wanted), wanted] as const))('%i %s', (i, _, wanted) => {
     const { memoryShare, quantisation = AS_THEY_ARE, ...rest } = understood[i] ?? {};
+    const drafted = Number(wanted.speculative?.num_speculative_tokens ?? 0);
     expect(quantisation).toEqual(AS_THEY_ARE);
     expect(rest).toEqual({
       command: 'serve',
@@ -106,7 +108,7 @@ describe('the command lines of `millrace apply`, read by vLLM itself', () => {
       tensor: wanted.tensor,
       pipeline: wanted.pipeline,
       maxSequences: wanted.maxBatch,
-      batchedTokens: wanted.chunkTokens ? Math.max(wanted.chunkTokens, wanted.maxBatch) : null,
+      batchedTokens: wanted.chunkTokens ? Math.max(wanted.chunkTokens, wanted.maxBatch * (1 + drafted)) : null,
       isUnchunked: wanted.chunkTokens === 0,
       speculative: wanted.speculative,
       toolParser: wanted.toolParser,

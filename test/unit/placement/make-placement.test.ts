@@ -34,19 +34,30 @@ describe('a plan', SLOW, () => {
   });
 
   it('of an LLM says how prompts are divided among steps, on each kind of device as its profile does', () => {
-    const [a100, l4] = [llmProfile('assistant', 'a100', 40, 8), llmProfile('assistant', 'l4', 90, 20)];
-    const large = { ...a100, text: JSON.stringify({ ...JSON.parse(a100.text), chunkTokens: 8_192 }) };
+    type Stated = { readonly chunkTokens?: number };
+    const of = (kind: string, promptMs: number, tokenMs: number, stated: Stated) => {
+      const { file, text } = llmProfile('assistant', kind, promptMs, tokenMs);
+      return { file, text: JSON.stringify({ ...JSON.parse(text), ...stated }) };
+    };
     const pipelines = [JSON.stringify({ format: 1, name: 'p', stages: [{ id: 'a', model: 'assistant' }] })];
-    const input = plannerInput({ pipelines, profiles: [large, l4], p99Ms: 9_000, rate: 0.5 });
-    const problem = buildProblem(input);
-    const replicas = ['gpu1/0', 'gpu2/0'].map((id) => ({
-      pool: 0,
-      devices: [problem.devices.findIndex((device) => device.id === id)],
-    }));
-    const { chunkTokens, replicas: placed } = placedPool(problem, { configs: [0], replicas }, 0);
-    const onEach = Object.fromEntries(placed.map((each) => [each.devices[0], each.chunkTokens ?? chunkTokens]));
-    expect(onEach).toEqual({ 'gpu1/0': 8_192, 'gpu2/0': 2_048 });
-    expect(placed.filter((each) => each.chunkTokens !== undefined)).toHaveLength(1);
+    const placedOn = (a100: Stated, l4: Stated) => {
+      const profiles = [of('a100', 40, 8, a100), of('l4', 90, 20, l4)];
+      const problem = buildProblem(plannerInput({ pipelines, profiles, p99Ms: 9_000, rate: 0.5 }));
+      const replicas = ['gpu1/0', 'gpu2/0'].map((id) => ({
+        pool: 0,
+        devices: [problem.devices.findIndex((device) => device.id === id)],
+      }));
+      const { chunkTokens, replicas: placed } = placedPool(problem, { configs: [0], replicas }, 0);
+      const count = placed.filter((each) => each.chunkTokens !== undefined).length;
+      return { count, ...Object.fromEntries(placed.map((each) => [each.devices[0], each.chunkTokens ?? chunkTokens])) };
+    };
+    const [large, small] = [{ chunkTokens: 8_192 }, { chunkTokens: 2_048 }];
+    expect(placedOn(large, small)).toEqual({ 'gpu1/0': 8_192, 'gpu2/0': 2_048, count: 1 });
+    expect(placedOn(large, large)).toEqual({ 'gpu1/0': 8_192, 'gpu2/0': 8_192, count: 0 });
+    // A replica whose profile states none has none.
+    expect(placedOn({}, {})).toEqual({ 'gpu1/0': undefined, 'gpu2/0': undefined, count: 0 });
+    expect(placedOn(large, {})).toEqual({ 'gpu1/0': 8_192, 'gpu2/0': undefined, count: 1 });
+    expect(placedOn({}, small)).toEqual({ 'gpu1/0': undefined, 'gpu2/0': 2_048, count: 1 });
     expect(plan(plannerInput()).pools[0]).not.toHaveProperty('chunkTokens');
   });
 

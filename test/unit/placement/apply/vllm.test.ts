@@ -64,12 +64,20 @@ describe('vLLM', () => {
     // vLLM does not start with fewer tokens than sequences.
     expect(command('chat', { chunkTokens: 16 })).toEqual(['--max-num-batched-tokens 64']);
     expect(command('chat', { chunkTokens: 0 })).toEqual(['--no-enable-chunked-prefill']);
-    // Of an earlier release.
+    // Its profile states none, or the placement is of an earlier release.
     expect(command('chat', {})).toEqual([]);
     // An encoder takes its input as a whole.
     expect(command('embed', { chunkTokens: 2_048 })).toEqual([]);
     const replicas = [{ devices: ['gpu1/2'], queue: 'q', chunkTokens: 8_192 }];
     expect(command('chat', { chunkTokens: 2_048, replicas })).toEqual(['--max-num-batched-tokens 8192']);
+    // For each of 64 sequences vLLM keeps a place for each drafted token.
+    const draft = { method: 'draft_model', model: 'org/small', num_speculative_tokens: 3, parallel_drafting: true };
+    const drafting = (chunkTokens: number, speculative: Record<string, string | number | boolean>) =>
+      command('chat', { chunkTokens, speculative });
+    expect(drafting(64, draft)).toEqual(['--max-num-batched-tokens 256']);
+    expect(drafting(2_048, draft)).toEqual(['--max-num-batched-tokens 2048']);
+    expect(drafting(2_048, { method: 'mtp' })).toEqual([]);
+    expect(drafting(0, { method: 'mtp' })).toEqual(['--no-enable-chunked-prefill']);
   });
 
   it('is started with a length that its cache holds beside activations and CUDA graphs', () => {
