@@ -112,7 +112,7 @@ function longestOf(options: VllmOptions, share: number): number {
 }
 
 /**
- * How prompts are divided among steps, where the profile states it. Left to itself, `vllm serve` takes
+ * How prompts are divided among steps, where the profile states it and the operator's arguments do not. Left to itself, `vllm serve` takes
  * 2048 tokens on devices of less than 70 GiB and on the A100, and 8192 or more on others (vLLM: vllm/engine/arg_utils.py,
  * get_batch_defaults).
  *
@@ -120,12 +120,29 @@ function longestOf(options: VllmOptions, share: number): number {
  * max_num_new_slots_for_drafting), and it does not start if fewer than one for each sequence are left (vllm/config/scheduler.py). So it gets at
  * least sequences x (1 + drafted tokens), what a step checks of a full batch. If the drafted tokens are unknown, the option is left out.
  */
-function chunking({ chunkTokens, speculative }: VllmOptions, maxBatch: number): readonly string[] {
-  if (chunkTokens === undefined) return [];
+function chunking({ chunkTokens, speculative, more = [] }: VllmOptions, maxBatch: number): readonly string[] {
+  if (chunkTokens === undefined || more.some((word) => CHUNKING.has(optionOf(word)))) return [];
   if (chunkTokens === 0) return ['--no-enable-chunked-prefill'];
-  const drafted = speculative === undefined ? 0 : speculative.num_speculative_tokens;
+  const isOwn = valueOf(more, '--speculative-config') !== undefined;
+  const drafted = isOwn ? undefined : speculative === undefined ? 0 : speculative.num_speculative_tokens;
   if (typeof drafted !== 'number') return [];
-  return ['--max-num-batched-tokens', String(Math.max(chunkTokens, maxBatch * (1 + drafted)))];
+  const sequences = Math.max(maxBatch, Number(valueOf(more, '--max-num-seqs')) || 0);
+  return ['--max-num-batched-tokens', String(Math.max(chunkTokens, sequences * (1 + drafted)))];
+}
+
+/** Options of the operator that decide on it. */
+const CHUNKING: ReadonlySet<string> = new Set([
+  '--max-num-batched-tokens',
+  '--enable-chunked-prefill',
+  '--no-enable-chunked-prefill',
+]);
+
+/** The value that arguments give an option, as `--name value` or `--name=value`: the last one counts. */
+export function valueOf(words: readonly string[], name: string): string | undefined {
+  const at = words.findLastIndex((word) => word.startsWith('--') && optionOf(word) === name);
+  const word = words[at];
+  if (word === undefined) return undefined;
+  return word.includes('=') ? word.slice(word.indexOf('=') + 1) : words[at + 1];
 }
 
 /** Kinds of stages that vLLM serves with its pooling runner. A classifier is an LLM that is asked in a chat, which that runner lacks. */

@@ -52,11 +52,12 @@ describe('vLLM', () => {
     expect(() => shellWords(`--a 'b`)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
   });
 
-  it('divides prompts among steps as it was simulated', () => {
-    const command = (kind: string, more: Partial<ReturnType<typeof placedPool>>) => {
+  it('divides prompts among steps as its profile states, unless the operator says otherwise', () => {
+    const command = (kind: string, more: Partial<ReturnType<typeof placedPool>>, words = '') => {
       const llm = placedPool('other', [['gpu1/2']], { batching: 'continuous', maxBatch: 64, ...more });
       const pools = { ...base, other: { connector: 'openai', model: 'org/o', kind } };
-      const { files } = generate(placementOf([llm]), inventory, { ...options, base: pools });
+      const vllmArguments = { other: shellWords(words) };
+      const { files } = generate(placementOf([llm]), inventory, { ...options, base: pools, vllmArguments });
       const text = files.find(({ path }) => path === 'commands/other-gpu1-2.sh')?.text ?? '';
       return text.match(/--(?:max-num-batched|no-enable-chunked)\S+(?: \d+)?/g) ?? [];
     };
@@ -78,6 +79,18 @@ describe('vLLM', () => {
     expect(drafting(2_048, draft)).toEqual(['--max-num-batched-tokens 2048']);
     expect(drafting(2_048, { method: 'mtp' })).toEqual([]);
     expect(drafting(0, { method: 'mtp' })).toEqual(['--no-enable-chunked-prefill']);
+    // The operator decides on it, in one of three ways, or changes what it depends on.
+    for (const chunkTokens of [0, 2_048]) {
+      const generated = (words: string) => command('chat', { chunkTokens }, words);
+      expect(generated('--enable-chunked-prefill')).toEqual([]);
+      expect(generated('--no-enable-chunked-prefill')).toEqual(['--no-enable-chunked-prefill']);
+      expect(generated('--max-num-batched-tokens 4096')).toEqual(['--max-num-batched-tokens 4096']);
+      expect(generated('--max_num_batched_tokens=4096')).toEqual([]);
+    }
+    for (const words of ['--max-num-seqs=4096', '--max_num_seqs 8 --max-num-seqs 4096'])
+      expect(command('chat', { chunkTokens: 2_048 }, words)).toEqual(['--max-num-batched-tokens 4096']);
+    expect(command('chat', { chunkTokens: 2_048 }, "--speculative-config '{}'")).toEqual([]);
+    expect(command('chat', { chunkTokens: 2_048 }, '--quantization fp8')).toEqual(['--max-num-batched-tokens 2048']);
   });
 
   it('is started with a length that its cache holds beside activations and CUDA graphs', () => {
