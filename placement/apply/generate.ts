@@ -10,7 +10,7 @@ import { modelAt, type PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf, threadsOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
-import { optionOf, vllmArguments } from './vllm-arguments.js';
+import { optionOf, valueOf, vllmArguments } from './vllm-arguments.js';
 
 export interface ApplyOptions {
   /** The models file that configures the placement's pools. */
@@ -245,13 +245,17 @@ function notesOn(servers: readonly ModelServer[]): string[] {
 }
 
 function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): string[] {
-  const hosted = servers.filter(({ type }) => type === 'vllm').flatMap((server) => server.hosted);
+  const started = servers.filter(({ type }) => type === 'vllm');
+  const hosted = started.flatMap((server) => server.hosted);
   return [...new Set(hosted.map(({ pool }) => servedModel(pool)))].flatMap((model) => {
-    if ((options.base[model]?.kind ?? 'chat') !== 'chat') return [];
+    const own = started.filter((server) => server.hosted.some(({ pool }) => servedModel(pool) === model));
+    const onLength = notesOnLength(model, own, options);
+    if ((options.base[model]?.kind ?? 'chat') !== 'chat') return onLength;
     const more = options.vllmArguments?.[model] ?? [];
     const knows = (option: string) => more.some((word) => word.startsWith('--') && optionOf(word) === option);
     const isCounted = hosted.some(({ pool }) => servedModel(pool) === model && pool.prefixCache !== undefined);
     return [
+      ...onLength,
       ...(options.toolParsers[model] === undefined && !knows('--tool-call-parser')
         ? [`${model}: vLLM refuses calls with tools, unless --tool-parser says how its model writes them`]
         : []),
@@ -265,4 +269,14 @@ function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): st
         : []),
     ];
   });
+}
+
+/** The plan counts calls as served that the cache holds as planned; vLLM starts with a shorter length, and refuses those beyond it. */
+function notesOnLength(model: string, servers: readonly ModelServer[], options: ApplyOptions): string[] {
+  const context = contextOf(options, model) ?? 0;
+  const longest = Math.min(...servers.map((server) => Number(valueOf(vllm(server, options), '--max-model-len'))));
+  if (!(longest < context)) return [];
+  return [
+    `${model}: vLLM refuses calls of more than ${longest} tokens (--max-model-len), of which the plan may count some as served; its contextTokens are ${context}: state fewer, or place it with more memory`,
+  ];
 }

@@ -99,9 +99,14 @@ describe('vLLM', () => {
       const replicas = [{ devices: ['gpu1/0'], queue: 'q', memoryBytes: 72 * GIB, ...replica }];
       const llm = placedPool('assistant', [], { batching: 'continuous', memoryBytes: 30 * GIB, replicas });
       const known = { ...base, assistant: { ...base.assistant, contextTokens } };
-      const { files } = generate(placementOf([llm]), inventory, { ...options, base: known });
+      const { files, notes } = generate(placementOf([llm]), inventory, { ...options, base: known });
       const text = files.find(({ path }) => path === 'commands/assistant-gpu1-0.sh')?.text ?? '';
-      return Number(/--max-model-len (\d+)/.exec(text)?.[1]);
+      const length = Number(/--max-model-len (\d+)/.exec(text)?.[1]);
+      // The plan counts on all of the cache.
+      const said = notes.filter((note) => note.includes('--max-model-len'));
+      const refused = new RegExp(`^assistant: vLLM refuses calls of more than ${length} .* are ${contextTokens}: `);
+      expect(said).toEqual(length < contextTokens ? [expect.stringMatching(refused)] : []);
+      return length;
     };
     const cache = { cacheTokens: 40_000, tokenBytes: 2 ** 20 };
     // 4 GiB are 4,096 of these tokens.
