@@ -1,12 +1,12 @@
 import { isoSeconds } from '../trace/index.js';
 
-/** Parts of a second by the word that states a unit in a column's name. */
-const UNITS: ReadonlyMap<string, number> = new Map<string, number>([
-  ...['s', 'sec', 'secs', 'seconds'].map((word) => [word, 1] as const),
-  ...['ms', 'msec', 'msecs', 'milli', 'millis', 'millisecond', 'milliseconds'].map((word) => [word, 1e3] as const),
-  ...['us', 'usec', 'usecs', 'micro', 'micros', 'microsecond', 'microseconds'].map((word) => [word, 1e6] as const),
-  ...['ns', 'nsec', 'nsecs', 'nano', 'nanos', 'nanosecond', 'nanoseconds'].map((word) => [word, 1e9] as const),
-]);
+/** Parts of a second by the words that state a unit in a column's name. */
+const UNITS = [
+  { words: /^(ms|msecs?|milli|millis.*)$/, parts: 1e3 },
+  { words: /^(us|usecs?|micro|micros.*)$/, parts: 1e6 },
+  { words: /^(ns|nsecs?|nano|nanos.*)$/, parts: 1e9 },
+  { words: /^(s|secs?|seconds)$/, parts: 1 },
+] as const;
 
 /** Numbers above these are times since 1970 in such parts of a second: the least of them is in the year 2001. */
 const SINCE_1970 = [
@@ -16,13 +16,15 @@ const SINCE_1970 = [
 ] as const;
 
 /**
- * The unit that a column's name states, as `arrived_at_ms`, `timeNs` or `Time (us)` do, in parts of a second; undefined: it states
- * none.
+ * The unit that a column's name states, as `arrived_at_ms`, `timeNs` or `Time (µs)` do, in parts of a second; undefined: it states
+ * none. Of several the last one counts, and seconds only alone: `time_in_milli_seconds` is in milliseconds.
  */
 export function unitOf(column: string): number | undefined {
-  const spaced = column.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
-  const words = spaced.match(/[a-z]+/g) ?? [];
-  return words.map((word) => UNITS.get(word)).findLast((parts) => parts !== undefined);
+  const spaced = column.replace(/[µμ]/g, 'u').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  const found = (spaced.match(/[a-z]+/g) ?? []).flatMap(
+    (word) => UNITS.find(({ words }) => words.test(word))?.parts ?? [],
+  );
+  return found.findLast((parts) => parts > 1) ?? found.at(-1);
 }
 
 /**
