@@ -1,3 +1,4 @@
+import { seemMilliseconds } from '../trace/index.js';
 import { entriesOf, membersOf } from './json.js';
 import { rowsOf, type TableRow } from './table.js';
 import { secondsOf, unitOf } from './times.js';
@@ -124,15 +125,30 @@ function* burstRequests(lines: Lines, file: string): Requests {
 
 const TIME = /^(timestamp|time|arrival|arrived|start|ts|date)/i;
 
-/** Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. */
+/**
+ * Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. Whole numbers far apart without
+ * a unit are refused, as those of a trace of Millrace, which has decimals once it is imported.
+ */
 function* csvRequests(lines: Lines, file: string): Requests {
   let known: ReturnType<typeof columnsOf> | undefined;
+  let [rows, first, last] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let isClear = false;
   for (const { at, line, cells } of rowsOf(lines, file, 'INVALID_TRACE')) {
     known ??= columnsOf(Object.keys(cells), file);
     const { name, parts, columns } = known;
-    const sizes = sizesOf(columns.map(([column, size]) => [size, cells[column]]));
-    yield { seconds: timeOf(cells[name], name, at, parts), sizes, place: line };
+    const cell = cells[name] ?? '';
+    const seconds = timeOf(cell, name, at, parts);
+    // What differs from its number is of ISO 8601, or since 1970 in a unit that its size tells.
+    isClear ||= parts !== undefined || cell.includes('.') || Number(cell) !== seconds;
+    rows += 1;
+    first = Math.min(first, seconds);
+    last = Math.max(last, seconds);
+    yield { seconds, sizes: sizesOf(columns.map(([column, size]) => [size, cells[column]])), place: line };
   }
+  const gapS = (last - first) / Math.max(1, rows - 1);
+  if (known === undefined || isClear || !seemMilliseconds(rows, gapS)) return;
+  const message = `${known.name}: the times look like milliseconds: as seconds they are ${Math.round(gapS)} s apart on average. Name the column timestamp_ms or timestamp_s`;
+  throw wrong(file, message, 'INVALID_TRACE');
 }
 
 /** The column of the times with its unit, and the others, each with the name that its sizes get. */

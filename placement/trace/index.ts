@@ -1,1 +1,1 @@
-export { isData, isoSeconds, readTrace, type Trace } from './read-trace.js';
+export { isData, isoSeconds, readTrace, seemMilliseconds, type Trace } from './read-trace.js';

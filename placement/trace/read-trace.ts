@@ -21,6 +21,9 @@ const UNITS: Readonly<Record<string, number>> = {
 
 /** Times without decimals on average this far apart, and that many, are no seconds: one run in twenty seconds is less than a demo. */
 const SUSPICIOUS = { gapS: 20, rows: 20 };
+/** Whether so many times without decimals, on average so many seconds apart, look like milliseconds. */
+export const seemMilliseconds = (rows: number, gapS: number): boolean =>
+  rows >= SUSPICIOUS.rows && gapS > SUSPICIOUS.gapS;
 /** As seconds since 1970 this is after the year 5000. */
 const NO_SECONDS = 1e11;
 /** A size that no call has: times of more are no numbers that can be told apart. */
@@ -85,8 +88,8 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
   const start = rows[0]?.[0] ?? 0;
   if (unit === undefined || unit === 1) {
     const gap = ((rows.at(-1)?.[0] ?? 0) - start) / Math.max(1, rows.length - 1);
-    const isWhole = rows.length >= SUSPICIOUS.rows && !hasDecimals;
-    if (Math.max(...[start, rows.at(-1)?.[0] ?? 0].map(Math.abs)) > NO_SECONDS || (isWhole && gap > SUSPICIOUS.gapS)) {
+    const isSuspicious = !hasDecimals && seemMilliseconds(rows.length, gap);
+    if (Math.max(...[start, rows.at(-1)?.[0] ?? 0].map(Math.abs)) > NO_SECONDS || isSuspicious) {
       const message = `the times look like milliseconds: as seconds the lines are ${Math.round(gap)} s apart on average. Name the column timestamp_ms; if they are seconds, write them with decimals, as ${start.toFixed(1)}`;
       wrong(first + 1, message);
     }

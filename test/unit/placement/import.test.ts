@@ -118,6 +118,27 @@ describe('a foreign trace', () => {
     expect(importTrace(format, text, 'x', { limit: 1 }).split('\n')[1]?.split(',').length).toBeGreaterThan(1);
   });
 
+  it('of whole numbers far apart needs a unit, as they are rather milliseconds', () => {
+    const times = (count: number, spell: (i: number) => string) =>
+      `${['time', ...Array.from({ length: count }, (_, i) => spell(i))].join('\n')}\n`;
+    const last = (text: string) => importTrace('csv', text, 'x').trim().split('\n').at(-1);
+    const apart = times(20, (i) => String(250 * (19 - i)));
+    expect(refusal(() => last(apart))).toEqual({
+      code: 'INVALID_TRACE',
+      fields: [
+        'x: time: the times look like milliseconds: as seconds they are 250 s apart on average. Name the column timestamp_ms or timestamp_s',
+      ],
+    });
+    expect(last(apart.replace('time', 'timestamp_ms'))).toBe('4.750000');
+    expect(last(apart.replace('time', 'timestamp_s'))).toBe('4750.000000');
+    expect(last(times(20, (i) => (250 * i).toFixed(1)))).toBe('4750.000000');
+    expect(last(times(19, (i) => String(250 * i)))).toBe('4500.000000');
+    expect(last(times(20, (i) => String(20 * i)))).toBe('380.000000');
+    // Their unit is known.
+    expect(last(times(20, (i) => String(1.7e12 + 60_000 * i)))).toBe('1140.000000');
+    expect(last(times(20, (i) => `2026-01-01 00:${String(i + 10)}:00`))).toBe('1140.000000');
+  });
+
   it('is sped up, thinned out and cut', () => {
     expect(importTrace('azure', AZURE, 'x', { speed: 2 })).toContain('\n2.157290,396,109\n');
     expect(importTrace('azure', AZURE, 'x', { limit: 1 }).trim().split('\n')).toHaveLength(2);
