@@ -1,6 +1,7 @@
+import { chosenOf, tooMuch } from './chosen.js';
 import { linesOf } from './lines.js';
 import { cachedTokens } from './prefix-caches.js';
-import { type ImportedRequest, MOST_REQUESTS, spellPlace, TRACE_READERS, type TraceFormat } from './trace-formats.js';
+import { type ImportedRequest, spellPlace, TRACE_READERS, type TraceFormat } from './trace-formats.js';
 import { wrong } from './wrong.js';
 
 export interface TraceImport {
@@ -53,37 +54,6 @@ export function importTrace(
   if (characters > MOST_CHARACTERS) throw tooMuch(file, `would be a trace of more than ${most}`);
   return `${[['timestamp_s', ...columns].join(','), ...rows].join('\n')}\n`;
 }
-
-const tooMuch = (file: string, what: string) =>
-  wrong(file, `it ${what}: keep fewer of its requests with --limit or --sample`, 'INVALID_TRACE');
-
-/** The requests that are kept, by time. At most twice as many as the limit are in memory. */
-function chosenOf(
-  requests: Iterable<ImportedRequest>,
-  format: TraceFormat,
-  file: string,
-  { sample = 1, limit = Number.POSITIVE_INFINITY, seed = 1, caches }: TraceImport,
-): readonly ImportedRequest[] {
-  let state = seed >>> 0;
-  let isEmpty = true;
-  let kept: ImportedRequest[] = [];
-  for (const request of requests) {
-    isEmpty = false;
-    if (sample < 1) {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      if (state / 4_294_967_296 >= sample) continue;
-    }
-    const { seconds, sizes, place } = request;
-    kept.push(caches === undefined ? { seconds, sizes, place } : request);
-    // The file need not be sorted: what follows may be earlier.
-    if (kept.length >= 2 * limit) kept = byTime(kept).slice(0, limit);
-    if (kept.length > MOST_REQUESTS) throw tooMuch(file, `has more than ${MOST_REQUESTS} requests`);
-  }
-  if (isEmpty) throw wrong(file, `it has no requests in the format "${format}"`, 'INVALID_TRACE');
-  return byTime(kept).slice(0, limit);
-}
-
-const byTime = (requests: ImportedRequest[]): ImportedRequest[] => requests.sort((a, b) => a.seconds - b.seconds);
 
 /**
  * The columns that all requests have: a trace has each size of every request. Others are left out, not refused, as they may be no sizes at all,
