@@ -185,7 +185,9 @@ export class ExactCache {
       const bytes = Buffer.byteLength(JSON.stringify(entry));
       const exceeded = await this.#allowance.exceeded(tenant, insertedBy, bytes);
       if (exceeded !== undefined) {
-        lease.sendOff();
+        // Another caller may have some left.
+        if (exceeded === 'tenant') lease.sendOff();
+        else lease.giveUp();
         const message = `result not stored: the ${exceeded} has used up its hourly allowance of the exact cache`;
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
         return true;

@@ -51,8 +51,18 @@ describe('semantic cache with faults', () => {
       const { cache } = openCache(redis, embedder);
       expect(await cache.through(request('x'), async () => output, never())).toEqual({ output, outcome: 'miss' });
       expect(sent, JSON.stringify(output)).not.toContain('store');
-      expect(sent).toContain('sendOff');
+      expect(sent).toContain('release');
+      expect(sent).not.toContain('sendOff');
     }
+  });
+
+  it('lets all go that wait for an answer that is too large', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const output = { text: 'x'.repeat(300_000) };
+    const found = await openCache(redis, embedder).cache.through(request('x'), async () => output, never());
+    expect(found).toEqual({ output, outcome: 'miss' });
+    expect(sent).toContain('sendOff');
+    expect(sent).not.toContain('store');
   });
 
   it('leaves silence alone', async () => {

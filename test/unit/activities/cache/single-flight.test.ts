@@ -63,3 +63,44 @@ describe.each(['exact', 'semantic'])('who waits for the call of another worker: 
     expect(calls()).toBe(1);
   });
 });
+
+/** A Redis in which caches claim, mark and store one text, whose answer is `text`. */
+function redisOfOne(text: string) {
+  let state: 'free' | 'leased' | 'not kept' | 'stored' = 'free';
+  let marked = false;
+  const claim = () => {
+    if (state === 'stored') return JSON.stringify({ text: 'a', output: { text } });
+    if (state === 'not kept') return 2;
+    if (state === 'leased') return 0;
+    state = 'leased';
+    return 1;
+  };
+  const mark = () => {
+    if (marked) return 'it is there';
+    marked = true;
+    return 'OK';
+  };
+  return faultyRedis(
+    () => false,
+    (command) => {
+      if (command === 'claim') return claim();
+      if (command === 'mark') return mark();
+      if (command === 'store') state = 'stored';
+      // The fake calls the scripts of the ledger releases too.
+      if (command === 'release' && state === 'leased') state = 'free';
+      if (command === 'sendOff' && state === 'leased') state = 'not kept';
+      return undefined;
+    },
+  ).redis;
+}
+
+describe('who waits for the first turn with a history', () => {
+  it('leaves the call to the next one, whose answer is kept', async () => {
+    const { cache } = openCache(redisOfOne('B'), embedder, { leaseMs: MINUTE });
+    const { ask, calls } = model('B', 50);
+    const turn = request('a', { context: { input: { messages: [{ role: 'user', content: 'About my cat.' }] } } });
+    const all = await Promise.all([1, 2, 3].map(() => cache.through(turn, ask, never())));
+    expect(all.map(({ output }) => output)).toEqual([{ text: 'B' }, { text: 'B' }, { text: 'B' }]);
+    expect(calls()).toBe(2);
+  });
+});
