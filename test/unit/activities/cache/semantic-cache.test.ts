@@ -105,4 +105,13 @@ describe('a semantic cache whose answers end with the day', () => {
     expect(sent).not.toContain('store');
     expect(sent).toContain('release');
   });
+
+  it('makes the call, keeps nothing and frees the lease where the time zone is not known', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const elsewhere = request('x', { untilMidnight: 'Europe/Atlantis' });
+    const found = await openCache(redis, embedder).cache.through(elsewhere, model('Paris').ask, never());
+    expect(found).toEqual({ output: { text: 'Paris' }, outcome: 'miss' });
+    expect(sent).toContain('release');
+    expect(sent).not.toContain('store');
+  });
 });
