@@ -141,7 +141,8 @@ export class ExactCache {
       end();
       if (claim === 'mine' || claim === 'unkept') return { do: 'lead', lease };
       if (claim !== 'taken') return { do: 'serve', entry: claim, outcome: 'hit' };
-      const found = await this.#flight.wait(lease, at, usable, patienceOf(request.endsAt), signal);
+      const wait = () => this.#flight.wait(lease, at, usable, patienceOf(request.endsAt), signal);
+      const found = await (request.waiting?.(wait) ?? wait());
       if (typeof found === 'string') return { do: 'lead', lease };
       return { do: 'serve', entry: found, outcome: 'shared' };
     } catch (error) {

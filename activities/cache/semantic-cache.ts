@@ -270,7 +270,7 @@ export class SemanticCache {
     try {
       const claim = await this.#flight.claim(lease, at, usable);
       if (claim === 'taken') lookedUp();
-      const found = claim === 'taken' ? await wait() : claim;
+      const found = claim === 'taken' ? await (request.waiting?.(wait) ?? wait()) : claim;
       if (found === 'impatient') return { do: 'lead', at, lease, vector, judged };
       if (typeof found !== 'string') {
         const outcome = claim === 'taken' ? 'shared' : 'hit';

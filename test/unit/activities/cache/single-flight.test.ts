@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Embedder } from '../../../../activities/cache/index.js';
+import type { CacheRequest, Embedder } from '../../../../activities/cache/index.js';
 import { model, never, openCache, request } from '../../../support/caches.js';
 import { faultyRedis } from '../../../support/faulty-redis.js';
 
@@ -15,10 +15,11 @@ function waiting() {
   );
   const { cache, exact } = openCache(redis, embedder);
   const { ask, calls } = model('own');
-  const through = (kind: string, endsAt: number) => {
+  const through = (kind: string, endsAt: number, waits?: CacheRequest['waiting']) => {
     const { tenant, pipeline, stage, key, ttlMs } = request('a');
-    const call = { tenant, pipeline, stage, kind: 'chat', model: 'm', with: {}, input: { key }, ttlMs, endsAt };
-    return kind === 'exact' ? exact.through(call, ask, never()) : cache.through(request(key, { endsAt }), ask, never());
+    const own = { endsAt, waiting: waits };
+    const call = { tenant, pipeline, stage, kind: 'chat', model: 'm', with: {}, input: { key }, ttlMs, ...own };
+    return kind === 'exact' ? exact.through(call, ask, never()) : cache.through(request(key, own), ask, never());
   };
   return { other, through, calls };
 }
@@ -61,6 +62,23 @@ describe.each(['exact', 'semantic'])('who waits for the call of another worker: 
     const { through, calls } = waiting();
     expect(await through(kind, performance.now())).toMatchObject({ output: { text: 'own' } });
     expect(calls()).toBe(1);
+  });
+
+  it('spends the wait as its attempt says', async () => {
+    const { other, through } = waiting();
+    const waits: string[] = [];
+    const found = through(kind, performance.now() + MINUTE, async (wait) => {
+      waits.push('begins');
+      const theirs = await wait();
+      waits.push('ends');
+      return theirs;
+    });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(waits).toEqual(['begins']);
+    other.reply = JSON.stringify({ text: 'a', output: { text: 'theirs' } });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await found).toMatchObject({ outcome: 'shared' });
+    expect(waits).toEqual(['begins', 'ends']);
   });
 });
 
