@@ -20,7 +20,7 @@ function emptyStore(scan: () => Promise<unknown> = async () => ['0', []]) {
 }
 
 describe('clearing the caches of a tenant', () => {
-  it('forgets the ledger first: what is stored meanwhile stays known, and its vector is removed when it expires', async () => {
+  it('forgets the ledger first, so that what is stored meanwhile stays known', async () => {
     const { redis, budget, done } = emptyStore();
     expect(await clearCache(redis, budget, 'acme', never())).toBe(0);
     expect(done).toEqual(['forget', 'scan']);
