@@ -20,7 +20,7 @@ export interface InspectOptions extends CacheOptions {
   readonly embedder: string;
 }
 
-/** Longest wait for the store or the embedder, in milliseconds. */
+/** Longest wait for the store, for each of its commands, or for the embedder, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
 /**
@@ -131,7 +131,8 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 async function withStore(settings: Settings, work: (redis: Redis) => Promise<void>): Promise<void> {
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'cache');
-  const redis = openStore(settings, 'cache', logger);
+  // Nothing else waits for these commands, unlike those of a stage.
+  const redis = openStore(settings, 'cache', logger, TIMEOUT_MS);
   try {
     await connected(redis, TIMEOUT_MS);
     await redis.ping().catch((cause: unknown) => {

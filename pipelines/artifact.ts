@@ -31,19 +31,22 @@ export function parseArtifactUri(uri: string): { tenant: string; sha256: string 
   return tenant !== undefined && sha256 !== undefined ? { tenant, sha256 } : undefined;
 }
 
-const MEMBERS: Readonly<Record<keyof Artifact, true>> = {
-  uri: true,
-  sha256: true,
-  mime: true,
-  bytes: true,
-  durationMs: true,
-  sampleRate: true,
-  channels: true,
+const MEMBERS: Readonly<Record<keyof Artifact, 'string' | 'number'>> = {
+  uri: 'string',
+  sha256: 'string',
+  mime: 'string',
+  bytes: 'number',
+  durationMs: 'number',
+  sampleRate: 'number',
+  channels: 'number',
 };
 
 /** Whether a value is an artifact and nothing else: data of a caller may have the form of one and say more. */
 export const isArtifactAlone = (value: unknown): value is Artifact =>
-  isArtifact(value) && Object.keys(value).every((name) => Object.hasOwn(MEMBERS, name));
+  isArtifact(value) &&
+  Object.entries(value).every(
+    ([name, each]) => Object.hasOwn(MEMBERS, name) && typeof each === MEMBERS[name as keyof Artifact],
+  );
 
 /** Whether a value has the form of an artifact; its address is not looked up. */
 export function isArtifact(value: unknown): value is Artifact {

@@ -9,6 +9,12 @@ import { normaliseText } from './lexical/text.js';
 const FORMAT = 4;
 const EXACT_FORMAT = 2;
 
+/**
+ * How the wait for another worker's call is spent: it calls and awaits the function once, and may give up meanwhile what others need. Absent: the
+ * function is just called.
+ */
+type Waiting = <T>(wait: () => Promise<T>) => Promise<T>;
+
 /** A lookup of the exact cache. */
 export interface ExactRequest {
   readonly tenant: string;
@@ -32,6 +38,7 @@ export interface ExactRequest {
   readonly version?: string | undefined;
   /** When this attempt ends, on the clock of `performance.now()`. */
   readonly endsAt?: number | undefined;
+  readonly waiting?: Waiting | undefined;
 }
 
 /** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs`, `untilMidnight`, `version` and `embedder`
@@ -80,6 +87,7 @@ export interface CacheRequest {
   readonly queueMs?: number | undefined;
   /** When this attempt ends, on the clock of `performance.now()`. */
   readonly endsAt?: number | undefined;
+  readonly waiting?: Waiting | undefined;
 }
 
 /** Redis keys of one lookup. They contain hashes only, never users' texts. */

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { cacheKeysOf, VectorSets } from '../../stores/redis/index.js';
 import type { Budget } from './budget.js';
 
@@ -10,9 +11,30 @@ const VECTORS_AT_ONCE = 32;
 /**
  * Removes what the caches hold of a tenant: answers, embeddings, vectors and the ledger of them, some at a time. Returns the number of
  * answers and embeddings. A call that is under way stores its answer afterwards. What is removed before an error stays removed, and repeating
- * the call completes it. Throws the signal's reason, and Redis' errors.
+ * the call completes it; without that, vectors that are left may stay although their answers end. Throws the signal's reason, and
+ * `STORE_UNAVAILABLE`.
  */
-export async function clearCache(redis: Redis, budget: Budget, tenant: string, signal: AbortSignal): Promise<number> {
+export async function clearCache(
+  redis: Redis,
+  budget: Pick<Budget, 'forget'>,
+  tenant: string,
+  signal: AbortSignal,
+): Promise<number> {
+  signal.throwIfAborted();
+  try {
+    // First: what is stored from now on is counted anew. The ledger removes it when it has expired, with a vector that is added after its
+    // set has been emptied.
+    await budget.forget(tenant);
+    return await remove(redis, tenant, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof MillraceError) throw error;
+    const message = `the Redis of the caches failed before all was removed: ${messageOf(error)}; clear them again`;
+    throw new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });
+  }
+}
+
+async function remove(redis: Redis, tenant: string, signal: AbortSignal): Promise<number> {
   const vectors = new VectorSets(redis);
   let removed = 0;
   let cursor = '0';
@@ -25,7 +47,6 @@ export async function clearCache(redis: Redis, budget: Budget, tenant: string, s
     for (const key of keys) if (key.endsWith('}:vectors')) await empty(vectors, key, signal);
     removed += await unlink(redis, keys);
   } while (cursor !== '0');
-  await budget.forget(tenant);
   return removed;
 }
 

@@ -141,7 +141,8 @@ export class ExactCache {
       end();
       if (claim === 'mine' || claim === 'unkept') return { do: 'lead', lease };
       if (claim !== 'taken') return { do: 'serve', entry: claim, outcome: 'hit' };
-      const found = await this.#flight.wait(lease, at, usable, patienceOf(request.endsAt), signal);
+      const wait = () => this.#flight.wait(lease, at, usable, patienceOf(request.endsAt), signal);
+      const found = await (request.waiting?.(wait) ?? wait());
       if (typeof found === 'string') return { do: 'lead', lease };
       return { do: 'serve', entry: found, outcome: 'shared' };
     } catch (error) {
@@ -185,7 +186,9 @@ export class ExactCache {
       const bytes = Buffer.byteLength(JSON.stringify(entry));
       const exceeded = await this.#allowance.exceeded(tenant, insertedBy, bytes);
       if (exceeded !== undefined) {
-        lease.sendOff();
+        // Another caller may have some left.
+        if (exceeded === 'tenant') lease.sendOff();
+        else lease.giveUp();
         const message = `result not stored: the ${exceeded} has used up its hourly allowance of the exact cache`;
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
         return true;

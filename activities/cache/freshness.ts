@@ -2,10 +2,17 @@ import type { Json } from '../../pipelines/json.js';
 
 /**
  * When the day ends that an answer belongs to whose call begins at `now`, in milliseconds since 1970. Infinite if answers do not end
- * with the day.
+ * with the day; `now`, so that none is kept, in a time zone that this process does not know: plans are not checked for that. Does not throw.
  */
-export const dayEndOf = (zone: string | undefined, now = Date.now()): number =>
-  zone === undefined ? Number.POSITIVE_INFINITY : now + untilMidnight(zone, now);
+export function dayEndOf(zone: string | undefined, now = Date.now()): number {
+  if (zone === undefined) return Number.POSITIVE_INFINITY;
+  try {
+    return now + untilMidnight(zone, now);
+  } catch (error) {
+    if (error instanceof RangeError) return now;
+    throw error;
+  }
+}
 
 /**
  * How long an answer that is stored at `now` may be served, in milliseconds; 0 or less: not at all.

@@ -51,7 +51,10 @@ export class Lease {
     this.#entries.release(this.#at, this.owner).catch(() => undefined);
   }
 
-  /** As `giveUp`, after a call whose answer is not kept: all that wait make the call at once, not one after another. */
+  /**
+   * As `giveUp`, after a call whose answer is not kept where those of the others would not be either: all that wait make the call at once, not
+   * one after another.
+   */
   sendOff(): void {
     this.end();
     // A store that is full permits only the removal.

@@ -270,7 +270,7 @@ export class SemanticCache {
     try {
       const claim = await this.#flight.claim(lease, at, usable);
       if (claim === 'taken') lookedUp();
-      const found = claim === 'taken' ? await wait() : claim;
+      const found = claim === 'taken' ? await (request.waiting?.(wait) ?? wait()) : claim;
       if (found === 'impatient') return { do: 'lead', at, lease, vector, judged };
       if (typeof found !== 'string') {
         const outcome = claim === 'taken' ? 'shared' : 'hit';
@@ -319,13 +319,18 @@ export class SemanticCache {
     lease.end();
     try {
       const entry = { text: request.key, output, judged: this.#evidence.keyOf(judged) };
-      if (!worthKeeping(output) || !fits(entry)) {
+      if (!fits(entry)) {
         lease.sendOff();
         return true;
       }
+      if (!worthKeeping(output)) {
+        await this.#entries.release(at, lease.owner);
+        return true;
+      }
       if (hasHistory(request.context) && (await this.#entries.mark(at.history, request.ttlMs))) {
-        // The first turn with this history. Most conversations have a history that no other one has, and would be stored for nothing.
-        lease.sendOff();
+        // The first turn with this history. Most conversations have a history that no other one has, and would be stored for nothing. Of those
+        // that wait only the next one makes the call: its answer is kept.
+        await this.#entries.release(at, lease.owner);
         return true;
       }
       const { tenant, insertedBy, pipeline, stage } = request;
@@ -333,7 +338,9 @@ export class SemanticCache {
       if (exceeded !== undefined) {
         const message = `answer not stored: the ${exceeded} has used up its hourly allowance of the semantic cache`;
         this.#warnings.warn('allowance', { tenant, pipeline, stage }, message);
-        lease.sendOff();
+        // Another caller may have some left.
+        if (exceeded === 'tenant') lease.sendOff();
+        else await this.#entries.release(at, lease.owner);
         return true;
       }
       await this.#budget.makeRoom(bytesOf(request, output));

@@ -14,6 +14,7 @@ import { throughVectors } from './cached-vectors.js';
 import type { Known } from './lack.js';
 import { kindOf, queueLeft, type Served } from './serve-stage.js';
 import type { Attempt } from './serving.js';
+import { withoutSlot } from './without-slot.js';
 
 export interface CachingParts extends Known {
   readonly pools: Pools;
@@ -69,7 +70,7 @@ export async function throughCache(
   const { signal } = attempt;
   let found: Cached | undefined;
   if (call.cache.kind === 'exact') {
-    const request = exactRequestOf(call, call.cache, model, input, attempt.endsAt);
+    const request = exactRequestOf(call, call.cache, model, input, attempt);
     found = await (only
       ? parts.exact.earlier(request, signal, valid)
       : parts.exact.through(request, produce, signal, valid));
@@ -151,6 +152,7 @@ const requestOf = (call: StageCall, cache: SemanticCacheCall, model: string, att
   priority: call.priority,
   queueMs: queueLeft(call, attempt),
   endsAt: attempt.endsAt,
+  waiting: (wait) => withoutSlot(attempt, wait),
 });
 
 const exactRequestOf = (
@@ -158,7 +160,7 @@ const exactRequestOf = (
   cache: ExactCacheCall,
   model: string,
   input: JsonObject,
-  endsAt: number | undefined,
+  attempt: Attempt,
 ): ExactRequest => ({
   tenant: call.tenant,
   pipeline: call.pipeline,
@@ -173,7 +175,8 @@ const exactRequestOf = (
   insertedBy: cache.insertedBy,
   untilMidnight: cache.untilMidnight,
   version: cache.version,
-  endsAt,
+  endsAt: attempt.endsAt,
+  waiting: (wait) => withoutSlot(attempt, wait),
 });
 
 /**

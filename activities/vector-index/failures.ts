@@ -15,7 +15,7 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   if (lacksVectorSets(error)) {
     return new MillraceError(
       'INDEX_UNSUPPORTED',
-      `a vector index needs the vector sets of Redis 8 or later (VADD, VSIM), which ${server} lacks or forbids: ${messageOf(error)}`,
+      `a vector index needs the vector sets of Redis 8 or later (VADD, VSIM, VREM), which ${server} lacks or forbids: ${messageOf(error)}`,
       {},
       { cause: error },
     );

@@ -78,7 +78,7 @@ export const ADVICE = {
     'Retry after the time in `Retry-After`; if it persists, raise `maxmemory` of the Redis of `REDIS_URL`, or keep records and sessions shorter.',
   INDEX_NOT_FOUND: 'Fill the index with an `upsert` stage or `millrace index put`, and check its name and the tenant.',
   INDEX_MISMATCH: 'Use the embedder that the message names, or put the passages into an index of another name.',
-  INDEX_UNSUPPORTED: 'Use Redis 8 or later, and let its user call VADD and VSIM.',
+  INDEX_UNSUPPORTED: 'Use Redis 8 or later, and let its user call VADD, VSIM and VREM.',
   CAPABILITY_MISSING:
     'Name a pool whose server supports it, or remove the option; `millrace validate` reports this before a run.',
   FIRST_CHUNK_TIMEOUT: 'Check the server’s queue and load; give `timeout.firstChunk` more time if that is normal.',

@@ -155,6 +155,30 @@ describe('an exact cache on real Redis', () => {
     expect(calls).toBe(5);
   });
 
+  it('leaves the call to the next one where only the allowance of the caller is used up', async () => {
+    const limits = { principalBytesPerHour: 1_000 };
+    const { exact } = openCache(real.redis, real.embedder, { leaseMs: 60_000 }, undefined, limits);
+    const own = tenant();
+    const large = { label: 'x'.repeat(800) };
+    let calls = 0;
+    const through = (insertedBy: string, text: string) =>
+      exact.through(
+        { ...exactRequest(own), input: { text }, insertedBy },
+        async () => {
+          calls += 1;
+          await sleep(200);
+          return large;
+        },
+        attempt.signal,
+      );
+    await through('alice', 'her own');
+    const first = through('alice', 'of all');
+    await expect.poll(() => calls).toBe(2);
+    const all = await Promise.all([first, through('bob', 'of all'), through('carol', 'of all')]);
+    expect(all.map(({ outcome }) => outcome).sort()).toEqual(['miss', 'miss', 'shared']);
+    expect(calls).toBe(3);
+  });
+
   const exactRequest = (own: string): ExactRequest => ({
     tenant: own,
     pipeline: 'p',

@@ -38,6 +38,7 @@ export function faultyRedis(
     info: answer('info', ''),
     call: unknown,
     mget: answer('mget', []),
+    set: answer('mark', 'OK'),
     ...scripted(evaluate),
   };
   return { redis: redis as unknown as Redis, sent };

@@ -136,6 +136,10 @@ describe('freshness', () => {
     expect(ttlOf(3_600_000, ends, began + 61_000)).toBe(-1_000);
     expect(ttlOf(3_600_000, dayEndOf(undefined, began), began + 61_000)).toBe(3_600_000);
   });
+  it('is not kept at all in a time zone that is not known', () => {
+    const began = Date.UTC(2026, 5, 1, 21, 59);
+    expect(ttlOf(3_600_000, dayEndOf('Europe/Atlantis', began), began)).toBe(0);
+  });
   it('finds a conversation in the inputs', () => {
     expect(hasHistory({ with: {}, input: { messages: [{ role: 'user', content: 'hi' }] } })).toBe(true);
     expect(hasHistory({ with: {}, input: { messages: [{ role: 'system', content: 'hi' }] } })).toBe(false);

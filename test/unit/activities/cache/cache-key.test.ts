@@ -100,7 +100,15 @@ describe('exactKeysOf', () => {
 
   it('tells media apart from data that have a part of their form, or say more', () => {
     const { uri, mime } = image();
-    const more: readonly JsonObject[] = [{ caption: 'a cat' }, { caption: 'a dog' }, { parts: [image()] }];
+    const more: readonly JsonObject[] = [
+      { caption: 'a cat' },
+      { caption: 'a dog' },
+      { parts: [image()] },
+      { durationMs: 'a cat' },
+      { durationMs: 'a dog' },
+      { channels: [image()] },
+      { sampleRate: null },
+    ];
     const all: readonly JsonObject[] = [image(), { uri, mime }, ...more.map((each) => image(each))];
     const keys = all.map((each) => exact({ image: each }));
     expect(new Set(keys).size).toBe(keys.length);

@@ -73,4 +73,13 @@ describe('an exact cache whose results end with the day', () => {
     await openCache(redis, embedder).exact.through(daily, async () => ({ label: 'a' }), never());
     expect(sent).toContain('store');
   });
+
+  it('makes the call, keeps nothing and frees the lease where the time zone is not known', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const elsewhere = request({ untilMidnight: 'Europe/Atlantis' });
+    const found = await openCache(redis, embedder).exact.through(elsewhere, async () => ({ label: 'a' }), never());
+    expect(found).toEqual({ output: { label: 'a' }, outcome: 'miss' });
+    expect(sent).toContain('release');
+    expect(sent).not.toContain('store');
+  });
 });

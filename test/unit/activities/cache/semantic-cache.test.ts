@@ -51,8 +51,18 @@ describe('semantic cache with faults', () => {
       const { cache } = openCache(redis, embedder);
       expect(await cache.through(request('x'), async () => output, never())).toEqual({ output, outcome: 'miss' });
       expect(sent, JSON.stringify(output)).not.toContain('store');
-      expect(sent).toContain('sendOff');
+      expect(sent).toContain('release');
+      expect(sent).not.toContain('sendOff');
     }
+  });
+
+  it('lets all go that wait for an answer that is too large', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const output = { text: 'x'.repeat(300_000) };
+    const found = await openCache(redis, embedder).cache.through(request('x'), async () => output, never());
+    expect(found).toEqual({ output, outcome: 'miss' });
+    expect(sent).toContain('sendOff');
+    expect(sent).not.toContain('store');
   });
 
   it('leaves silence alone', async () => {
@@ -94,5 +104,14 @@ describe('a semantic cache whose answers end with the day', () => {
     expect(found).toEqual({ output: { text: 'of the first of June' }, outcome: 'miss' });
     expect(sent).not.toContain('store');
     expect(sent).toContain('release');
+  });
+
+  it('makes the call, keeps nothing and frees the lease where the time zone is not known', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const elsewhere = request('x', { untilMidnight: 'Europe/Atlantis' });
+    const found = await openCache(redis, embedder).cache.through(elsewhere, model('Paris').ask, never());
+    expect(found).toEqual({ output: { text: 'Paris' }, outcome: 'miss' });
+    expect(sent).toContain('release');
+    expect(sent).not.toContain('store');
   });
 });

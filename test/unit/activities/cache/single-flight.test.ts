@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Embedder } from '../../../../activities/cache/index.js';
+import type { CacheRequest, Embedder } from '../../../../activities/cache/index.js';
 import { model, never, openCache, request } from '../../../support/caches.js';
 import { faultyRedis } from '../../../support/faulty-redis.js';
 
@@ -15,10 +15,11 @@ function waiting() {
   );
   const { cache, exact } = openCache(redis, embedder);
   const { ask, calls } = model('own');
-  const through = (kind: string, endsAt: number) => {
+  const through = (kind: string, endsAt: number, waits?: CacheRequest['waiting']) => {
     const { tenant, pipeline, stage, key, ttlMs } = request('a');
-    const call = { tenant, pipeline, stage, kind: 'chat', model: 'm', with: {}, input: { key }, ttlMs, endsAt };
-    return kind === 'exact' ? exact.through(call, ask, never()) : cache.through(request(key, { endsAt }), ask, never());
+    const own = { endsAt, waiting: waits };
+    const call = { tenant, pipeline, stage, kind: 'chat', model: 'm', with: {}, input: { key }, ttlMs, ...own };
+    return kind === 'exact' ? exact.through(call, ask, never()) : cache.through(request(key, own), ask, never());
   };
   return { other, through, calls };
 }
@@ -61,5 +62,63 @@ describe.each(['exact', 'semantic'])('who waits for the call of another worker: 
     const { through, calls } = waiting();
     expect(await through(kind, performance.now())).toMatchObject({ output: { text: 'own' } });
     expect(calls()).toBe(1);
+  });
+
+  it('spends the wait as its attempt says', async () => {
+    const { other, through } = waiting();
+    const waits: string[] = [];
+    const found = through(kind, performance.now() + MINUTE, async (wait) => {
+      waits.push('begins');
+      const theirs = await wait();
+      waits.push('ends');
+      return theirs;
+    });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(waits).toEqual(['begins']);
+    other.reply = JSON.stringify({ text: 'a', output: { text: 'theirs' } });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await found).toMatchObject({ outcome: 'shared' });
+    expect(waits).toEqual(['begins', 'ends']);
+  });
+});
+
+/** A Redis in which caches claim, mark and store one text, whose answer is `text`. */
+function redisOfOne(text: string) {
+  let state: 'free' | 'leased' | 'not kept' | 'stored' = 'free';
+  let marked = false;
+  const claim = () => {
+    if (state === 'stored') return JSON.stringify({ text: 'a', output: { text } });
+    if (state === 'not kept') return 2;
+    if (state === 'leased') return 0;
+    state = 'leased';
+    return 1;
+  };
+  const mark = () => {
+    if (marked) return 'it is there';
+    marked = true;
+    return 'OK';
+  };
+  return faultyRedis(
+    () => false,
+    (command) => {
+      if (command === 'claim') return claim();
+      if (command === 'mark') return mark();
+      if (command === 'store') state = 'stored';
+      // The fake calls the scripts of the ledger releases too.
+      if (command === 'release' && state === 'leased') state = 'free';
+      if (command === 'sendOff' && state === 'leased') state = 'not kept';
+      return undefined;
+    },
+  ).redis;
+}
+
+describe('who waits for the first turn with a history', () => {
+  it('leaves the call to the next one, whose answer is kept', async () => {
+    const { cache } = openCache(redisOfOne('B'), embedder, { leaseMs: MINUTE });
+    const { ask, calls } = model('B', 50);
+    const turn = request('a', { context: { input: { messages: [{ role: 'user', content: 'About my cat.' }] } } });
+    const all = await Promise.all([1, 2, 3].map(() => cache.through(turn, ask, never())));
+    expect(all.map(({ output }) => output)).toEqual([{ text: 'B' }, { text: 'B' }, { text: 'B' }]);
+    expect(calls()).toBe(2);
   });
 });

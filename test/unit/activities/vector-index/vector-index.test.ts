@@ -63,7 +63,8 @@ describe('failures', () => {
   });
 
   it('say which Redis is needed and which there is', () => {
-    expect(indexFailure(reply("ERR unknown command 'VADD'"), 'Redis 7.2.4').message).toMatch(/Redis 8 .*Redis 7\.2\.4/);
+    const { message } = indexFailure(reply("ERR unknown command 'VADD'"), 'Redis 7.2.4');
+    expect(message).toMatch(/Redis 8 .*VREM.*Redis 7\.2\.4/);
     expect(serverName('# Server\r\nredis_version:7.2.4\r\nvalkey_version:8.1.0\r\n')).toBe('Valkey 8.1.0');
     expect(serverName('redis_version:8.2.3\r\n')).toBe('Redis 8.2.3');
     expect(serverName('')).toBe('Redis of unknown version');
