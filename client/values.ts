@@ -58,7 +58,7 @@ function separated(input: object) {
     if (!hasFile(value)) return value;
     if (Array.isArray(value)) {
       if (!value.some(isFile)) return value.map((item, i) => withoutFiles(`${path}.${i}`, item));
-      // A list in JSON has no gaps: the items beside its files have paths too.
+      // A list in JSON has no gaps: the items beside its files have paths too, and undefined is null.
       for (const [i, item] of value.entries()) add(`${path}.${i}`, item ?? null);
       return [];
     }

@@ -22,9 +22,6 @@ interface CodeEntry {
 /** Another attempt has yielded something else than what is committed. */
 export class Repeated extends Error {}
 
-/** How long a function keeps its slot while its readers lag, in milliseconds: one of them may need it. */
-const KEEPS_SLOT_MS = 1_000;
-
 /** Values that are committed together at most: several with so many bytes, or a larger one. */
 const MOST_AT_ONCE = 256;
 const BYTES_AT_ONCE = 65_536;
@@ -160,11 +157,10 @@ export class CodeStreams {
     writer.add(entry as unknown as Json);
     const { slot, signal, passed } = this.#attempt;
     this.#rest();
-    const leaving = (this.#channels?.clock ?? REAL_CLOCK).timer(KEEPS_SLOT_MS, () => slot?.leave());
     try {
-      await writer.settled();
+      // A reader that lags may need the slot; while the store is away none does.
+      await writer.settled(() => void slot?.leave());
     } finally {
-      leaving.clear();
       await slot?.take(signal);
     }
     this.#work();

@@ -174,6 +174,36 @@ def test_later_measurements_are_not_waited_for(tmp_path: Path, monkeypatch: pyte
     assert (use.bytes, use.under_way, measuring.begun) == (4_041, 0, ["acme"])
 
 
+def test_a_write_that_would_be_refused_waits_for_a_measurement_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ArtifactStore(tmp_path, tenant_bytes=5_000)
+    store.put("acme", bytes(4_500), {"mime": "text/plain"})
+    use = store._room._uses["acme"]
+    measuring = Measuring(monkeypatch)
+    # Artifacts were pruned before the second measurement.
+    for found, fits in ((4_500, False), (100, True)):
+        measuring.found = found
+        measuring.begun.clear()
+        measuring.may_end.clear()
+        use.due_at = time.monotonic()
+        with ThreadPoolExecutor(1) as executor:
+            try:
+                write = executor.submit(store.put, "acme", bytes(1_000), {"mime": "text/plain"})
+                measuring.until(["acme"])
+                time.sleep(0.05)
+                assert not write.done()
+            finally:
+                measuring.may_end.set()
+            if fits:
+                write.result(timeout=30)
+            else:
+                with pytest.raises(StageError) as failed:
+                    write.result(timeout=30)
+                assert code_of(failed) == ("QUOTA_EXCEEDED", False)
+    assert (use.bytes, use.under_way) == (1_100, 0)
+
+
 def test_a_write_that_fails_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ArtifactStore(tmp_path, tenant_bytes=100)
 

@@ -61,13 +61,13 @@ export class Room {
     const add = async (bytes: number) => {
       taken += bytes;
       use.underWay += bytes;
-      if (use.bytes + use.underWay > this.#tenantBytes) throw this.#exceeded(tenant);
+      await this.#requireRoom(tenant, use, 0);
       if (taken - checkedAt < CHECK_EVERY_BYTES) return;
       checkedAt = taken;
       await this.#requireDisk(CHECK_EVERY_BYTES);
     };
     // Nothing is reserved yet, so a rejected put has nothing to release.
-    if (use.bytes + use.underWay >= this.#tenantBytes) throw this.#exceeded(tenant);
+    await this.#requireRoom(tenant, use, 1);
     return {
       add,
       end(kept) {
@@ -75,6 +75,16 @@ export class Room {
         use.bytes += kept;
       },
     };
+  }
+
+  /**
+   * Throws `QUOTA_EXCEEDED` if a tenant may not add `more` bytes to those that are counted. A measurement under way is waited for first:
+   * artifacts may have been removed since the last one.
+   */
+  async #requireRoom(tenant: string, use: Use, more: number): Promise<void> {
+    const exceeds = () => use.bytes + use.underWay + more > this.#tenantBytes;
+    if (exceeds()) await use.measuring;
+    if (exceeds()) throw this.#exceeded(tenant);
   }
 
   /** Throws `STORE_FULL` if the disk has less than the reserve plus `more` bytes left. */

@@ -50,6 +50,9 @@ const AWAY_MS = 2_000;
 /** How long a writer waits for readers that lag, or for a store without room, in milliseconds. */
 const FULL_MS = 30_000;
 
+/** How long a store has no room until those are told who wait for a commit, in milliseconds. */
+const HELD_BACK_MS = 1_000;
+
 /** Entries and bytes that may wait for the store: a writer that cannot be held back fails beyond that. */
 const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 
@@ -77,6 +80,8 @@ export class ChannelWriter {
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #beat: NodeJS.Timeout | undefined;
+  /** Who is told that the store has no room. */
+  readonly #heldBack = new Set<() => void>();
   /** What earlier writers have committed. The store may have dropped the first `from` entries, which readers have passed: they lead from the hash `start` to `hash`. */
   readonly before: {
     readonly from: number;
@@ -194,10 +199,19 @@ export class ChannelWriter {
     await this.settled();
   }
 
-  /** Resolves when everything added so far is committed. Rejects as `add` throws, and with the signal's reason. */
-  async settled(): Promise<void> {
-    // What is added while a write ends is no part of it.
-    for (this.#write(); this.#writing !== undefined; this.#write()) await this.#writing;
+  /**
+   * Resolves when everything added so far is committed. Rejects as `add` throws, and with the signal's reason.
+   * @param heldBack called, perhaps repeatedly, while the store has said for a second or longer that it has no room. A store that is away says
+   *   nothing.
+   */
+  async settled(heldBack?: () => void): Promise<void> {
+    if (heldBack) this.#heldBack.add(heldBack);
+    try {
+      // What is added while a write ends is no part of it.
+      for (this.#write(); this.#writing !== undefined; this.#write()) await this.#writing;
+    } finally {
+      if (heldBack) this.#heldBack.delete(heldBack);
+    }
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -229,6 +243,8 @@ export class ChannelWriter {
     const { signal } = this.#options;
     let first = beat;
     let fullSince: number | undefined;
+    // As `fullSince`, but begins anew when the store was away.
+    let noRoomSince: number | undefined;
     while (first || this.#stored < this.count || (this.#end !== undefined && !this.#endStored)) {
       first = false;
       signal.throwIfAborted();
@@ -236,13 +252,18 @@ export class ChannelWriter {
         const standing = await this.#send();
         if (standing === 'held') {
           fullSince = undefined;
+          noRoomSince = undefined;
           continue;
         }
         if (standing === 'taken') throw taken(this.#name);
-        fullSince ??= performance.now();
-        if (performance.now() - fullSince > FULL_MS) throw full(this.#name);
+        const now = performance.now();
+        fullSince ??= now;
+        noRoomSince ??= now;
+        if (now - fullSince > FULL_MS) throw full(this.#name);
+        if (now - noRoomSince >= HELD_BACK_MS) for (const tell of this.#heldBack) tell();
       } catch (error) {
         if (error instanceof MillraceError) throw error;
+        noRoomSince = undefined;
         // The store cannot be reached or has no memory: a beat tries again at its next turn.
         if (beat && this.#stored === this.count && this.#end === undefined) return;
       }

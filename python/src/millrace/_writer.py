@@ -51,6 +51,8 @@ class ChannelWriter:
         self._stored = held.count
         self._end = held.end
         self._failure: StageError | None = None
+        self._no_room_since: float | None = None
+        """When the store said first that it has no room, by `time.monotonic`; None after another answer, or none."""
         self._lock = asyncio.Lock()
         self.before: list[Any] = [json.loads(entry.text) for entry in held.entries]
         """What earlier writers have committed, from entry `first` on."""
@@ -108,6 +110,10 @@ class ChannelWriter:
         self._hash = entry.after
         await self._write()
 
+    def full_for(self) -> float:
+        """For how many seconds the store has said that it has no room; 0 if it has room, or cannot be reached."""
+        return 0.0 if self._no_room_since is None else time.monotonic() - self._no_room_since
+
     async def end(self, end: Any) -> None:
         """Commits the end."""
         self._end = json.dumps(end, ensure_ascii=False, separators=(",", ":"))
@@ -131,21 +137,26 @@ class ChannelWriter:
     async def _write(self, beat: bool = False) -> None:
         async with self._lock:
             full_since: float | None = None
+            self._no_room_since = None
             while True:
                 if self._failure is not None:
                     raise self._failure
                 try:
                     standing = await self._send()
                 except Unreachable:
+                    self._no_room_since = None
                     if beat:
                         return  # the next one tries again
                 else:
                     if standing == "held":
+                        self._no_room_since = None
                         return
                     if standing == "taken":
                         raise _taken(self._name)
-                    full_since = time.monotonic() if full_since is None else full_since
-                    if time.monotonic() - full_since > _FULL_S:
+                    at = time.monotonic()
+                    full_since = at if full_since is None else full_since
+                    self._no_room_since = at if self._no_room_since is None else self._no_room_since
+                    if at - full_since > _FULL_S:
                         message = "has no room: its readers lag behind, or the state store is full"
                         raise StageError("STREAM_FULL", f"{_called(self._name)} {message}")
                 await asyncio.sleep(_PAUSE_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,7 +18,7 @@ from .context import Resume
 from .errors import StageError
 
 _KEEPS_SLOT_S = 1.0
-"""How long a function keeps its slot while an entry is not committed: a reader that lags may need it."""
+"""How long a function keeps its slot while the store has no room for an entry: a reader that lags may need it."""
 
 
 class Repeated(Exception):
@@ -98,19 +97,20 @@ class Yielded:
         if self._writer is not None:
             self._reads.limit.rest()
             try:
-                await self._commit(self._writer.add(entry))
+                await self._commit(self._writer, entry)
             finally:
                 self._reads.limit.work()
 
-    async def _commit(self, adding: Coroutine[Any, Any, None]) -> None:
-        """Waits for the commit of an entry: after `_KEEPS_SLOT_S` without the slot."""
-        task = asyncio.create_task(adding)
+    async def _commit(self, writer: ChannelWriter, entry: str) -> None:
+        """Waits for the commit of an entry: without the slot after `_KEEPS_SLOT_S` in which the store has no room."""
+        task = asyncio.create_task(writer.add(entry))
         try:
-            done, _ = await asyncio.wait([task], timeout=_KEEPS_SLOT_S)
-            if done:
-                task.result()
-            else:
-                await self._reads.held.without(_end_of(task))
+            while not task.done():
+                if (left := _KEEPS_SLOT_S - writer.full_for()) <= 0:
+                    await self._reads.held.without(_end_of(task))
+                    return
+                await asyncio.wait([task], timeout=left)
+            task.result()
         except asyncio.CancelledError:
             task.cancel()
             raise

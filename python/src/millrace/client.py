@@ -52,8 +52,9 @@ class Client:
     def run(self, pipeline: str, input: Mapping[str, Any], *, timeout: float | None = None, **options: Any) -> Run:
         """Starts a run and waits until it has ended; raises unless it succeeds. Options as for `start`.
 
-        `timeout`: seconds for the start and the wait, after which `TimeoutError` is raised; a run that has started
-        continues.
+        `timeout`: seconds for the start and the wait, after which `TimeoutError` is raised; up to twice as many if the
+        gateway does not answer after an upload. A run that has started continues, unless its pipeline ends with its
+        caller (`onLeave`).
         """
         end = _end_of(timeout)
         started = self._start(pipeline, input, True, end, **options)
@@ -241,12 +242,17 @@ class Client:
         route = f"/v1/pipelines/{urllib.parse.quote(pipeline, safe='')}/runs{f'?{query}' if query else ''}"
         body = body_of(input)
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex, **body.headers}
-        late = f'the start of a run of "{pipeline}" was not answered in time; if the run has started, it continues'
+        late = (
+            f'the start of a run of "{pipeline}" was not answered in time; '
+            "if the run has started, it continues, unless its pipeline ends with its caller"
+        )
         pause = _FIRST_PAUSE_S
         for left in range(retries, -1, -1):
-            if waits:
-                headers["Prefer"] = f"wait={_wait_s(end)}"
             data = _in_time(body.data(), end, late)
+            if waits:
+                # How long the upload takes is not known: its answer must not be delayed by a wait that begins after it.
+                uploads = end is not None and not isinstance(data, bytes)
+                headers["Prefer"] = f"wait={0 if uploads else _wait_s(end)}"
             try:
                 with self._request("POST", route, headers=headers, data=data, timeout=_left(end, late)) as response:
                     return Run.model_validate_json(self._whole(response))

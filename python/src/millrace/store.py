@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,16 +142,16 @@ class _Use:
     under_way: int = 0
     due_at: float = 0.0
     """When it is to be measured again, by `time.monotonic`."""
-    measuring: bool = False
-    measured: threading.Event = field(default_factory=threading.Event)
-    """Set when it has been measured once."""
+    measuring: threading.Event | None = None
+    """Set when the measurement under way has ended; None if none is under way."""
 
 
 class _Room:
     """Enforces the quota of each tenant, and keeps the disk from filling up.
 
     Between measurements a process counts only its own writes: N processes may together exceed a quota by what N - 1 of
-    them write in that time. A write waits only for the first measurement of its own tenant.
+    them write in that time. A write waits for the first measurement of its own tenant; one that would be refused waits
+    for a measurement that is under way.
     """
 
     def __init__(self, root: Path, tenant_bytes: int | None, reserve_bytes: int) -> None:
@@ -167,17 +167,27 @@ class _Room:
         self._require_disk(size)
         taken = _Taken()
         use = self._use_of(tenant)
-        with self._lock:
-            if self._tenant_bytes is not None and use.bytes + use.under_way + size > self._tenant_bytes:
-                message = f'tenant "{tenant}" would keep more than {self._tenant_bytes} bytes of artifacts'
-                raise StageError("QUOTA_EXCEEDED", message)
-            use.under_way += size
+        self._reserve(tenant, use, size)
         try:
             yield taken
         finally:
             with self._lock:
                 use.under_way -= size
                 use.bytes += taken.kept
+
+    def _reserve(self, tenant: str, use: _Use, size: int) -> None:
+        """Counts a write as under way. Before it is refused, a measurement under way ends, and it is checked again."""
+        for checked in (False, True):
+            with self._lock:
+                if self._tenant_bytes is None or use.bytes + use.under_way + size <= self._tenant_bytes:
+                    use.under_way += size
+                    return
+                measuring = use.measuring
+            if checked or measuring is None:
+                break
+            measuring.wait()
+        message = f'tenant "{tenant}" would keep more than {self._tenant_bytes} bytes of artifacts'
+        raise StageError("QUOTA_EXCEEDED", message)
 
     def _require_disk(self, more: int) -> None:
         if self._reserve_bytes == 0:
@@ -200,21 +210,24 @@ class _Room:
             use = self._uses.setdefault(tenant, _Use())
             if self._tenant_bytes is None or time.monotonic() < use.due_at:
                 return use
-            first, measuring, before = not use.measured.is_set(), use.measuring, use.bytes
-            use.measuring = True
-        if measuring:
+            first, measuring, before = use.due_at == 0.0, use.measuring, use.bytes
+            ended = threading.Event()
+            if measuring is None:
+                use.measuring = ended
+        if measuring is not None:
             if first:
-                use.measured.wait()
+                measuring.wait()
         elif first:
-            self._measure(tenant, use, before)
+            self._measure(tenant, use, before, ended)
         else:
             try:
-                threading.Thread(target=self._measure, args=(tenant, use, before), daemon=True).start()
+                threading.Thread(target=self._measure, args=(tenant, use, before, ended), daemon=True).start()
             except RuntimeError:
-                self._measure(tenant, use, before)  # the process has no thread left
+                self._measure(tenant, use, before, ended)  # the process has no thread left
         return use
 
-    def _measure(self, tenant: str, use: _Use, before: int) -> None:
+    def _measure(self, tenant: str, use: _Use, before: int, ended: threading.Event) -> None:
+        """Measures what a tenant keeps, of which `before` was known; sets `ended` in any case."""
         began, found = time.monotonic(), before
         try:
             found = _bytes_in(self._root / tenant)
@@ -224,8 +237,8 @@ class _Room:
                 # Writes during the measurement may or may not be included in it; they are counted.
                 use.bytes = found + use.bytes - before
                 use.due_at = now + max(_MEASURED_FOR_S, (now - began) / _MEASURING_SHARE)
-                use.measuring = False
-            use.measured.set()
+                use.measuring = None
+            ended.set()
 
 
 def _bytes_in(folder: Path) -> int:

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   type ArtifactStore,
   type Inspector,
@@ -10,6 +10,7 @@ import {
   pruneArtifacts,
   withOutputBudget,
 } from '../../../../stores/artifacts/index.js';
+import { Room } from '../../../../stores/artifacts/room.js';
 
 let root: string;
 beforeEach(async () => {
@@ -56,6 +57,31 @@ test('another process learns what is there already', async () => {
   await put(await openFileStore(root), randomBytes(15_000));
   const later = await openFileStore(root, { tenantBytes: 20_000 });
   await expect(put(later, randomBytes(9_000))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+});
+
+test('a put that would be refused waits for a measurement under way', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const old = path.join(root, 'acme', 'old');
+    await mkdir(path.dirname(old));
+    for (const bytes of [15_000, 14_000]) {
+      await writeFile(old, randomBytes(bytes));
+      const room = new Room(root, { tenantBytes: 15_000 });
+      const tried = async () => {
+        const taken = await room.take('acme');
+        await taken.add(2_000).finally(() => taken.end(0));
+      };
+      await expect(tried()).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+      vi.advanceTimersByTime(61_000);
+      await expect(tried(), 'nothing has been removed').rejects.toThrow(coded('QUOTA_EXCEEDED'));
+      await rm(old);
+      await expect(tried(), 'measured a moment ago').rejects.toThrow(coded('QUOTA_EXCEEDED'));
+      vi.advanceTimersByTime(61_000);
+      await tried();
+    }
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('a put leaves the reserve of the disk free', async () => {
