@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../activities/connectors/connector.js';
-import { failure, SimulatedServer } from './openai-server.js';
+import { failure, invoke, SimulatedServer } from './openai-server.js';
 
 let server: SimulatedServer;
 let backend: Backend;
@@ -63,6 +63,18 @@ describe('the health of a server of OpenAI’s API', () => {
     server.models = { status: 503, body: {} };
     expect(await failure(ready())).toMatchObject({ code: 'BACKEND_UNAVAILABLE', details: { unsent: true } });
     lists('vllm');
+    expect(await ready()).toBe(true);
+    expect(asked()).toEqual(['/health']);
+  });
+
+  it('is bad while llama.cpp loads its model, which some builds list without a name', async () => {
+    server.models = { status: 200, body: { data: [{ id: '', owned_by: 'llamacpp', meta: null }] } };
+    answers(503);
+    const loading = { code: 'BACKEND_UNAVAILABLE', details: { unsent: true } };
+    expect(await failure(ready())).toMatchObject(loading);
+    expect(await failure(invoke(backend, { kind: 'chat' }))).toMatchObject(loading);
+    lists('llamacpp');
+    answers(200);
     expect(await ready()).toBe(true);
     expect(asked()).toEqual(['/health']);
   });
