@@ -10,7 +10,7 @@ import { frontendHealthy, healthy, unlistedAtFirst } from './health.js';
 import { KIND_HANDLERS } from './kinds.js';
 import { fingerprint, requireModel, server, unlisted } from './models.js';
 import type { OpenAiOptions, ServerSoftware } from './options.js';
-import { OwnTemperatures } from './own-temperatures.js';
+import { RefusedParameters } from './refused-parameters.js';
 import { pressure } from './pressure.js';
 
 /**
@@ -30,7 +30,7 @@ export class OpenAiBackend implements Backend {
   readonly #mapError: MapError;
   /** Models that the server is known to have, with its software. */
   readonly #present = new Map<string, ServerSoftware>();
-  readonly #temperatures = new OwnTemperatures();
+  readonly #refused = new RefusedParameters();
 
   /** @param apiKey bearer token, never part of an error or a log line; undefined: requests carry none */
   constructor(endpoint: string, apiKey: string | undefined, options: OpenAiOptions, link?: Link) {
@@ -64,7 +64,7 @@ export class OpenAiBackend implements Backend {
         client: await this.#clientOf(context),
         software,
         options: this.#options,
-        temperatures: this.#temperatures,
+        refused: this.#refused,
       });
     });
   }
