@@ -126,7 +126,7 @@ const LINES = /^application\/(?:x-)?(?:jsonlines|jsonl|ndjson)\s*(?:;|$)/i;
 
 /**
  * The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. Lines of JSON, as
- * SageMaker's LMI containers stream chat completions, are an event each.
+ * SageMaker's LMI containers stream chat completions, are an event each; some servers give their events such a type.
  */
 async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<Data, void> {
   const { as, events } = stream;
@@ -137,11 +137,11 @@ async function* dataOf(response: Response, stream: Stream, signal: AbortSignal):
     for await (const chunk of chunks) parts.push(chunk);
     const { status } = response;
     yield { data: textOf({ status, headers: new Headers({ 'content-type': type }), body: Buffer.concat(parts) }) };
-  } else if (as === 'ndjson' || LINES.test(type)) {
+  } else if (as === 'ndjson') {
     for await (const { text, cut } of linesOf(chunks)) if (text.trim() !== '') yield { data: text, cut };
   } else {
-    for await (const { event, data, cut } of eventsOf(chunks))
-      if (!events || events.includes(event)) yield { data, cut };
+    for await (const { event, data, cut } of eventsOf(chunks, undefined, LINES.test(type)))
+      if (!events || event === '' || events.includes(event)) yield { data, cut };
   }
 }
 
