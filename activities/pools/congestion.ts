@@ -12,22 +12,25 @@ const DECREASE = 0.8;
  */
 export class Congestion {
   #most: number;
-  #limit: number;
+  /** The limit that the server has caused, below the upper one of that time; infinite without any. */
+  #caused = Number.POSITIVE_INFINITY;
 
   /** @param most upper limit of concurrent calls */
   constructor(most: number) {
     this.#most = most;
-    this.#limit = most;
   }
 
   get limit(): number {
-    return Math.max(1, Math.floor(this.#limit));
+    return Math.max(1, Math.floor(this.#now));
   }
 
-  /** Takes another upper limit. A limit that has fallen below the old one stays, and grows up to the new one. */
+  /** Takes another upper limit. A limit that the server has caused stays beside it, and applies again once the upper one is above it. */
   allow(most: number): void {
-    this.#limit = this.#limit < this.#most ? Math.min(this.#limit, most) : most;
     this.#most = most;
+  }
+
+  get #now(): number {
+    return Math.min(this.#most, this.#caused);
   }
 
   /**
@@ -37,7 +40,11 @@ export class Congestion {
    */
   observe({ requests, queueMs, computeMs }: ServerWork, peak: number, delayMs = 0): void {
     if (requests === 0) return;
-    if (queueMs - requests * delayMs > computeMs) this.#limit = Math.max(1, this.#limit * DECREASE);
-    else if (peak >= this.limit) this.#limit = Math.min(this.#most, this.#limit + 1);
+    if (queueMs - requests * delayMs > computeMs) {
+      const lower = Math.max(1, this.#now * DECREASE);
+      if (lower < this.#now) this.#caused = lower;
+    } else if (peak >= this.limit && this.#caused < this.#most) {
+      this.#caused = this.#caused + 1 < this.#most ? this.#caused + 1 : Number.POSITIVE_INFINITY;
+    }
   }
 }

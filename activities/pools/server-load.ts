@@ -32,7 +32,8 @@ export class ServerLoad {
   readonly #closing: AbortSignal;
   #outstanding = 0;
   #most = 0;
-  #limit = Number.POSITIVE_INFINITY;
+  /** The limit that the server has caused, below the highest concurrency of that time; infinite without any. */
+  #caused = Number.POSITIVE_INFINITY;
   #others = 0;
   #waited = false;
   #polling = false;
@@ -67,8 +68,6 @@ export class ServerLoad {
   #recount(): void {
     // The queue of a device, which keeps its endpoints, still asks how much room there is.
     if (this.#members.size === 0) return;
-    // No queue was seen that lowers the limit below the old maximum: it follows the new one.
-    if (this.#limit >= this.#most) this.#limit = Number.POSITIVE_INFINITY;
     this.#most = Math.max(...Array.from(this.#members.values(), ({ concurrency }) => concurrency));
   }
 
@@ -79,7 +78,7 @@ export class ServerLoad {
 
   /** Most calls in flight of this worker now. */
   get limit(): number {
-    return Math.max(1, Math.min(this.#most, Math.floor(this.#limit)));
+    return Math.max(1, Math.min(this.#most, Math.floor(this.#caused)));
   }
 
   get full(): boolean {
@@ -131,9 +130,11 @@ export class ServerLoad {
     if (waiting > 0 && this.#waited && own > 0) {
       const share = Math.min(1, own / total);
       const working = running * share;
-      this.#limit = Math.min(this.limit, Math.ceil(working + Math.max(HEADROOM.least, working * HEADROOM.share)));
-    } else if (waiting === 0 && own >= this.limit && cacheUse < FULL_CACHE) {
-      this.#limit = this.limit + Math.max(1, this.limit * HEADROOM.share);
+      const room = Math.ceil(working + Math.max(HEADROOM.least, working * HEADROOM.share));
+      if (room < this.limit) this.#caused = room;
+    } else if (waiting === 0 && own >= this.limit && cacheUse < FULL_CACHE && this.#caused < this.#most) {
+      const more = this.limit + Math.max(1, this.limit * HEADROOM.share);
+      this.#caused = more < this.#most ? more : Number.POSITIVE_INFINITY;
     }
     this.#waited = waiting > 0;
     this.changed();

@@ -49,24 +49,34 @@ export async function* textsOf(chunks: AsyncIterable<Uint8Array>, cut?: () => Er
 }
 
 interface ServerEvent {
+  /** Its name; empty for a line of JSON. */
   readonly event: string;
   readonly data: string;
-  /** The stream ended without the empty line that ends an event. */
+  /** The stream ended without the empty line that ends an event, or without the end of the line. */
   readonly cut?: true;
 }
 
 /**
  * Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html. Throws `INVALID_OUTPUT` for one that is too long.
  * @param longest most characters of a line, and of an event's data
+ * @param orLines a stream whose first line begins with `{`, empty ones aside, is of lines of JSON: each is an event without a name
  */
 export async function* eventsOf(
   chunks: AsyncIterable<Uint8Array>,
   longest = LONGEST,
+  orLines = false,
 ): AsyncGenerator<ServerEvent, void> {
   let event = '';
   let data: string[] = [];
   let length = 0;
-  for await (const { text: line } of linesOf(chunks, longest)) {
+  let areLines: boolean | undefined = orLines ? undefined : false;
+  for await (const { text: line, cut } of linesOf(chunks, longest)) {
+    if (areLines !== false && line.trim() === '') continue;
+    areLines ??= line.trimStart().startsWith('{');
+    if (areLines) {
+      yield { event: '', data: line, ...(cut && { cut }) };
+      continue;
+    }
     if (line === '') {
       if (data.length > 0) yield { event: event || 'message', data: data.join('\n') };
       [event, data, length] = ['', [], 0];

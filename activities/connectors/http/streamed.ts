@@ -24,8 +24,9 @@ interface Streamed {
 }
 
 /**
- * A streamed answer. Text is emitted as it arrives. Events behind the last one are read for the token counts alone, for a second at
- * most. Throws the error that an event has inside, and `BACKEND_UNAVAILABLE` for a stream that breaks off.
+ * A streamed answer. Text is emitted as it arrives. Events behind the last one are read for the token counts alone, for half a second at
+ * most. An abort meanwhile ends that reading only: the answer is whole. Throws the error that an event has inside, and
+ * `BACKEND_UNAVAILABLE` for a stream that breaks off.
  */
 export async function streamed(api: Api, response: Response, scope: Scope, context: CallContext): Promise<Streamed> {
   const { stream } = api.response;
@@ -70,7 +71,7 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
       tellProgress(stream.progress, { body: last }, context);
       ended = isAt(stream.end, last);
       if (ended && (stream.usage === undefined || hasCounts)) break;
-      if (ended) tail = setTimeout(() => reading.own.abort(new Error('the tokens are not told')), TAIL_MS);
+      if (ended) tail = setTimeout(() => reading.own.abort(new Error('the tokens are not told')), COUNTS_MS);
     }
   } catch (error) {
     // The answer is whole: what is behind it may be missing.
@@ -79,7 +80,7 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
     clearTimeout(tail);
     reading.release();
   }
-  context.signal.throwIfAborted();
+  if (!ended) context.signal.throwIfAborted();
   if (events === 0 && stream.as === 'sse' && type !== '' && !type.includes('event-stream')) throw noStream(type);
   if (stream.end && !ended) throw collected.brokenOff();
   if (events === 0) throw new MillraceError('INVALID_OUTPUT', 'the stream has no events');
@@ -103,7 +104,9 @@ const noStream = (type: string): MillraceError =>
 const typeOf = ({ headers }: Response, { framing }: Stream): string =>
   headers.get(framing ? 'x-amzn-sagemaker-content-type' : 'content-type') ?? '';
 
-/** Servers send more after the event that ends an answer: the tokens used, `[DONE]`. */
+/** How long the tokens used are awaited behind the event that ends an answer: servers send them at once. */
+const COUNTS_MS = 500;
+/** How long the end of a stream is awaited, unused. */
 const TAIL_MS = 1_000;
 
 function bytesOf(response: Response, { framing }: Stream, signal: AbortSignal): AsyncIterable<Uint8Array> {
@@ -123,7 +126,7 @@ const LINES = /^application\/(?:x-)?(?:jsonlines|jsonl|ndjson)\s*(?:;|$)/i;
 
 /**
  * The data of each event, or each line. A whole answer of JSON, as servers give that do not stream, is one event. Lines of JSON, as
- * SageMaker's LMI containers stream chat completions, are an event each.
+ * SageMaker's LMI containers stream chat completions, are an event each; some servers give their events such a type.
  */
 async function* dataOf(response: Response, stream: Stream, signal: AbortSignal): AsyncGenerator<Data, void> {
   const { as, events } = stream;
@@ -134,11 +137,11 @@ async function* dataOf(response: Response, stream: Stream, signal: AbortSignal):
     for await (const chunk of chunks) parts.push(chunk);
     const { status } = response;
     yield { data: textOf({ status, headers: new Headers({ 'content-type': type }), body: Buffer.concat(parts) }) };
-  } else if (as === 'ndjson' || LINES.test(type)) {
+  } else if (as === 'ndjson') {
     for await (const { text, cut } of linesOf(chunks)) if (text.trim() !== '') yield { data: text, cut };
   } else {
-    for await (const { event, data, cut } of eventsOf(chunks))
-      if (!events || events.includes(event)) yield { data, cut };
+    for await (const { event, data, cut } of eventsOf(chunks, undefined, LINES.test(type)))
+      if (!events || event === '' || events.includes(event)) yield { data, cut };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ClientOptions, OpenAI } from 'openai';
-import { MillraceError } from '../../../pipelines/errors.js';
+import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import type { Backend, Call, CallContext, Link, MapError, Pressure, Reply } from '../connector.js';
 import { handlerOf, mapped } from '../mapped.js';
 import { type LinkedTransport, transportOf } from '../transport.js';
@@ -8,16 +8,20 @@ import { boundedFetch } from './error-bodies.js';
 import { errorMapper } from './errors.js';
 import { frontendHealthy, healthy, unlistedAtFirst } from './health.js';
 import { KIND_HANDLERS } from './kinds.js';
+import { ListReadings } from './list-readings.js';
 import { fingerprint, requireModel, server, unlisted } from './models.js';
 import type { OpenAiOptions, ServerSoftware } from './options.js';
-import { OwnTemperatures } from './own-temperatures.js';
 import { pressure } from './pressure.js';
+import { RefusedParameters } from './refused-parameters.js';
 
 /**
  * The longest time that a timer can hold: the client requires a limit, but the caller's signal is the only one that
  * counts.
  */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** Codes of calls after which the server may be gone. */
+const MAY_BE_GONE: ReadonlySet<ErrorCode> = new Set(['BACKEND_UNAVAILABLE', 'BACKEND_TIMEOUT']);
 
 /** One server of OpenAI's HTTP API. */
 export class OpenAiBackend implements Backend {
@@ -30,7 +34,8 @@ export class OpenAiBackend implements Backend {
   readonly #mapError: MapError;
   /** Models that the server is known to have, with its software. */
   readonly #present = new Map<string, ServerSoftware>();
-  readonly #temperatures = new OwnTemperatures();
+  readonly #readings = new ListReadings();
+  readonly #refused = new RefusedParameters();
 
   /** @param apiKey bearer token, never part of an error or a log line; undefined: requests carry none */
   constructor(endpoint: string, apiKey: string | undefined, options: OpenAiOptions, link?: Link) {
@@ -64,7 +69,7 @@ export class OpenAiBackend implements Backend {
         client: await this.#clientOf(context),
         software,
         options: this.#options,
-        temperatures: this.#temperatures,
+        refused: this.#refused,
       });
     });
   }
@@ -82,15 +87,16 @@ export class OpenAiBackend implements Backend {
 
   /**
    * By `GET /health`, which vLLM, SGLang and llama.cpp have beside `/v1`; Triton's OpenAI frontend has `/health/ready`. Servers of other
-   * software are asked for their models only: a LiteLLM proxy calls each of its models for `/health`, for money.
+   * software are asked for their models only, once a minute: a LiteLLM proxy calls each of its models for `/health`, for money.
    */
   ready(model: string, signal: AbortSignal): Promise<boolean> {
     return this.#mapped(model, signal, async () => {
       const client = await this.#client();
       const known = this.#options.server ?? this.#present.get(model);
       const refused = known === undefined ? unlistedAtFirst : (error: unknown) => unlisted(error, known);
-      const found = await requireModel(client, model, signal, refused);
-      this.#present.set(model, found);
+      const again = (own: AbortSignal) => this.#mapped(model, own, () => this.#list(model, own, refused));
+      if (known === 'other' && this.#readings.has(model, again)) return false;
+      const found = await this.#list(model, signal, refused);
       switch (this.#options.server ?? found) {
         case 'other':
           return false;
@@ -112,6 +118,7 @@ export class OpenAiBackend implements Backend {
 
   /** Connections without a link belong to Node's fetch and end when idle. */
   close(): void {
+    this.#readings.close();
     this.#transport.close();
   }
 
@@ -135,9 +142,24 @@ export class OpenAiBackend implements Backend {
   }
 
   async #softwareAt(model: string, signal: AbortSignal): Promise<ServerSoftware> {
-    const found = this.#present.get(model) ?? (await requireModel(await this.#client(), model, signal));
-    this.#present.set(model, found);
+    const found = this.#present.get(model) ?? (await this.#list(model, signal));
     return this.#options.server ?? found;
+  }
+
+  /** The server's software, by its list of models. */
+  async #list(
+    model: string,
+    signal: AbortSignal,
+    refused: (error: unknown) => ServerSoftware = unlisted,
+  ): Promise<ServerSoftware> {
+    let isRead = true;
+    const found = await requireModel(await this.#client(), model, signal, (error) => {
+      isRead = false;
+      return refused(error);
+    });
+    this.#present.set(model, found);
+    if (isRead) this.#readings.add(model);
+    return found;
   }
 
   async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -146,6 +168,7 @@ export class OpenAiBackend implements Backend {
     } catch (error) {
       // The server may be a different one when it returns.
       if (error instanceof MillraceError && error.code === 'BACKEND_UNAVAILABLE') this.#present.clear();
+      if (error instanceof MillraceError && MAY_BE_GONE.has(error.code)) this.#readings.clear();
       throw error;
     }
   }

@@ -9,6 +9,7 @@ import { HeldText } from './held-text.js';
 import type { KindHandler } from './kind-handler.js';
 import { messagesOf } from './messages.js';
 import { type ChatWith, parametersOf } from './parameters.js';
+import { RefusedParameters } from './refused-parameters.js';
 import { readStructured, structuredIfFits } from './structured.js';
 import { checkReadCalls, checkToolCalls, type OfferedTools, readToolCalls, toolCallsInText } from './tool-calls.js';
 
@@ -26,10 +27,10 @@ export const chat: KindHandler = {
     };
     const question = withExtra(own, ...extrasOf(call, pool));
     const held = mayCall(wanted) ? new HeldText(context.emit) : undefined;
-    const { signal, think, emit, temperatures } = context;
+    const { signal, think, emit, refused } = context;
     const watched = {
       signal,
-      temperatures,
+      refused,
       ...(think && { think: think.bind(context) }),
       emit: held?.emit ?? emit.bind(context),
     };
@@ -49,7 +50,8 @@ export const chat: KindHandler = {
   /** The shortest prompt and one token of reply, which for a reasoning model is no part of the answer. */
   async probe(model, client, signal) {
     const messages = [{ role: 'user' as const, content: 'ok' }];
-    await complete(client, { model, messages, ...tokenLimit(client, 1) }, { signal, emit: () => undefined });
+    const own = { signal, emit: () => undefined, refused: new RefusedParameters() };
+    await complete(client, { model, messages, ...tokenLimit(client, 1) }, own);
   },
 };
 

@@ -16,7 +16,7 @@ const MOST_TOKENS = 1_024;
  */
 export const classify: KindHandler = {
   async invoke(call, context) {
-    const { client, signal, emit, options: pool, software, temperatures } = context;
+    const { client, signal, emit, options: pool, software, refused } = context;
     const { model, with: options, input } = call;
     const labels = options.labels as readonly string[];
     if (input.textPair !== undefined || pairsIn(call)) {
@@ -49,7 +49,7 @@ export const classify: KindHandler = {
         ...extrasOf(call, pool),
       ),
       // Chunks are JSON around the label, not text of an answer.
-      { signal, temperatures, emit: () => emit('') },
+      { signal, refused, emit: () => emit('') },
     );
     const { data } = outputOf(completion, { schema });
     const { label } = data as { readonly label: string };

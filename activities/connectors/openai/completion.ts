@@ -8,7 +8,7 @@ import { bodyOf, chunksOf } from '../exchange.js';
 import { CUT } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
-import type { OwnTemperatures } from './own-temperatures.js';
+import type { RefusedParameters } from './refused-parameters.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
 /** A request without its transport options. */
@@ -30,7 +30,7 @@ export interface Completion {
 
 /** Who waits for a completion, and what is known of the server's models. */
 interface Watched extends Pick<CallContext, 'signal' | 'emit' | 'think'> {
-  readonly temperatures?: OwnTemperatures;
+  readonly refused?: RefusedParameters;
 }
 
 /**
@@ -40,9 +40,9 @@ interface Watched extends Pick<CallContext, 'signal' | 'emit' | 'think'> {
 export async function complete(
   client: OpenAI,
   question: Question,
-  { signal, emit, think, temperatures }: Watched,
+  { signal, emit, think, refused }: Watched,
 ): Promise<Completion> {
-  const response = await answerTo(question, temperatures, (asked) =>
+  const response = await answerTo(question, refused, (asked) =>
     client.chat.completions
       .create({ ...asked, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
       .asResponse(),
@@ -59,19 +59,23 @@ export async function complete(
   return collected.streamed(type);
 }
 
-/** Sends a question. One that is refused by its temperature alone is sent again without it: nothing has been computed. */
+/**
+ * Sends a question as its model is known to take it. One that is refused by a single parameter alone is sent again without that: nothing
+ * has been computed. Each repeat takes away one more of the few that can be refused.
+ */
 async function answerTo(
   question: Question,
-  temperatures: OwnTemperatures | undefined,
+  refused: RefusedParameters | undefined,
   send: (question: Question) => Promise<Response>,
 ): Promise<Response> {
-  const { temperature, ...bare } = question;
-  if (temperatures?.has(question.model)) return send(bare);
-  try {
-    return await send(question);
-  } catch (error) {
-    if (temperature === undefined || !temperatures?.learn(question.model, error)) throw error;
-    return send(bare);
+  let asked = refused?.accepted(question) ?? question;
+  for (;;) {
+    try {
+      return await send(asked);
+    } catch (error) {
+      if (!refused?.learn(asked, error)) throw error;
+      asked = refused.accepted(asked);
+    }
   }
 }
 
@@ -253,16 +257,17 @@ const usageOf = ({ prompt_tokens, completion_tokens }: Counts): Usage => ({
   ...(typeof completion_tokens === 'number' && { outputTokens: completion_tokens }),
 });
 
-/** Hosts of OpenAI's API at OpenAI, whose regions are below it (`eu.api.openai.com`), and ends of those at Azure. */
+/**
+ * Hosts of OpenAI's API at OpenAI, whose regions are below it (`eu.api.openai.com`), and ends of those at Azure that serve only OpenAI's
+ * models. Others serve models of many makers, of which some take only the older name.
+ */
 const OPENAI = 'api.openai.com';
-const OF_OPENAI: readonly string[] = [
-  ...[`.${OPENAI}`, '.openai.azure.com', '.openai.azure.us'],
-  ...['.services.ai.azure.com', '.cognitiveservices.azure.com'],
-];
+const OF_OPENAI: readonly string[] = [`.${OPENAI}`, '.openai.azure.com', '.openai.azure.us'];
 
 /**
  * The reply's token limit under the name that the server accepts. OpenAI's own reasoning models accept only the newer
- * name; all other servers accept the older one, many of them only that.
+ * name; all other servers accept the older one, many of them only that. A model elsewhere that refuses the older one gets the
+ * newer one after that.
  */
 export function tokenLimit(client: OpenAI, tokens: number): { max_completion_tokens: number } | { max_tokens: number } {
   const { hostname } = new URL(client.baseURL);

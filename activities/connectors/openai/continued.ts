@@ -14,7 +14,7 @@ const WAYS: Readonly<Partial<Record<ServerSoftware, object>>> = {
   'llama.cpp': {},
 };
 
-type Context = Pick<OpenAiContext, 'client' | 'software' | 'signal' | 'emit' | 'think' | 'continued' | 'temperatures'>;
+type Context = Pick<OpenAiContext, 'client' | 'software' | 'signal' | 'emit' | 'think' | 'continued' | 'refused'>;
 
 /**
  * The rest of an answer that has been begun; its text is only what follows. Undefined if nothing is begun, or the server
@@ -24,7 +24,7 @@ type Context = Pick<OpenAiContext, 'client' | 'software' | 'signal' | 'emit' | '
 export async function continued(
   question: Question,
   wanted: Pick<ChatWith, 'tools' | 'schema' | 'output' | 'constrain' | 'logprobs'>,
-  { client, software, signal, emit, think, temperatures, continued: begun }: Context,
+  { client, software, signal, emit, think, refused, continued: begun }: Context,
 ): Promise<Completion | undefined> {
   const { tools, schema, output, constrain, logprobs } = wanted;
   if (!begun || [tools, schema, output, constrain, logprobs].some((each) => each !== undefined)) return undefined;
@@ -38,7 +38,7 @@ export async function continued(
   };
   const own = {
     signal,
-    temperatures,
+    refused,
     ...(think && { think }),
     emit(chunk: string | number) {
       tell();

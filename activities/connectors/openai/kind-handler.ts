@@ -1,15 +1,15 @@
 import type { OpenAI } from 'openai';
 import type { Call, CallContext, Reply } from '../connector.js';
 import type { OpenAiOptions, ServerSoftware } from './options.js';
-import type { OwnTemperatures } from './own-temperatures.js';
+import type { RefusedParameters } from './refused-parameters.js';
 
 /** A call's context with the server's client, what is known of the server, and the pool's options. */
 export interface OpenAiContext extends CallContext {
   readonly client: OpenAI;
   readonly software: ServerSoftware;
   readonly options: OpenAiOptions;
-  /** Those of the server's models that refuse a temperature. */
-  readonly temperatures: OwnTemperatures;
+  /** What the server's models are known to refuse. */
+  readonly refused: RefusedParameters;
 }
 
 /** How one stage kind calls an OpenAI-compatible server. */

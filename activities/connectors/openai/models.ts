@@ -44,6 +44,9 @@ async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Liste
 
 const isListed = (entry: unknown): entry is Listed => isJsonObject(entry) && typeof entry.id === 'string';
 
+const loading = (): MillraceError =>
+  new MillraceError('BACKEND_UNAVAILABLE', 'the server is loading the model', { unsent: true });
+
 const named = (models: readonly Listed[], model: string): Listed | undefined =>
   models.find(({ id, aliases }) => id === model || (Array.isArray(aliases) && aliases.includes(model)));
 
@@ -58,7 +61,8 @@ export function unlisted(error: unknown, known: ServerSoftware = 'other'): Serve
 
 /**
  * llama.cpp answers any model name with the model that it has, so a wrong name would go unnoticed. Throws
- * `MODEL_NOT_FOUND`. Returns the server's software. Other servers check the name themselves, and some serve names that they do not list.
+ * `MODEL_NOT_FOUND`, or `BACKEND_UNAVAILABLE` while it loads that model. Returns the server's software. Other servers check the
+ * name themselves, and some serve names that they do not list.
  * @param refused what is made of the error of a list that cannot be read
  */
 export async function requireModel(
@@ -75,6 +79,8 @@ export async function requireModel(
   }
   const indifferent = models.length > 0 && models.every(({ owned_by }) => owned_by === LLAMA_CPP);
   if (indifferent && !named(models, model)) {
+    // Some builds list a model without a name until theirs is loaded.
+    if (models.some(({ meta }) => meta === null)) throw loading();
     throw new MillraceError(
       'MODEL_NOT_FOUND',
       `the server has ${models
@@ -95,8 +101,7 @@ export async function fingerprint(client: OpenAI, model: string, signal: AbortSi
   const listed = named((await list(client, signal)) ?? [], model);
   if (!listed) return model;
   const { id, owned_by, root = null, meta } = listed;
-  if (owned_by === LLAMA_CPP && !meta)
-    throw new MillraceError('BACKEND_UNAVAILABLE', 'the server is loading the model', { unsent: true });
+  if (owned_by === LLAMA_CPP && !meta) throw loading();
   const { n_ctx: _, ...weights } = meta ?? {}; // a start option of the server, not a property of the model
   const reported = { id, root, meta: weights } as Json;
   return createHash('sha256').update(canonicalJson(reported)).digest('hex').slice(0, 16);

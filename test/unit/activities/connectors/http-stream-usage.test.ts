@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CallContext } from '../../../../activities/connectors/connector.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
 import { soonest } from '../../../support/soonest.js';
 import { describedHttp, json } from './described-http.js';
 
@@ -87,8 +88,21 @@ describe('the tokens of a streamed chat completion', () => {
     expect(await chat()).toEqual({ output: { text: 'Paris.', finish: 'stop' }, usage: {} });
   });
 
-  it('are not waited for by a call that is over', async () => {
+  it.each([
+    ['is silent for too long', new MillraceError('IDLE_TIMEOUT', 'the answer stalled')],
+    ['is over', new Error('enough')],
+  ])('are not waited for by a call that %s: the reply is whole', async (_, reason) => {
     begins(SAID, ENDED);
+    const leaving = new AbortController();
+    const emit = () => void setTimeout(() => leaving.abort(reason), 100);
+    expect(await chat(vertex, { signal: leaving.signal, emit })).toEqual({
+      output: { text: 'Paris.', finish: 'stop' },
+      usage: {},
+    });
+  });
+
+  it('are no reason to keep a reply that is not whole from being given up', async () => {
+    begins(SAID);
     const leaving = new AbortController();
     const reason = new Error('enough');
     const emit = () => void setTimeout(() => leaving.abort(reason), 100);

@@ -179,6 +179,11 @@ describe('streams', () => {
     },
   );
 
+  it('events whose type is that of lines', async () => {
+    const events = ['\n: hi\n\ndata: {"t":"a"}\n\nda', 'ta: {"t":"b","end":true}\n\n'];
+    expect(await streaming(sse, events, 'application/x-ndjson')).toEqual({ text: 'ab', chunks: ['a', 'b'] });
+  });
+
   it.each<[string, string, string]>([
     ['breaks off', 'data: {"t":"a"}\n\n', 'BACKEND_UNAVAILABLE'],
     ['is no JSON', 'data: {"t":\n\n', 'INVALID_OUTPUT'],

@@ -1,21 +1,31 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend } from '../../../../activities/connectors/connector.js';
-import { failure, SimulatedServer } from './openai-server.js';
+import { failure, invoke, SimulatedServer } from './openai-server.js';
 
 let server: SimulatedServer;
 let backend: Backend;
+/** By how much the clock of intervals is ahead, in milliseconds. */
+let laterMs = 0;
 beforeEach(async () => {
+  laterMs = 0;
+  const now = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + laterMs);
   server = await SimulatedServer.start();
   backend = server.connect();
   answers(200);
 });
-afterEach(() => server.stop());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  backend.close();
+  await server.stop();
+});
 
 const answers = (status: number) => server.json(status, { message: 'as it is' });
 const lists = (owner: string) => {
   server.models = { status: 200, body: { data: [{ id: 'm', owned_by: owner }] } };
 };
 const ready = async (of = backend) => of.ready?.('m', AbortSignal.timeout(110_000));
+const PATIENT = { timeout: 10_000 };
 /** Paths of the requests beside those for the models. */
 const asked = () => server.received.map(({ url }) => url);
 
@@ -67,10 +77,65 @@ describe('the health of a server of OpenAI’s API', () => {
     expect(asked()).toEqual(['/health']);
   });
 
-  it('is bad when it cannot be reached, of whatever software it is', async () => {
+  it('is bad while llama.cpp loads its model, which some builds list without a name', async () => {
+    server.models = { status: 200, body: { data: [{ id: '', owned_by: 'llamacpp', meta: null }] } };
+    answers(503);
+    const loading = { code: 'BACKEND_UNAVAILABLE', details: { unsent: true } };
+    expect(await failure(ready())).toMatchObject(loading);
+    expect(await failure(invoke(backend, { kind: 'chat' }))).toMatchObject(loading);
+    lists('llamacpp');
+    answers(200);
+    expect(await ready()).toBe(true);
+    expect(asked()).toEqual(['/health']);
+  });
+
+  it('of other software is its list of models, read once a minute', async () => {
+    lists('openai');
+    for (let i = 0; i < 3; i++) expect(await ready()).toBe(false);
+    expect(server.listed).toBe(1);
+    laterMs = 60_000;
+    expect(await ready()).toBe(false);
+    expect(await ready()).toBe(false);
+    await expect.poll(() => server.listed, PATIENT).toBe(2);
+  });
+
+  it('of other software is not that of a slow list', async () => {
+    lists('openai');
+    expect(await ready()).toBe(false);
+    laterMs = 60_000;
+    server.listsNothing = true;
+    expect(await ready()).toBe(false);
+    await expect.poll(() => server.listed, PATIENT).toBe(2);
+    expect(await ready()).toBe(false);
+  });
+
+  it('of other software is read again where the list tells of another', async () => {
+    lists('openai');
+    expect(await ready()).toBe(false);
+    lists('vllm');
+    laterMs = 60_000;
+    await expect.poll(() => ready(), PATIENT).toBe(true);
+  });
+
+  it('is bad when it cannot be reached, within a minute also where it is of other software', async () => {
     lists('openai');
     expect(await ready()).toBe(false);
     await server.stop();
-    expect(await failure(ready())).toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    expect(await ready()).toBe(false);
+    laterMs = 60_000;
+    const state = () =>
+      ready().then(
+        () => 'there',
+        ({ code }) => code,
+      );
+    await expect.poll(state, PATIENT).toBe('BACKEND_UNAVAILABLE');
+  });
+
+  it('is bad at once after a call that could not reach it', async () => {
+    lists('openai');
+    expect(await ready()).toBe(false);
+    await server.stop();
+    expect((await failure(invoke(backend, { kind: 'chat' }))).code).toBe('BACKEND_UNAVAILABLE');
+    expect((await failure(ready())).code).toBe('BACKEND_UNAVAILABLE');
   });
 });

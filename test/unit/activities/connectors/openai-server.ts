@@ -39,6 +39,9 @@ export class SimulatedServer {
   answer: (response: ServerResponse, request: Received) => void = (response) => response.writeHead(500).end();
   /** What `/v1/models` answers; a text is sent as it is. */
   models: { status: number; body: unknown } = { status: 404, body: {} };
+  /** How often the models were asked for, and whether that is left without an answer. */
+  listed = 0;
+  listsNothing = false;
   /** Answers whose connection the client has left before their end. */
   abandoned = 0;
   // Else a connection that was idle while this process stood still is closed as the next request goes out on it.
@@ -91,6 +94,8 @@ export class SimulatedServer {
     for await (const chunk of request) chunks.push(chunk);
     const bytes = Buffer.concat(chunks);
     if (request.url === '/v1/models') {
+      this.listed += 1;
+      if (this.listsNothing) return;
       const { status, body } = this.models;
       const text = typeof body === 'string' ? body : JSON.stringify(body);
       response.writeHead(status, { 'content-type': 'application/json' }).end(text);

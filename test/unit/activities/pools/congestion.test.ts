@@ -41,6 +41,19 @@ describe('how many calls a server should have at once', () => {
     expect(congestion.limit).toBe(20);
   });
 
+  it('keeps a limit that the server has caused while the models file allows less', () => {
+    const congestion = new Congestion(20);
+    for (let i = 0; i < 3; i++) congestion.observe(behind, 20);
+    expect(congestion.limit).toBe(10);
+    congestion.allow(5);
+    expect(congestion.limit).toBe(5);
+    congestion.observe(ahead, 5);
+    congestion.allow(20);
+    expect(congestion.limit).toBe(10);
+    for (let i = 0; i < 30; i++) congestion.observe(ahead, 20);
+    expect(congestion.limit).toBe(20);
+  });
+
   it('does not fall for the time that batches wait to fill', () => {
     const congestion = new Congestion(10);
     congestion.observe(behind, 10, 40);

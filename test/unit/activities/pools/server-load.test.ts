@@ -140,6 +140,8 @@ describe('the concurrency of a server', () => {
     expect(load.limit).toBe(6);
     load.join(endpoint, 4, () => undefined);
     expect(load.limit).toBe(4);
+    load.join(endpoint, 32, () => undefined);
+    expect(load.limit).toBe(6);
   });
 });
 

@@ -92,6 +92,69 @@ describe('a model that refuses a temperature', () => {
   });
 });
 
+describe('a model that takes the token limit only by its newer name', () => {
+  const LIMIT = {
+    message:
+      "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+    type: 'invalid_request_error',
+    param: 'max_tokens',
+    code: 'unsupported_parameter',
+  };
+  const limits = () => at.server.received.map(({ body }) => [body.max_tokens, body.max_completion_tokens]);
+  beforeEach(() => {
+    at.server.answer = (response, { body }) => {
+      if (body.max_tokens !== undefined) return json(response, 400, { error: LIMIT });
+      json(response, 200, { choices: [PARIS] });
+    };
+  });
+
+  it('is asked once more with that, and from then on', async () => {
+    expect((await at.chat(planned({ maxTokens: 9 }))).output.text).toBe('Paris.');
+    expect((await at.chat(planned({ maxTokens: 8 }))).output.text).toBe('Paris.');
+    expect(limits()).toEqual([
+      [9, undefined],
+      [undefined, 9],
+      [undefined, 8],
+    ]);
+  });
+
+  it('may refuse a temperature too', async () => {
+    at.server.answer = (response, request) => {
+      if (request.body.max_tokens !== undefined) return json(response, 400, { error: LIMIT });
+      reasoning()(response, request);
+    };
+    expect((await at.chat(planned({ maxTokens: 9 }))).output.text).toBe('Paris.');
+    expect((await at.chat(planned({ maxTokens: 9 }))).output.text).toBe('Paris.');
+    expect(limits()).toEqual([
+      [9, undefined],
+      [undefined, 9],
+      [undefined, 9],
+      [undefined, 9],
+    ]);
+    expect(temperatures()).toEqual([0, 0, undefined, undefined]);
+  });
+
+  it('passes a canary', async () => {
+    await at.backend.probe('m', 'chat', AbortSignal.timeout(110_000));
+    expect(limits()).toEqual([
+      [1, undefined],
+      [undefined, 1],
+    ]);
+  });
+
+  it('is none that refuses the limit itself, nor one that refuses both names', async () => {
+    at.server.answer = (response) => json(response, 400, { error: { ...LIMIT, code: 'invalid_value' } });
+    expect((await failure(at.chat(planned({ maxTokens: 9 })))).code).toBe('BACKEND_REJECTED');
+    at.server.answer = (response) => json(response, 400, { error: LIMIT });
+    expect((await failure(at.chat(planned({ maxTokens: 9 })))).code).toBe('BACKEND_REJECTED');
+    expect(limits()).toEqual([
+      [9, undefined],
+      [9, undefined],
+      [undefined, 9],
+    ]);
+  });
+});
+
 describe('another refusal', () => {
   it.each([
     ['of another parameter', 400, { ...REFUSAL, param: 'top_p' }],
