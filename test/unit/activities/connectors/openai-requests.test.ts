@@ -108,6 +108,7 @@ describe('the request', () => {
     ['https://mine.openai.azure.us/openai/v1', 'max_completion_tokens'],
     ['https://mine.services.ai.azure.com/openai/v1', 'max_completion_tokens'],
     ['https://mine.cognitiveservices.azure.com/openai/v1', 'max_completion_tokens'],
+    ['https://mine.cognitiveservices.azure.us/openai/v1', 'max_completion_tokens'],
     ['https://notapi.openai.com/v1', 'max_tokens'],
     ['http://api.openai.com.internal:8000/v1', 'max_tokens'],
     ['http://127.0.0.1:8000/v1', 'max_tokens'],
