@@ -173,7 +173,7 @@ export const ERRORS = {
   TOOLS_REFUSED: {
     status: 502,
     retry: 'never',
-    title: 'The tools of an MCP server are too many, too large or have an unsupported schema.',
+    title: 'The tools of an MCP server are too many or too large, or have an unsupported schema or name.',
   },
   TOOL_SERVER_UNAVAILABLE: { status: 503, retry: 'retry', title: 'An MCP server cannot be started or reached.' },
   TOOL_SERVER_NOT_CONFIGURED: {

@@ -11,6 +11,7 @@ import type { GoesOn } from './goes-on.js';
 import { type Lease, Leases } from './leases.js';
 import type { Ask } from './question.js';
 import { type KeepMedia, resultValue, textIn } from './result.js';
+import { sessionAfter } from './session.js';
 import { SharedConnection, waitFor } from './shared-connection.js';
 import { type Called, type Connected, options } from './task.js';
 import { callTool } from './tool-call.js';
@@ -188,15 +189,26 @@ export class McpServers {
       try {
         return await this.#use(server, signal, async (config) => {
           leases ??= this.#leasesOf(server, config);
-          if (lease?.lost) leases.give(lease, false);
-          if (lease === undefined || lease.lost) {
-            lease = await leases.take(tenant, signal, () => {
-              if (slot?.leave() === false) throw tooManyWait(`a connection to the MCP server "${server}"`);
-            });
-            lease.ask = ask;
-            await slot?.take(signal);
+          for (let time = 1; ; time++) {
+            if (lease?.lost) leases.give(lease, false);
+            if (lease === undefined || lease.lost) {
+              lease = await leases.take(tenant, signal, () => {
+                if (slot?.leave() === false) throw tooManyWait(`a connection to the MCP server "${server}"`);
+              });
+              lease.ask = ask;
+              await slot?.take(signal);
+            }
+            const used = lease;
+            const client = await waitFor(used.client, signal);
+            try {
+              return await work(client);
+            } catch (error) {
+              const session = sessionAfter(error, client);
+              if (session !== undefined) used.lost = true;
+              // As in `SharedConnection.use`: the server has not looked at the request.
+              if (session !== 'forgotten' || time > 1 || signal.aborted) throw error;
+            }
           }
-          return await work(await waitFor(lease.client, signal));
         });
       } finally {
         uses -= 1;

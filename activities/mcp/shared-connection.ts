@@ -1,27 +1,36 @@
-import { type Client, SdkHttpError } from '@modelcontextprotocol/client';
+import type { Client } from '@modelcontextprotocol/client';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { McpServerConfig } from './config.js';
 import { open } from './connection.js';
+import { endSession, sessionAfter } from './session.js';
 
-const BAD_REQUEST = 400;
-const NOT_FOUND = 404;
+/**
+ * Shortest time between two connections that are given up for a 400, in milliseconds. A server that answers so to the arguments of calls would get a
+ * new session with each of them.
+ */
+const DOUBT_MS = 10_000;
 
 /** One connection, and how many calls use it. */
 interface Opened {
   readonly client: Promise<Client>;
   uses: number;
+  /** Its session is forgotten, or may be. */
+  left: boolean;
 }
 
 /**
  * A worker's connection to an MCP server, which all calls use at once: opened by the first call, kept, and opened again after it was lost.
  * A remote server may forget the session of a connection, for instance when it restarts. It then refuses each request of it, while the client
- * takes the connection for open: further calls get a new one, and the old one is closed when the calls under way on it have ended.
+ * takes the connection for open: further calls get a new one. The old one is closed when the calls under way on it have ended, and its session is ended
+ * in case that the server knows it even so.
  */
 export class SharedConnection {
   readonly #config: McpServerConfig;
   /** The one for further calls. */
   #current: Opened | undefined;
-  /** With those that are forgotten and still in use. */
+  /** When a connection was given up for a 400, on the clock of `performance`. */
+  #doubtedAt = Number.NEGATIVE_INFINITY;
+  /** With those that are left and still in use. */
   readonly #open = new Set<Opened>();
   #closed = false;
 
@@ -30,8 +39,8 @@ export class SharedConnection {
   }
 
   /**
-   * Does the work of a call. A request that the server has not looked at, since it has forgotten the session (404: section “Session Management” of
-   * “Transports”, MCP 2025-11-25), is made once more on a new connection. A 400 does not say that the request had no effect: it fails.
+   * Does the work of a call. A request that the server has not looked at, since it has forgotten the session (404), is made once more on a new
+   * connection. A 400 does not say that the request had no effect: it fails.
    * @param work makes at most one request that has effects, as its last one; it may be done twice
    */
   async use<T>(work: (client: Client) => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -42,11 +51,10 @@ export class SharedConnection {
         try {
           return await work(client);
         } catch (error) {
-          const status = error instanceof SdkHttpError ? error.status : undefined;
-          if (status !== NOT_FOUND && status !== BAD_REQUEST) throw error;
-          if (this.#current === connection) this.#current = undefined;
-          const hadSession = client.transport?.sessionId !== undefined;
-          if (status !== NOT_FOUND || !hadSession || time > 1 || signal.aborted) throw error;
+          const session = sessionAfter(error, client);
+          const again = session === 'forgotten' && time === 1;
+          if (again || (session === 'doubtful' && this.#mayDoubt(connection))) this.#leave(connection);
+          if (!again || signal.aborted) throw error;
         }
       } finally {
         connection.uses -= 1;
@@ -68,13 +76,26 @@ export class SharedConnection {
     return connection;
   }
 
+  /** Further calls get another connection. */
+  #leave(connection: Opened): void {
+    connection.left = true;
+    if (this.#current === connection) this.#current = undefined;
+  }
+
+  #mayDoubt(connection: Opened): boolean {
+    const now = performance.now();
+    if (this.#current !== connection || now - this.#doubtedAt < DOUBT_MS) return false;
+    this.#doubtedAt = now;
+    return true;
+  }
+
   #opened(): Opened {
     if (this.#closed) throw new MillraceError('TOOL_SERVER_UNAVAILABLE', 'the worker is shutting down');
     const lost = () => {
       this.#open.delete(opening);
       if (this.#current === opening) this.#current = undefined;
     };
-    const opening: Opened = { client: open(this.#config, lost), uses: 0 };
+    const opening: Opened = { client: open(this.#config, lost), uses: 0, left: false };
     opening.client.catch(lost);
     this.#open.add(opening);
     this.#current = opening;
@@ -83,7 +104,10 @@ export class SharedConnection {
 
   async #close(connection: Opened): Promise<void> {
     this.#open.delete(connection);
-    await connection.client.then((client) => client.close()).catch(() => undefined);
+    const client = await connection.client.catch(() => undefined);
+    // A worker that closes does not wait for the server.
+    if (client && connection.left && connection.uses === 0) await endSession(client);
+    await client?.close().catch(() => undefined);
   }
 }
 

@@ -74,6 +74,7 @@ const parameters = {
     .refine((tools) => new Set(tools.map(({ name }) => name)).size === tools.length, 'has the same name twice')
     .optional(),
   toolChoice: z.union([z.enum(['auto', 'none', 'required']), z.strictObject({ name: z.string() })]).optional(),
+  /** `false`: one tool call at a time. Of several that a server sends even so, only the first counts. */
   parallelToolCalls: z.boolean().optional(),
   /** `json`: the reply is a JSON object. A schema: the reply fits this JSON Schema, enforced if `strict`. */
   output: z

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
-import type { JsonObject } from '../json.js';
+import { isJsonObject, type JsonObject } from '../json.js';
 import type { ParameterLocations, StageTool } from '../plan/agent.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import { whyNotInUrl } from './in-url.js';
@@ -14,8 +14,8 @@ const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'PUT', 'DELETE']);
 /**
  * Calls a JSON API whose base URL is a pool's endpoint. Arguments named in the path fill it; the others become the
  * query for `GET` and `DELETE`, in which a list repeats its name and null is left out, and the JSON body for other
- * methods. The response body is the result. All attempts of a call send the same `Idempotency-Key`. Throws
- * `INVALID_PIPELINE` for a field that has no form in a URL, such as an object in the query.
+ * methods. The response body is the result. All attempts of a call send the same `Idempotency-Key`. An optional
+ * field of the query that has no form there, such as an object, is left out; throws `INVALID_PIPELINE` for a required one, and for one in the path.
  */
 export function httpTool(
   options: ToolOptions<z.ZodObject> & {
@@ -36,17 +36,30 @@ export function httpTool(
   const rest = fields.filter((field) => !inPath.includes(field));
   const inQuery = method === 'GET' || method === 'DELETE';
   const schema = jsonSchemaOf(input, `${name}.input`);
-  const { properties = {} } = schema;
-  for (const field of inQuery ? fields : inPath) {
+  const unsent = fields.filter((field) => {
     const place = inPath.includes(field) ? 'path' : 'query';
-    const why = whyNotInUrl((properties as JsonObject)[field], place);
-    if (why !== undefined) throw invalid(`${name}.input.${field}`, `${why}, which has no form in a ${place}`);
-  }
+    if (place === 'query' && !inQuery) return false;
+    const why = whyNotInUrl(propertiesOf(schema)[field], place, schema);
+    if (why === undefined) return false;
+    if (place === 'query' && !isRequired(schema, field)) return true;
+    throw invalid(`${name}.input.${field}`, `${why}, which has no form in a ${place}`);
+  });
   const places: ParameterLocations = inQuery
-    ? { path: inPath, query: rest }
+    ? { path: inPath, query: rest.filter((field) => !unsent.includes(field)) }
     : { path: inPath, query: [], ...(rest.length > 0 && { body: { rest: true } }) };
   const call = { service, method, path, places };
-  return { plan: httpPlan(options, schema, call), functions: new Map() };
+  return { plan: httpPlan(options, without(schema, unsent), call), functions: new Map() };
+}
+
+const propertiesOf = ({ properties }: JsonObject): JsonObject => (isJsonObject(properties) ? properties : {});
+
+const isRequired = ({ required }: JsonObject, field: string): boolean =>
+  Array.isArray(required) && required.includes(field);
+
+function without(schema: JsonObject, fields: readonly string[]): JsonObject {
+  if (fields.length === 0) return schema;
+  const left = Object.entries(propertiesOf(schema)).filter(([field]) => !fields.includes(field));
+  return { ...schema, properties: Object.fromEntries(left) };
 }
 
 /** Names of the `{name}` parts of a path. */

@@ -3,7 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { refusedForeign } from '../json-schema/index.js';
 import type { ParameterLocations } from '../plan/agent.js';
 import { httpPlan, type Method } from './http-tool.js';
-import { whyNotInUrl } from './in-url.js';
+import { mayBeList, whyNotInUrl } from './in-url.js';
 import { DocumentError, dereferenced, plainSchema } from './openapi-schema.js';
 import { checkKeys, type Tool, type ToolPolicy } from './tool.js';
 
@@ -127,7 +127,7 @@ function whyUnsent({ style, content }: JsonObject, schema: JsonObject, place: 'p
   const why = whyNotInUrl(schema, place);
   if (why !== undefined) return why;
   const usual = place === 'path' ? 'simple' : 'form';
-  const differs = place === 'path' || whyNotInUrl(schema, 'path') !== undefined;
+  const differs = place === 'path' || mayBeList(schema);
   return style === undefined || style === usual || !differs ? undefined : `has the style ${String(style)}`;
 }
 

@@ -64,12 +64,9 @@ function callable({ tools = [], toolChoice }: ChatWith): OfferedTools {
   return new Map(all.map(({ name, schema }) => [name, schema as JsonObject]));
 }
 
-/** Throws `INVALID_OUTPUT` for several calls where one at a time was asked for, which some servers ignore. */
-function expectAllowed(calls: readonly unknown[], { parallelToolCalls }: ChatWith): void {
-  if (parallelToolCalls !== false || calls.length <= 1) return;
-  const message = `the model made ${calls.length} tool calls although the call allows one`;
-  throw new MillraceError('INVALID_OUTPUT', message);
-}
+/** The first call where one at a time was asked for, which some servers ignore: the others are dropped unread, as vLLM drops them. */
+const allowed = <T>(calls: readonly T[], { parallelToolCalls }: ChatWith): readonly T[] =>
+  parallelToolCalls === false ? calls.slice(0, 1) : calls;
 
 /** A call's own parameters override the definition's. Throws `INVALID_INPUT` if both set the reply's format. */
 function wantedOf(
@@ -90,14 +87,13 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
   const offered = callable(wanted);
   // `finish_reason` is ignored: some servers send "stop" with a call, and some "tool_calls" without one.
   if (completion.toolCalls.length > 0) {
-    expectAllowed(completion.toolCalls, wanted);
     const read = report ? checkToolCalls : readToolCalls;
-    return { text, finish: 'tools', toolCalls: read(completion.toolCalls, offered, finish) };
+    return { text, finish: 'tools', toolCalls: read(allowed(completion.toolCalls, wanted), offered, finish) };
   }
   const inText = offered.size > 0 ? toolCallsInText(text, offered) : undefined;
   if (inText) {
-    expectAllowed(inText, wanted);
-    return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(inText, offered) : inText };
+    const calls = allowed(inText, wanted);
+    return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(calls, offered) : calls };
   }
   if (refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${refusal}`);
   // llama.cpp does not enforce `tool_choice`.

@@ -8,6 +8,7 @@ import { bodyOf, chunksOf } from '../exchange.js';
 import { CUT } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
+import { isOpenAi } from './hosts.js';
 import type { RefusedParameters } from './refused-parameters.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
@@ -258,20 +259,10 @@ const usageOf = ({ prompt_tokens, completion_tokens }: Counts): Usage => ({
 });
 
 /**
- * Hosts of OpenAI's API at OpenAI, whose regions are below it (`eu.api.openai.com`), and ends of those at Azure that serve only OpenAI's
- * models. Others serve models of many makers, of which some take only the older name.
- */
-const OPENAI = 'api.openai.com';
-const OF_OPENAI: readonly string[] = [`.${OPENAI}`, '.openai.azure.com', '.openai.azure.us'];
-
-/**
  * The reply's token limit under the name that the server accepts. OpenAI's own reasoning models accept only the newer
  * name; all other servers accept the older one, many of them only that. A model elsewhere that refuses the older one gets the
  * newer one after that.
  */
 export function tokenLimit(client: OpenAI, tokens: number): { max_completion_tokens: number } | { max_tokens: number } {
-  const { hostname } = new URL(client.baseURL);
-  return hostname === OPENAI || OF_OPENAI.some((end) => hostname.endsWith(end))
-    ? { max_completion_tokens: tokens }
-    : { max_tokens: tokens };
+  return isOpenAi(client) ? { max_completion_tokens: tokens } : { max_tokens: tokens };
 }

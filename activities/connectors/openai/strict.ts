@@ -1,5 +1,6 @@
 import type { OpenAI } from 'openai';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { isAtAzure } from './hosts.js';
 import type { ServerSoftware } from './options.js';
 import { closed, type SentSchema } from './structured.js';
 
@@ -75,8 +76,7 @@ export function sentTo(server: Server, schema: JsonObject, asked?: boolean): Sen
 
 function takes({ client, software }: Server, schema: JsonObject): boolean {
   if (software !== 'other') return true;
-  const azure = new URL(client.baseURL).hostname.endsWith('.azure.com');
-  return isWithin(azure ? AZURE : OPENAI, schema);
+  return isWithin(isAtAzure(client) ? AZURE : OPENAI, schema);
 }
 
 function isWithin(subset: Subset, root: JsonObject): boolean {
@@ -99,9 +99,10 @@ function isWithin(subset: Subset, root: JsonObject): boolean {
   const object = ({ properties, required = [], additionalProperties }: JsonObject, level: number): boolean => {
     if (additionalProperties !== false || !isJsonObject(properties) || !Array.isArray(required)) return false;
     const always = new Set<Json>(required);
-    const names = Object.keys(properties);
-    count.properties += names.length;
-    return names.every((name) => always.has(name)) && named(properties, level + 1);
+    const names = new Set<Json>(Object.keys(properties));
+    count.properties += names.size;
+    const same = [...names].every((name) => always.has(name)) && [...always].every((name) => names.has(name));
+    return same && named(properties, level + 1);
   };
   const fits = (schema: Json | undefined, level: number): boolean => {
     if (!isJsonObject(schema)) return false;

@@ -9,15 +9,22 @@ interface Message {
 
 /**
  * A remote server of version 2025-11-25 with sessions, which forgets them when it is told to and then answers their requests with a status. Its tool
- * `note` counts its calls; `slow` is answered when the test lets it.
+ * `note` counts its calls; `slow` is answered when the test lets it, and `status-400` with this status. `stateless`: it has no sessions.
  */
-export async function forgetfulServer() {
+export async function forgetfulServer({ stateless = false }: { readonly stateless?: boolean } = {}) {
   const sessions = new Set<string>();
   const counts = { opened: 0, calls: 0, refused: 0 };
+  const ended: string[] = [];
   const waiting: (() => void)[] = [];
   let refusal = 404;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const session = request.headers['mcp-session-id'];
+    if (request.method === 'DELETE') {
+      sessions.delete(String(session));
+      ended.push(String(session));
+      return void response.writeHead(200).end();
+    }
     if (request.method !== 'POST') return void response.writeHead(405).end();
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -27,14 +34,14 @@ export async function forgetfulServer() {
       response.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
     };
     if (method === 'initialize') {
-      const session = `session-${++counts.opened}`;
-      sessions.add(session);
+      const opened = `session-${++counts.opened}`;
+      sessions.add(opened);
       const made = { protocolVersion: params?.protocolVersion, capabilities: { tools: {} } };
-      return reply({ ...made, serverInfo: { name: 'forgetful', version: '1' } }, { 'mcp-session-id': session });
+      const own = stateless ? {} : { 'mcp-session-id': opened };
+      return reply({ ...made, serverInfo: { name: 'forgetful', version: '1' } }, own);
     }
-    const session = request.headers['mcp-session-id'];
-    if (session === undefined) return void response.writeHead(400).end();
-    if (!sessions.has(String(session))) {
+    if (session === undefined && !stateless) return void response.writeHead(400).end();
+    if (session !== undefined && !sessions.has(String(session))) {
       counts.refused++;
       const error = { code: -32001, message: 'Session not found' };
       response.writeHead(refusal, { 'content-type': 'application/json' });
@@ -50,6 +57,9 @@ export async function forgetfulServer() {
         ],
       });
     }
+    if (method !== 'tools/call') return void response.writeHead(400).end();
+    const status = /^status-(\d+)$/.exec(params?.name ?? '')?.[1];
+    if (status !== undefined) return void response.writeHead(Number(status)).end();
     if (params?.name === 'slow') await new Promise<void>((resolve) => waiting.push(resolve));
     else counts.calls++;
     reply({ content: [{ type: 'text', text: String(session) }] });
@@ -61,6 +71,8 @@ export async function forgetfulServer() {
   return {
     url: `http://127.0.0.1:${port}/mcp`,
     counts,
+    /** Sessions that the client has ended. */
+    ended,
     /** Calls of `slow` that wait. */
     waiting,
     /** @param status of each answer to a request of a session that it has forgotten */

@@ -86,16 +86,51 @@ const rejecting = (rejects: (text: string) => boolean, code: ErrorCode = 'CONTEX
   },
 });
 
-it('embeds the beginning and the end of long texts, without half a character', async () => {
-  const embedded: string[] = [];
+/** An embedder with a context of so many characters, and what it was asked for. */
+function withContext(characters: number, code?: ErrorCode) {
+  const asked: string[] = [];
   const embedder = rejecting((text) => {
-    embedded.push(text);
-    return text.length > 1_010 || /\p{Cs}/u.test(text);
-  });
-  const long = `Here is what I wrote. ${'🎵'.repeat(5_000)} Now send a parcel.`;
+    asked.push(text);
+    return text.length > characters;
+  }, code);
+  return { asked, embedder };
+}
+const LONG_PROMPT = `Here is what I wrote. ${'🎵'.repeat(5_000)} Now send a parcel.`;
+const ENDS = /^Here is what I wrote\. .*\n…\n.* Now send a parcel\.$/s;
+
+it('embeds a long text whole where the embedder takes it', async () => {
+  const { asked, embedder } = withContext(100_000);
+  const middle = `${'so '.repeat(1_000)} send a parcel ${'on '.repeat(1_000)}`;
+  expect(await search(embedder, middle, 1)).toEqual({ names: ['tool_2'] });
+  expect(asked[0]).toBe(middle);
+});
+
+it.each<[number, number, ErrorCode]>([
+  [1_010, 2, 'CONTEXT_TOO_LONG'],
+  [260, 3, 'CONTEXT_TOO_LONG'],
+  [260, 3, 'BACKEND_REJECTED'],
+])('embeds the ends of texts longer than %i characters, without half a character', async (context, tries, code) => {
+  const { asked, embedder } = withContext(context, code);
   const tools = [...TOOLS, { name: 'tool_4', description: `wrap it ${'and more '.repeat(2_000)}` }];
-  expect(await search(embedder, long, 1, tools)).toEqual({ names: ['tool_2'] });
-  expect(embedded[0]).toMatch(/^Here is what I wrote\. .*\n…\n.* Now send a parcel\.$/s);
+  expect(await search(embedder, LONG_PROMPT, 1, tools)).toEqual({ names: ['tool_2'] });
+  const ofQuery = asked.filter((text) => text.startsWith('Here'));
+  expect(ofQuery).toHaveLength(tries);
+  expect(ofQuery[0]).toBe(LONG_PROMPT);
+  for (const each of ofQuery.slice(1)) {
+    expect(each).toMatch(ENDS);
+    expect(each).not.toMatch(/\p{Cs}/u);
+  }
+  asked.length = 0;
+  expect(await search(embedder, LONG_PROMPT, 1, tools)).toEqual({ names: ['tool_2'] });
+  expect(asked).toEqual([]);
+});
+
+it('asks once at each search for a text that is too long in any case', async () => {
+  const { asked, embedder } = withContext(200);
+  expect(await search(embedder, LONG_PROMPT, 2)).toEqual({ names: ['tool_0', 'tool_1'] });
+  asked.length = 0;
+  expect(await search(embedder, LONG_PROMPT, 2)).toEqual({ names: ['tool_0', 'tool_1'] });
+  expect(asked).toEqual([expect.stringMatching(ENDS)]);
 });
 
 it('finds the first tools where the embedder rejects what is looked for, with one that it names', async () => {
@@ -113,4 +148,10 @@ it('finds other tools where the embedder rejects the description of one', async 
 it('fails where the embedder is away', async () => {
   const embedder = rejecting(() => true, 'BACKEND_UNAVAILABLE');
   await expect(search(embedder, 'letter', 1)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+});
+
+it.each<ErrorCode>(['BACKEND_REJECTED', 'CONTEXT_TOO_LONG'])('fails where it rejects all texts', async (code) => {
+  const embedder = rejecting(() => true, code);
+  await expect(search(embedder, 'letter', 1)).rejects.toMatchObject({ code });
+  await expect(search(embedder, 'call tool_1', 1)).rejects.toMatchObject({ code });
 });

@@ -165,14 +165,26 @@ describe('tool calls', () => {
     expect((await failure(at.chat({ ...TOOLS, toolChoice: { name: 'time' } }))).code).toBe('INVALID_OUTPUT');
   });
 
-  it('are one where one at a time is asked for', async () => {
+  it('are the first one where one at a time is asked for, whatever follows it', async () => {
+    const one = { ...TOOLS, parallelToolCalls: false };
     at.server.replay(fixture('openai-two-tools.handwritten'));
-    expect(await failure(at.chat({ ...TOOLS, parallelToolCalls: false }))).toMatchObject({
-      code: 'INVALID_OUTPUT',
-      message: expect.stringContaining('the model made 2 tool calls although the call allows one'),
-    });
-    at.server.replay(fixture('llama-cpp-tool-call.recorded'));
-    expect((await at.chat({ ...TOOLS, parallelToolCalls: false })).output).toMatchObject({ toolCalls: [PARIS] });
+    const { output, chunks } = await at.chat(one);
+    expect(output).toEqual({ text: '', finish: 'tools', toolCalls: [PARIS] });
+    expect(chunks.join('')).toBe('');
+    const calls = [
+      { index: 0, id: 'a', function: { name: 'weather', arguments: '{"city":"Paris"}' } },
+      { index: 1, id: 'b', function: { name: 'launch', arguments: '{"ci' } },
+    ];
+    at.server.events([chunk({ tool_calls: calls }), chunk({}, 'tool_calls')]);
+    expect((await at.chat(one)).output.toolCalls).toEqual([PARIS]);
+  });
+
+  it('are the first one of those in the text, too', async () => {
+    const call = (city: string) => ({ name: 'weather', arguments: { city } });
+    at.server.events([chunk({ content: JSON.stringify([call('Paris'), call('Rome')]) }, 'stop')]);
+    const { output, chunks } = await at.chat({ ...TOOLS, parallelToolCalls: false });
+    expect(output).toEqual({ text: '', finish: 'tools', toolCalls: [PARIS] });
+    expect(chunks.join('')).toBe('');
   });
 
   it('win over the schema of a reply', async () => {

@@ -6,6 +6,7 @@ import type { JsonObject } from '../../../../pipelines/json.js';
 
 const OPENAI = 'https://api.openai.com/v1';
 const AZURE = 'https://mine.openai.azure.com/openai/v1';
+const AZURE_US = 'https://mine.openai.azure.us/openai/v1';
 const ROUTER = 'http://router:4000/v1';
 
 const json = (schema: z.ZodType): JsonObject => {
@@ -57,6 +58,7 @@ describe('the schema of a definition, as it is sent', () => {
     ['a union at its root', json(z.union([z.object({ a: z.string() }), z.object({ b: z.string() })]))],
     ['an intersection', withA({ allOf: [{ type: 'object' }] })],
     ['no word on its properties', { type: 'object' }],
+    ['a required property that it does not have', { ...withA({ type: 'string' }), required: ['a', 'b'] }],
     ['a reference with a description', withA({ $ref: '#', description: 'x' })],
     ['more levels than ten', json(nested(11))],
     ['more choices than a thousand', json(choices(1_001))],
@@ -74,6 +76,7 @@ describe('the schema of a definition, as it is sent', () => {
   ])('binds at OpenAI and not at Azure with %s', (_, schema) => {
     expect(strictAt(OPENAI, json(schema))).toBe(true);
     expect(strictAt(AZURE, json(schema))).toBe(false);
+    expect(strictAt(AZURE_US, json(schema))).toBe(false);
   });
 
   it.each(['vllm', 'sglang', 'llama.cpp', 'triton'] as const)('binds at %s always', (software) => {

@@ -14,6 +14,7 @@ import {
   synthesize,
   tool,
 } from '../../../../pipelines/index.js';
+import type { StageTool } from '../../../../pipelines/plan/index.js';
 import { type Anything, type Case, one, PROMPT, refusal, refuses } from './refusal.js';
 
 const http = (fields: z.ZodRawShape, path = '/a') =>
@@ -115,7 +116,7 @@ const TOOLS: readonly (readonly [mistake: string, field: string, text: RegExp, d
     'an object in a query',
     'get.input.where',
     /is an object, which has no form in a query/,
-    () => http({ where: z.object({ a: z.string() }).optional() }),
+    () => http({ where: z.object({ a: z.string() }) }),
   ],
   [
     'a list of lists in a query',
@@ -127,7 +128,7 @@ const TOOLS: readonly (readonly [mistake: string, field: string, text: RegExp, d
     'a list in a path',
     'get.input.id',
     /is a list, which has no form in a path/,
-    () => http({ id: z.union([z.string(), z.array(z.string())]) }, '/a/{id}'),
+    () => http({ id: z.array(z.string()) }, '/a/{id}'),
   ],
   ['no pipeline', 'pipelineTool', /needs a pipeline/, () => pipelineTool({} as Anything)],
   ['media from a model', 'speech.said', /media/, () => pipelineTool(speech)],
@@ -177,6 +178,16 @@ describe('a tool’s plan', () => {
     expect(post.plan).toMatchObject({
       places: { path: ['id'], query: [], body: { rest: true } },
       policy: { retry: { attempts: 1 } },
+    });
+  });
+
+  it('leaves out of a query what has no form there and need not be sent, and takes what may have one', () => {
+    const where = z.object({ a: z.string() });
+    const { plan } = http({ where: where.optional(), either: z.union([z.string(), where]), q: z.string().optional() });
+    expect(plan).toMatchObject({ places: { path: [], query: ['either', 'q'] }, schema: { required: ['either'] } });
+    expect(Object.keys((plan as StageTool).schema.properties as object)).toEqual(['either', 'q']);
+    expect(http({ id: z.union([z.string(), z.array(z.string())]) }, '/a/{id}').plan).toMatchObject({
+      places: { path: ['id'] },
     });
   });
 
