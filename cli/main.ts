@@ -27,6 +27,12 @@ Configuration: millrace.config.ts in this folder holds settings, and connectors 
 
 Exit codes: ${EXIT.ok} done · ${EXIT.failed} the run or command failed · ${EXIT.usage} wrong usage or input · ${EXIT.unavailable} a needed server cannot be reached or started`;
 
+/**
+ * Commands that end at once: they call no function of a pipeline. What the module of the pipelines has opened is of no use to `up`, nor to
+ * `doctor` the connection of a check that was given up.
+ */
+const AT_ONCE: ReadonlySet<string> = new Set(['up', 'doctor']);
+
 function program(): Command {
   const cli = new Command('millrace')
     .description('Runs inference pipelines that must not lose work.')
@@ -38,7 +44,7 @@ function program(): Command {
     })
     .addHelpText('after', wrapped(HELP, columnsOf(process.stdout)))
     // Not after --help, or a mistake in the arguments: nothing has been opened then.
-    .hook('postAction', endWhenWritten)
+    .hook('postAction', (_, command) => endWhenWritten(AT_ONCE.has(command.name()) ? 0 : undefined))
     .exitOverride((error) => {
       throw error.exitCode === 0 ? error : Object.assign(error, { exitCode: EXIT.usage });
     });
@@ -64,6 +70,7 @@ try {
   } else {
     printFailure(error);
     process.exitCode = exitCodeOf(error);
-    await endWhenWritten();
+    // At once: what was opened before the error is of no use.
+    await endWhenWritten(0);
   }
 }

@@ -31,13 +31,20 @@ export function endWithReader(): void {
   });
 }
 
+/** What a module of pipelines does when it ends, such as sending its last spans, may take this long, in milliseconds. */
+const ENDING_MS = 3_000;
+
 /**
- * Ends the process with the exit code that has been set, once everything has been written. Otherwise a connection or a timer that a module
- * of pipelines or the configuration holds would keep it alive, and a pipe that is read slowly would lose the end of the results.
+ * Ends the process with the exit code that has been set, once everything has been written: by itself if nothing is open any more, else after
+ * `endingMs`. A connection or a timer that a module of pipelines or the configuration holds would keep it alive otherwise, and a pipe that is
+ * read slowly would lose the end of the results.
+ *
+ * @param endingMs in milliseconds; 0: at once
  */
-export async function endWhenWritten(): Promise<void> {
+export async function endWhenWritten(endingMs = ENDING_MS): Promise<void> {
   await Promise.all([written(process.stdout), written(process.stderr)]);
-  process.exit();
+  if (endingMs === 0) return process.exit();
+  setTimeout(() => process.exit(), endingMs).unref();
 }
 
 /** Resolves also where the stream has failed: `endWithReader` says what follows. */

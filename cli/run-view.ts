@@ -9,6 +9,7 @@ import { extensionOf } from '../media/index.js';
 import { isArtifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { StageRecord } from '../pipelines/run/index.js';
+import { limited } from '../runtime/limited.js';
 import { note, table } from './output.js';
 
 interface Column {
@@ -70,6 +71,9 @@ const POLL_MS = 250;
 /** Longest time without an answer about a run, in milliseconds: a gateway is replaced, or Temporal is back, within it. */
 const AWAY_MS = 300_000;
 
+/** Questions that fit into that time: a gateway that keeps the connection and says nothing is away too. */
+const QUESTIONS = 10;
+
 /**
  * Polls a run until it has ended. `onChange` receives every state. A gateway that is away is asked again.
  *
@@ -95,7 +99,7 @@ async function stateOf(client: MillraceClient, id: string, awayMs: number): Prom
   let noted = false;
   for (let pauseMs = POLL_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
     try {
-      return await client.get(id);
+      return await answer(client, id, awayMs / QUESTIONS);
     } catch (error) {
       if (!(error instanceof ClientError) || !isPassing(error)) throw error;
       const leftMs = giveUpAt - performance.now();
@@ -106,6 +110,16 @@ async function stateOf(client: MillraceClient, id: string, awayMs: number): Prom
       }
       await sleep(Math.min(Math.max(error.retryAfterMs ?? pauseMs, POLL_MS), leftMs));
     }
+  }
+}
+
+/** Throws a `ClientError` without a status, which is passing, if it takes longer. */
+async function answer(client: MillraceClient, id: string, ms: number): Promise<RunDocument> {
+  try {
+    return await limited(ms, new AbortController().signal, (signal) => client.get(id, { signal }));
+  } catch (error) {
+    if (!(error instanceof DOMException && error.name === 'TimeoutError')) throw error;
+    throw new ClientError(0, { detail: error.message }, { cause: error });
   }
 }
 

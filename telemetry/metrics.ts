@@ -43,7 +43,7 @@ export function createMetrics(registry = new Registry()) {
     }),
     backendCalls: new Counter({
       name: 'millrace_backend_calls_total',
-      help: 'Calls to model servers by result: ok, an error code, or aborted for a call that was cancelled',
+      help: 'Calls to model servers by result: ok, an error code, aborted if cancelled, or hedged if its hedge was faster',
       labelNames: ['connector', 'model', 'endpoint', 'code'] as const,
       registers,
     }),

@@ -45,11 +45,23 @@ function pem(name: string, file: string): string {
   }
 }
 
-/** The variables of the environment that keys and headers of pools are in, sorted. */
-export const variablesOf = (models: ModelsConfig): readonly string[] => {
-  const references = Object.values(models).flatMap(({ apiKey, headers = {} }) => [apiKey, ...Object.values(headers)]);
-  return [...new Set(references.flatMap(namesIn))].sort();
-};
+/** A variable of the environment that a key or a header of a pool is in. */
+export interface PoolVariable {
+  readonly name: string;
+  /** What is in it: `<pool>.apiKey` or `<pool>.headers.<name>`. */
+  readonly field: string;
+  /** Whether no worker starts without it. For an endpoint that is discovered it is read later. */
+  readonly atStart: boolean;
+}
+
+/** The variables that pools name, one for each key or header. */
+export const variablesOf = (models: ModelsConfig): readonly PoolVariable[] =>
+  Object.entries(models).flatMap(([pool, { apiKey, headers = {}, discover }]) => {
+    const references = Object.entries(headers).map(([name, value]) => [`headers.${name}`, value] as const);
+    return [['apiKey', apiKey] as const, ...references].flatMap(([at, reference]) =>
+      namesIn(reference).map((name) => ({ name, field: `${pool}.${at}`, atStart: discover === undefined })),
+    );
+  });
 
 function namesIn(reference: KeyReference | string | undefined): readonly string[] {
   if (typeof reference !== 'object' || !('env' in reference)) return [];

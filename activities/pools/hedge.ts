@@ -17,6 +17,11 @@ export interface HedgedCall<T> {
   ended(outcome: HedgeOutcome): void;
 }
 
+const BEATEN = 'the other call of the hedge answered first';
+
+/** Whether a call was aborted because the other one of its hedge had answered. */
+export const isBeaten = (reason: unknown): boolean => reason instanceof DOMException && reason.message === BEATEN;
+
 export type HedgeOutcome = 'won' | 'lost' | 'failed' | 'withheld';
 
 /**
@@ -48,7 +53,7 @@ export function hedged<T>({ afterMs, signal, first, second, ended }: HedgedCall<
           if (settled) return;
           settle(which === 'second' ? 'won' : 'lost', () => resolve(result));
           const other = calls[which === 'first' ? 'second' : 'first'].own;
-          other.abort(new DOMException('the other call of the hedge answered first', 'AbortError'));
+          other.abort(new DOMException(BEATEN, 'AbortError'));
         },
         (error: unknown) => {
           running -= 1;

@@ -9,7 +9,7 @@ import { Discoverer } from './discovery/index.js';
 import { Endpoint } from './endpoint.js';
 import { failureAt, isOfAnother } from './failure-at.js';
 import { Healer } from './healer.js';
-import { hedged } from './hedge.js';
+import { hedged, isBeaten } from './hedge.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { IDENTITY_TIMEOUT_MS, Identity } from './identity.js';
 import { Latencies } from './latencies.js';
@@ -335,7 +335,7 @@ export class Pool {
       endpoint.succeeded();
       return result;
     } catch (error) {
-      code = codeOf(error, signal);
+      code = codeOf(error, signal, isHedge);
       // A timed-out attempt counts against the endpoint; a cancelled one does not.
       if (signal.aborted) {
         if (signal.reason instanceof MillraceError) this.#failed(endpoint, signal.reason, startedAt);
@@ -389,9 +389,10 @@ export class Pool {
   }
 }
 
-/** What a failed call is counted as. One that ran out of time is a failure; one that was cancelled is none. */
-function codeOf(error: unknown, signal: AbortSignal): string {
+/** As what a failed call is counted. To run out of time is a failure, to be cancelled is none; a server that hangs behind hedges is `hedged`. */
+function codeOf(error: unknown, signal: AbortSignal, isHedge: boolean): string {
   const cause: unknown = signal.aborted ? signal.reason : error;
   if (cause instanceof MillraceError) return cause.code;
-  return signal.aborted ? 'aborted' : 'INTERNAL';
+  if (!signal.aborted) return 'INTERNAL';
+  return !isHedge && isBeaten(cause) ? 'hedged' : 'aborted';
 }

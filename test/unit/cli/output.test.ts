@@ -50,27 +50,36 @@ it('JSON has nothing that a terminal would obey, and the same value', () => {
   expect(line).toContain('"\\u009b2Jgone"');
 });
 
-it('a command ends when all that it has written has left it, with the exit code that stands', async () => {
+it.each([
+  ['may end by itself for three seconds', undefined, 3_000],
+  ['ends at once where nothing has an end of its own', 0, 0],
+])('a command that has written all %s, with the exit code that stands', async (_, endingMs, afterMs) => {
   const pending: (() => void)[] = [];
   const write = (_: unknown, done?: () => void) => {
     if (done) pending.push(done);
     return false;
   };
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const mocks = [
     vi.spyOn(process.stdout, 'write').mockImplementation(write as never),
     vi.spyOn(process.stderr, 'write').mockImplementation(write as never),
   ];
   const exit = vi.spyOn(process, 'exit').mockReturnValue(undefined as never);
   try {
-    const ended = endWhenWritten();
+    const ended = endWhenWritten(endingMs);
     pending[1]?.();
     await new Promise((resolve) => setImmediate(resolve));
+    vi.advanceTimersByTime(10_000);
     expect(exit).not.toHaveBeenCalled();
     pending[0]?.();
     await ended;
+    if (afterMs > 0) vi.advanceTimersByTime(afterMs - 1);
+    expect(exit.mock.calls).toEqual(afterMs > 0 ? [] : [[]]);
+    vi.advanceTimersByTime(1);
     expect(exit.mock.calls).toEqual([[]]);
   } finally {
     for (const mock of [...mocks, exit]) mock.mockRestore();
+    vi.useRealTimers();
   }
 });
 

@@ -61,6 +61,28 @@ describe('a run that is watched', () => {
     expect(get.mock.calls.length).toBeLessThan(6);
   });
 
+  it('is not waited for at a gateway that says nothing for longer than one that is away', async () => {
+    const signals: (AbortSignal | undefined)[] = [];
+    const get = vi.fn((_: string, { signal }: { signal?: AbortSignal } = {}) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    });
+    const client = { get } as unknown as MillraceClient;
+    await expect(watch(client, 'ask-1', () => undefined, 300)).rejects.toMatchObject({
+      code: 'GATEWAY_UNAVAILABLE',
+      message: expect.stringMatching(/no answer within 30 ms.*do not start it again/),
+    });
+    expect(signals.length).toBeGreaterThan(1);
+    expect(signals[0]?.aborted).toBe(true);
+  });
+
+  it('is asked about again after an answer that does not come', async () => {
+    const answers = [new Promise<RunDocument>(() => undefined), Promise.resolve(ended)];
+    const client = { get: () => answers.shift() } as unknown as MillraceClient;
+    expect(await watch(client, 'ask-1', () => undefined, 2_000)).toBe(ended);
+    expect(notes.join('').replace(/\s+/g, ' ')).toContain('no answer within 200 ms');
+  });
+
   it('fails at once where another answer would be the same', async () => {
     const { client, get } = answering(away(404, 'RUN_NOT_FOUND'));
     await expect(watch(client, 'ask-1', () => undefined)).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' });

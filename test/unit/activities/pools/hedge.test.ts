@@ -82,7 +82,7 @@ describe('a hedge', () => {
     expect(nth(0).signal.aborted).toBe(true);
     expect(nth(1).signal.aborted).toBe(false);
     expect(await counts(metrics.hedges)).toEqual({ 'm won': 1 });
-    expect(await counts(metrics.backendCalls)).toEqual({ 'fake m b ok': 1, 'fake m a aborted': 1 });
+    expect(await counts(metrics.backendCalls)).toEqual({ 'fake m b ok': 1, 'fake m a hedged': 1 });
     expect((await metrics.poolOutstanding.get()).values.map(({ value }) => value)).toEqual([0, 0]);
   });
 
@@ -95,6 +95,8 @@ describe('a hedge', () => {
     expect(await result).toBe('first');
     expect(nth(1).signal.aborted).toBe(true);
     expect(await counts(metrics.hedges)).toEqual({ 'm lost': 1 });
+    await setImmediate();
+    expect(await counts(metrics.backendCalls)).toEqual({ 'fake m a ok': 1, 'fake m b aborted': 1 });
   });
 
   it('makes its second call of the same endpoint when there is no other', async () => {
