@@ -241,6 +241,7 @@ describe('a whole text that is heard while it is spoken', () => {
     const { kind, model, with: options } = call;
     const earlier = jsonHash([kind, model, options]).slice(0, 16);
     expect(voiceOf(call, { text: ANSWER, other: 'x' }), 'as earlier releases have it').toBe(earlier);
+    expect(voiceOf(call, { text: ANSWER, voice: null, instructions: '' }), 'nothing is given').toBe(earlier);
     const channels = new MemoryChannelLog();
     const said: string[] = [];
     const speak = (voice: JsonObject, input: JsonObject, failAt?: string) =>
