@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { audio, pipeline, synthesize, transcribe } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { testPipeline } from '../../../testing/index.js';
+import { failure, testPipeline } from '../../../testing/index.js';
 
 const sha256 = 'a'.repeat(64);
 const SPEECH = { uri: `artifact://default/${sha256}`, sha256, mime: 'audio/wav', bytes: 44 };
@@ -37,8 +37,8 @@ describe('a field of a caller’s object that says how', () => {
   it.each([null, ''])('is not given if it is %j', async (none) => {
     const said = await asked('say', { text: 'hi', voice: none, speed: null, instructions: none });
     expect(said).toEqual({ inputs: [{ text: 'hi' }] });
-    const audio = { ...SPEECH };
-    expect(await asked('hear', { audio, language: none, prompt: none })).toEqual({ inputs: [{ audio }] });
+    const recording = { audio: { ...SPEECH } };
+    expect(await asked('hear', { ...recording, language: none, prompt: none })).toEqual({ inputs: [recording] });
   });
 
   it('is sent as it is, within its bounds', async () => {
@@ -47,5 +47,31 @@ describe('a field of a caller’s object that says how', () => {
     expect(await asked('say', { text: 'hi', speed: 5 })).toEqual({ code: 'INVALID_INPUT', field: 'speed', inputs: [] });
     const german = { audio: SPEECH, language: 'German' };
     expect(await asked('hear', german)).toEqual({ code: 'INVALID_INPUT', field: 'language', inputs: [] });
+  });
+});
+
+describe('a caller’s voice', () => {
+  const input = z.object({ text: z.string(), voice: z.string(), speed: z.number() });
+  const given = { text: 'hi', voice: 'nova', speed: 1.5 };
+  const alternatives: readonly (readonly [{ model: string; voice?: string }, JsonObject])[] = [
+    [{ model: 'local', voice: 'amy' }, { text: 'hi', speed: 1.5 }],
+    [{ model: 'local' }, given],
+  ];
+
+  it.each(alternatives)('is that of the stage, and of a fallback that names none: %j', async (other, sent) => {
+    const spoken = pipeline('spoken', { input }, ({ input, stage }) => ({
+      speech: stage(
+        'say',
+        synthesize({ model: 'cloud', voice: 'alloy' }),
+        { text: input.text, voice: input.voice, speed: input.speed },
+        { retry: { attempts: 1 }, fallback: [synthesize(other)] },
+      ).audio,
+    }));
+    const models = { cloud: failure('BACKEND_ERROR'), local: { audio: SPEECH } };
+    const { calls } = await testPipeline(spoken, given, { models });
+    expect(calls.map(({ model, input }) => [model, input])).toEqual([
+      ['cloud', given],
+      ['local', sent],
+    ]);
   });
 });
