@@ -89,7 +89,7 @@ function slices(text: string): string[] {
 
 /** Before the last word, which may go on. */
 function cutIn(head: string): number {
-  const start = WORDS.segment(head).containing(head.length - 1)?.index ?? 0;
-  if (start > 0) return start;
-  return /[\uD800-\uDBFF]$/.test(head) ? head.length - 1 : head.length;
+  // Half a code point would be a segment of its own.
+  const whole = head.replace(/[\uD800-\uDBFF]$/, '');
+  return WORDS.segment(whole).containing(whole.length - 1)?.index || whole.length;
 }

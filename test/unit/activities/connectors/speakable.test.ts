@@ -69,6 +69,16 @@ describe('passages to speak', () => {
     expect(speakable('🎧'.repeat(500)).join('')).toBe('🎧'.repeat(500));
   });
 
+  it.each(['🇩🇪', '👩‍👩‍👧‍👦', '👍🏽'])('splits no %s', (emoji) => {
+    // Wherever the limit lies in it.
+    for (let before = 0; before < emoji.length; before++) {
+      const text = `${'*'.repeat(before)}${emoji.repeat(200)}`;
+      const passages = speakable(text);
+      expect(passages.join('')).toBe(text);
+      for (const passage of passages) expect(passage.replaceAll('*', '').replaceAll(emoji, ''), `${before}`).toBe('');
+    }
+  });
+
   it.each([
     ['spaces', ' '.repeat(200_000)],
     ['line breaks', '\n'.repeat(200_000)],
