@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { audio, pipeline, synthesize, transcribe } from '../../../pipelines/index.js';
+import { agent, audio, pipeline, stageTool, synthesize, transcribe } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { failure, testPipeline } from '../../../testing/index.js';
+import { failure, testPipeline, toolCalls } from '../../../testing/index.js';
 
 const sha256 = 'a'.repeat(64);
 const SPEECH = { uri: `artifact://default/${sha256}`, sha256, mime: 'audio/wav', bytes: 44 };
@@ -74,4 +74,16 @@ describe('a caller’s voice', () => {
       ['local', sent],
     ]);
   });
+});
+
+it('a model that speaks by a tool has the voice that the author has chosen', async () => {
+  const say = stageTool({ name: 'say', description: 'Speaks', use: synthesize({ model: 'tts', voice: 'alloy' }) });
+  const spoken = pipeline('spoken', { input: z.object({ text: z.string() }) }, ({ input, stage }) => ({
+    text: stage('answer', agent({ model: 'assistant', tools: [say] }), { prompt: input.text }).text,
+  }));
+  const turn = toolCalls(['say', { text: 'hello', voice: 'nova', speed: 2, instructions: 'Shout.' }]);
+  const scripts = { stages: { answer: [turn, { text: 'done' }] }, tools: { say: { audio: SPEECH } } };
+  const { calls, output } = await testPipeline(spoken, { text: 'hi' }, scripts);
+  expect(output).toEqual({ text: 'done' });
+  expect(calls.filter(({ tool }) => tool === 'say').map(({ input }) => input)).toEqual([{ text: 'hello' }]);
 });
