@@ -23,14 +23,15 @@ const BREAKS: readonly { readonly at: RegExp; readonly parts?: RegExp }[] = [
 const WORD = /[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
 
 /**
- * Whether a voice says anything for a text. Marks and signs alone, such as Markdown’s `---`, are silent: many servers answer them with an
- * error or without samples. That includes `€` alone, since `$$` and `|` are signs as well.
+ * Whether a text has anything that every voice says. For marks and signs alone, such as Markdown’s `---`, many servers answer with an error
+ * or without samples. That includes `€` alone, since `$$` and `|` are signs as well.
  */
 export const hasWord = (text: string): boolean => WORD.test(text);
 
 /**
  * Text split into passages of at most 400 characters: as many whole sentences as fit; a longer sentence is split at its
- * clauses, a longer clause between words. Passages without a word are left out: there are none if the text has none.
+ * clauses, a longer clause between words. Passages without a word are left out, unless no passage has one: some voices do say
+ * something for marks alone. There are none for white space.
  */
 export function speakable(text: string): string[] {
   const passages: string[] = [];
@@ -40,20 +41,21 @@ export function speakable(text: string): string[] {
       passages[passages.length - 1] = `${last}${between(last, piece)}${piece}`;
     else passages.push(piece);
   }
-  return passages.filter(hasWord);
+  const said = passages.filter(hasWord);
+  return said.length > 0 ? said : passages;
 }
 
-/** The passages of a `synthesize` call. Throws `INVALID_INPUT` if its text has no word. */
+/** The passages of a `synthesize` call. Throws `INVALID_INPUT` if its text is empty or white space. */
 export function passagesOf({ text }: JsonObject): readonly string[] {
   const passages = speakable(typeof text === 'string' ? text : (text as readonly string[]).join(' '));
   if (passages.length > 0) return passages;
   throw nothingToSay();
 }
 
-/** The failure of a text without a word. */
+/** The failure of a text that is empty or white space. */
 export const nothingToSay = (): MillraceError =>
-  new MillraceError('INVALID_INPUT', 'there is nothing to say: the text has no word', {
-    fields: [{ field: 'text', message: 'has no word' }],
+  new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
+    fields: [{ field: 'text', message: 'empty' }],
   });
 
 /**
@@ -87,7 +89,7 @@ function slices(text: string): string[] {
 
 /** Before the last word, which may go on. */
 function cutIn(head: string): number {
-  const start = WORDS.segment(head).containing(head.length - 1)?.index ?? 0;
-  if (start > 0) return start;
-  return /[\uD800-\uDBFF]$/.test(head) ? head.length - 1 : head.length;
+  // Half a code point would be a segment of its own.
+  const whole = head.replace(/[\uD800-\uDBFF]$/, '');
+  return WORDS.segment(whole).containing(whole.length - 1)?.index || whole.length;
 }

@@ -44,6 +44,11 @@ interface Sentence {
   readonly next: StreamPosition;
 }
 
+/** A sentence, and where it begins in the whole text, in UTF-16 units. */
+interface Placed extends Sentence {
+  readonly at: number;
+}
+
 /** What is to be spoken. */
 interface Source {
   /** The sentences behind those that are spoken. `chunks` grows with what is. */
@@ -71,7 +76,8 @@ interface Speaking {
  * Runs a stage that speaks a stream of sentences, each as soon as it is there, by a call of its own: the device is free
  * in between. What is committed is not spoken again: a later attempt goes on with the next sentence. Limits, attempts
  * and patience of the policy apply to each sentence. A call of another voice than that of the first piece goes on if `onCut` is
- * `fallback`, its pieces in the format of the first one; else nothing more is spoken.
+ * `fallback`, its pieces in the format of the first one; else nothing more is spoken. Pieces without a word are passed over; if no piece
+ * has one, the last that is not white space is spoken.
  *
  * @param onChunk called with each piece when it is committed, by its number; in a later attempt with the last one again
  */
@@ -116,7 +122,7 @@ export async function speakStream<T extends Served>(
 /**
  * Runs a stage that speaks a whole text whose audio is heard, or read, while it is made: sentence by sentence, as `speakStream`, in
  * the attempts and limits of the stage. Undefined for a text of a single sentence that nobody reads: there is nothing to hear before its
- * end; and for one without words.
+ * end; and for white space.
  */
 export async function speakWhole<T extends Served>(
   parts: SpeakingParts,
@@ -127,7 +133,9 @@ export async function speakWhole<T extends Served>(
   const { call, attempt } = about;
   const whole = Array.isArray(text) ? text.join(' ') : String(text ?? '');
   const pieces = await piecesOf(whole, attempt.signal);
-  const texts = pieces.filter(hasWord).map((piece) => piece.trim());
+  const worded = pieces.filter(hasWord);
+  const spoken = worded.length > 0 ? worded : pieces.filter((piece) => piece.trim() !== '').slice(-1);
+  const texts = spoken.map((piece) => piece.trim());
   if (texts.length < (areRead(call) ? 1 : 2)) return undefined;
   async function* sentences(chunks: readonly SpokenChunk[]): AsyncGenerator<Sentence> {
     const first = chunks.at(-1)?.next.number ?? 0;
@@ -175,51 +183,41 @@ async function speak<T extends Served>(
     const [begun] = chunks;
     const isOther = begun?.voice !== undefined && begun.voice !== voice && call.onCut !== 'fallback';
     let cut = false;
-    let at = last === undefined ? 0 : last.at + last.text.length;
     let generation = last?.next.generation ?? 0;
     let started = generation;
     let served: T | undefined;
-    for await (const { text, next } of sentences(chunks)) {
-      if ((next.generation ?? 0) !== generation) {
-        // Nothing was committed of the text before.
-        generation = next.generation ?? 0;
-        at = 0;
-      }
+    for await (const { text, at, next } of toSpeak(sentences(chunks), chunks)) {
+      generation = next.generation ?? 0;
       // The producer has started over: the rest of its text before is void as well.
       if (generation < started) continue;
-      // White space, and marks alone, are passed over.
-      if (hasWord(text)) {
-        // What is spoken whole may be ended by another voice.
-        if (isOther) {
-          if (call.onCut !== 'end') throw otherVoice(call, chunks.length);
-          cut = true;
-          break;
-        }
-        if (read) await held.untilRead(chunks.length);
-        served = await serve(text.trim());
-        if (keep && chunks.length === 0 && !(await keep(generation))) {
-          started = generation + 1;
-          continue;
-        }
-        const { output, usage } = served;
-        const made = { audio: output.audio as unknown as Artifact, voice };
-        const [first] = chunks;
-        const chunk: SpokenChunk = {
-          ...made,
-          ...(first &&
-            mayDiffer(made, first) && { audio: await convert(call.tenant, made.audio, first.audio, signal) }),
-          text,
-          at,
-          next,
-          ...(usage !== undefined && { usage: usage as unknown as Json }),
-        };
-        writer.add(chunk as unknown as Json);
-        await writer.settled();
-        chunks.push(chunk);
-        onChunk(chunk, chunks.length - 1);
-        attempt.passed?.();
+      // What is spoken whole may be ended by another voice.
+      if (isOther) {
+        if (call.onCut !== 'end') throw otherVoice(call, chunks.length);
+        cut = true;
+        break;
       }
-      at += text.length;
+      if (read) await held.untilRead(chunks.length);
+      served = await serve(text.trim());
+      if (keep && chunks.length === 0 && !(await keep(generation))) {
+        started = generation + 1;
+        continue;
+      }
+      const { output, usage } = served;
+      const made = { audio: output.audio as unknown as Artifact, voice };
+      const [first] = chunks;
+      const chunk: SpokenChunk = {
+        ...made,
+        ...(first && mayDiffer(made, first) && { audio: await convert(call.tenant, made.audio, first.audio, signal) }),
+        text,
+        at,
+        next,
+        ...(usage !== undefined && { usage: usage as unknown as Json }),
+      };
+      writer.add(chunk as unknown as Json);
+      await writer.settled();
+      chunks.push(chunk);
+      onChunk(chunk, chunks.length - 1);
+      attempt.passed?.();
     }
     const [first, ...others] = chunks;
     if (first === undefined) throw nothingToSay();
@@ -231,6 +229,30 @@ async function speak<T extends Served>(
   } finally {
     writer.close();
   }
+}
+
+/**
+ * The sentences that are spoken, with where each begins in the text: those with a word. If there is none, and nothing is spoken yet, the last
+ * one that is not white space, at the end.
+ */
+async function* toSpeak(sentences: AsyncIterable<Sentence>, spoken: readonly SpokenChunk[]): AsyncGenerator<Placed> {
+  const last = spoken.at(-1);
+  let at = last === undefined ? 0 : last.at + last.text.length;
+  let generation = last?.next.generation ?? 0;
+  let marks: Placed | undefined;
+  for await (const sentence of sentences) {
+    const { text, next } = sentence;
+    if ((next.generation ?? 0) !== generation) {
+      // Nothing was committed of the text before.
+      generation = next.generation ?? 0;
+      at = 0;
+      marks = undefined;
+    }
+    if (hasWord(text)) yield { ...sentence, at };
+    else if (text.trim() !== '') marks = { ...sentence, at };
+    at += text.length;
+  }
+  if (marks && spoken.length === 0) yield marks;
 }
 
 /** Who has served a stage without a call of this attempt. */

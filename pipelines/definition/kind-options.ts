@@ -187,8 +187,8 @@ const namesOf = ({ tools }: JsonObject): readonly string[] =>
 /** Options whose names differ from those in the plan, which says their unit. */
 const AUTHORED: Readonly<Record<string, string>> = { everyMs: 'every', longestMs: 'longest' };
 
-const rulesOf = (kind: string, { work }: JsonObject): z.ZodType | undefined =>
-  kind === 'media' ? MEDIA[work as MediaWork] : OPTIONS[kind];
+const rulesOf = (kind: string, options: JsonObject | undefined): z.ZodType | undefined =>
+  kind === 'media' ? MEDIA[options?.work as MediaWork] : OPTIONS[kind];
 
 /** Checks the options of a stage kind. Throws `INVALID_PIPELINE` naming the stage and the option. */
 export function checkUse(id: string, { kind, model, with: options }: StageUse<never, never>): void {

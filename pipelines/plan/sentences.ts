@@ -271,8 +271,15 @@ function breakIn(text: string, rules: Rules): number | undefined {
   return word ?? joined;
 }
 
-/** Where a text is cut that has no words: at its end, but within no character, which rules 1 do not look after. */
-const anywhere = (text: string, rules: Rules): number =>
-  rules === 2 && /[\uD800-\uDBFF]$/.test(text) ? text.length - 1 : text.length;
+/**
+ * Where a text is cut that has no words: before its last character, of which more may come, such as a skin tone or the other half of a flag.
+ * At its end if it is one character, or white space, and by rules 1, which look after none.
+ */
+function anywhere(text: string, rules: Rules): number {
+  if (rules === 1 || text.trim() === '') return text.length;
+  const whole = text.replace(/[\uD800-\uDBFF]$/, '');
+  const segments = new Intl.Segmenter(undefined, { granularity: 'word' }).segment(whole);
+  return segments.containing(whole.length - 1)?.index || whole.length;
+}
 
 const isSpace = (char: string): boolean => char.trim() === '';

@@ -3,6 +3,7 @@ import type { JsonObject } from '../json.js';
 import { type Audio, audio } from '../media.js';
 import { type Stream, stream } from '../stream.js';
 import type { StageKind, StageUse } from './kind.js';
+import { isGiven, unlessGiven } from './left-out.js';
 import { LONGEST_INSTRUCTIONS, LONGEST_VOICE, SPEED } from './option-bounds.js';
 import { TRAITS } from './traits.js';
 
@@ -16,10 +17,10 @@ const manner = {
 const input = spokenText.extend(manner);
 
 /** The options of a call, with what its input says of how it is spoken in their place. */
-export const spokenBy = (options: JsonObject, given: JsonObject): JsonObject => ({
-  ...options,
-  ...Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(manner, name))),
-});
+export const spokenBy = (options: JsonObject, given: JsonObject): JsonObject => {
+  const said = Object.entries(given).filter(([name, value]) => Object.hasOwn(manner, name) && isGiven(value));
+  return { ...options, ...Object.fromEntries(said) };
+};
 
 /** 16-bit mono WAV at the voice's native rate (24 kHz for the embedded voice). */
 const speech = audio({ channels: 1, encoding: 'wav' });
@@ -72,4 +73,9 @@ export const synthesize = (options: {
   output: output.extend({ chunks: stream('chunks', '', piece) }),
 });
 
-export const synthesizeKind: StageKind = { input, output, ...TRAITS.synthesize };
+export const synthesizeKind: StageKind = {
+  // A stage that is bound to a whole object of a caller takes these fields as they come.
+  input: unlessGiven(input, Object.keys(manner)),
+  output,
+  ...TRAITS.synthesize,
+};

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { audio } from '../media.js';
 import { type Stream, stream } from '../stream.js';
 import type { StageKind, StageUse } from './kind.js';
+import { unlessGiven } from './left-out.js';
 import { A_LANGUAGE, LANGUAGE, LONGEST_INSTRUCTIONS } from './option-bounds.js';
 import { TRAITS } from './traits.js';
 
@@ -70,7 +71,8 @@ export function transcribe({ model, language, segments }: TranscribeOptions): St
 
 export const transcribeKind: StageKind = {
   ...TRAITS.transcribe,
-  input,
+  // A stage that is bound to a whole object of a caller takes these fields as they come.
+  input: unlessGiven(input, ['language', 'prompt']),
   output,
   // An hour of audio is legitimate; a dead server is detected by the heartbeat, not by this limit.
   policy: { timeout: { attempt: '10m', total: '30m' } },

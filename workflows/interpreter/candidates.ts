@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../pipelines/json.js';
 import { type Alternative, type StagePlan, servedAs } from '../../pipelines/plan/index.js';
 
 /** One way to serve a stage: the stage itself, an alternative, or nothing. */
@@ -38,6 +39,16 @@ export function candidatesOf(stage: StagePlan, share: number): Candidates {
   // A stage whose last rung is `skip` is optional: its fallbacks end with `skip` as well.
   const last = fallbacks.length > others.length ? (['skip'] as const) : [];
   return { all: [own, ...others, ...spare, ...last], spare: new Set(spare), degraded: false };
+}
+
+/**
+ * The input of a candidate. An alternative that names a voice has that one: its server does not know the voices of the stage's own, by whose
+ * names callers choose.
+ */
+export function inputOf({ kind, placed, with: options }: Candidate, stage: StagePlan, input: JsonObject): JsonObject {
+  if (placed === stage.id || kind !== 'synthesize' || options.voice === undefined) return input;
+  const { voice: _, ...rest } = input;
+  return rest;
 }
 
 /**

@@ -17,7 +17,7 @@ import { runAgent } from './agent/agent.js';
 import { leftBy, usageOf } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf, insertedBy, ownerOf } from './call.js';
-import { type Candidate, type Candidates, candidatesOf, endedCandidates } from './candidates.js';
+import { type Candidate, type Candidates, candidatesOf, endedCandidates, inputOf } from './candidates.js';
 import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
@@ -94,7 +94,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
               run,
               at,
               limited,
-              input,
+              inputOf(candidate, stage, input),
               callOf(run, limited, `${at.prefix}${stage.id}`, {
                 cache: cacheOf(run, limited, candidate, scope),
                 streams: at.host.streams === true,

@@ -9,7 +9,7 @@ import type { KindHandler } from './kind-handler.js';
 /**
  * Speech synthesis by `POST /v1/audio/speech`. Long text is sent in calls of a few sentences, so that after a
  * cancellation the server has at most one of them to finish, and none approaches OpenAI's limit of 4,096 characters.
- * Text without a word is `INVALID_INPUT`. OpenAI itself requires a `voice`; other servers have a default.
+ * Text that is empty or white space is `INVALID_INPUT`. OpenAI itself requires a `voice`; other servers have a default.
  */
 export const synthesize: KindHandler = {
   async invoke(call, { client, signal, audio, emit, options: pool }) {

@@ -15,6 +15,8 @@ export interface TensorContext extends CallContext {
   readonly map: BoundMap;
   /** Parameters of the call's requests. */
   readonly requests: Requests;
+  /** What the kind says of calls. */
+  readonly given?: Sources | undefined;
 }
 
 /** How one stage kind calls a model, through a tensor map. */
@@ -22,7 +24,7 @@ export interface TensorKind {
   invoke(call: Call, context: TensorContext): Promise<Reply>;
   /** What the smallest request carries; media are added by the map. */
   readonly example: Sources;
-  /** What a call may carry besides, for a map that needs it. */
+  /** What a call may carry besides; where it does not, a tensor that is not optional carries this. */
   readonly given?: Sources;
 }
 
@@ -41,11 +43,17 @@ export async function* respond(
   sources: Sources,
   last = true,
 ): AsyncGenerator<Response, void> {
-  const { client, map, signal, requests } = context;
-  const { tensors, pixels } = await encode(map, sources, context);
+  const { client, map, signal, requests, given } = context;
+  const { tensors, pixels } = await encode(map, { ...standIns(map, given), ...sources }, context);
   const options = { outputs: requested(map), ...requests.next(last) };
   for await (const outputs of client.responses(model, tensors, signal, options)) yield { outputs, pixels };
 }
+
+/** What tensors that are not optional carry where the call says nothing. */
+const standIns = ({ inputs }: BoundMap, given: Sources = {}): Sources => {
+  const required = inputs.flatMap(({ from, optional }) => (from === undefined || optional ? [] : [from]));
+  return Object.fromEntries(required.filter((from) => Object.hasOwn(given, from)).map((from) => [from, given[from]]));
+};
 
 /** The response of a request that has one; of several the outputs that came last. */
 export async function answer(call: Call, context: TensorContext, sources: Sources): Promise<Response> {

@@ -47,7 +47,7 @@ export class TensorModels {
     const { kind, model } = call;
     const served = kindOf(kind);
     return this.#with(kind, model, context.signal, (map) =>
-      served.invoke(call, { ...context, client: this.#client, map, requests }),
+      served.invoke(call, { ...context, client: this.#client, map, requests, given: served.given }),
     );
   }
 

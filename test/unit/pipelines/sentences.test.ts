@@ -207,8 +207,19 @@ describe('sentences', () => {
     const text = `a${'😀'.repeat(500)}`;
     const pieces = [...splitter.push(text), ...splitter.end()];
     expect(pieces.join('')).toBe(text);
-    expect(pieces.map(({ length }) => length)).toEqual([399, 400, 202]);
+    expect(pieces.map(({ length }) => length)).toEqual([397, 398, 206]);
     for (const piece of pieces) expect(piece).not.toMatch(/\p{Cs}/u);
+  });
+
+  it.each(['🇩🇪', '👩‍👩‍👧‍👦', '👍🏽'])('are not cut within %s', (emoji) => {
+    // Wherever the limit lies in it.
+    for (let before = 0; before < emoji.length; before++) {
+      const splitter = new SentenceSplitter();
+      const text = `${'*'.repeat(before)}${emoji.repeat(200)}`;
+      const pieces = [...splitter.push(text), ...splitter.end()];
+      expect(pieces.join('')).toBe(text);
+      for (const piece of pieces) expect(piece.replaceAll('*', '').replaceAll(emoji, ''), `${before}`).toBe('');
+    }
   });
 
   it('do not leave a mark that comes later alone', () => {

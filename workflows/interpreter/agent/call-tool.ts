@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../pipelines/json.js';
+import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
 import {
   memoryRow,
   type PipelineTool,
@@ -68,11 +68,21 @@ function inputOf(agent: Agent, tool: StageTool, { arguments: given }: RequestedC
   const { all = [], wholes = {}, resultCharacters } = agent;
   if (tool.kind === 'tool-search') return searchInput(all, given.query);
   if (tool.kind === 'memory') return memoryInput(agent, tool, given);
+  if (SPEECH.has(tool.kind)) return described(tool.schema, given);
   if (tool.kind !== 'result') return tool.places ? httpInput(tool.places, given) : given;
   const input = readInput(wholes, given, resultCharacters);
   if (input) return input;
   const names = Object.keys(wholes).join(', ');
   throw new StageError('INVALID_INPUT', `there is no result ${JSON.stringify(given.result)}; there are: ${names}`);
+}
+
+/** Kinds whose input has fields for callers, which a model may write although its author has not offered them. */
+const SPEECH: ReadonlySet<string> = new Set(['transcribe', 'synthesize']);
+
+/** The arguments that a schema describes; all of them if it allows others. */
+function described({ properties, additionalProperties = false }: JsonObject, given: JsonObject): JsonObject {
+  if (!isJsonObject(properties) || additionalProperties !== false) return given;
+  return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(properties, name)));
 }
 
 /** A separate run. */

@@ -13,7 +13,7 @@ import { found, needed } from '../read.js';
 /**
  * Speech synthesis. Long text is sent in requests of a few sentences, so that after a cancellation the server has at
  * most one of them to finish and no answer nears the message limit; the samples of each response are emitted as it
- * arrives. Text without a word is `INVALID_INPUT`.
+ * arrives. Text that is empty or white space is `INVALID_INPUT`.
  */
 export const synthesize: TensorKind = {
   async invoke(call, context) {

@@ -5,8 +5,12 @@ import { fastest } from '../../../support/fastest.js';
 const words = (text: string): string => text.replace(/\s+/g, '');
 
 describe('passages to speak', () => {
-  it.each(['', '   ', '\n\t\n', '---', '***\n```', '|---|---|', '…', '€'])('has none for %j', (text) => {
+  it.each(['', '   ', '\n\t\n'])('has none for %j', (text) => {
     expect(speakable(text)).toEqual([]);
+  });
+
+  it.each(['---', '***\n```', '|---|---|', '…', '€'])('leaves %j, which is marks alone, to the voice', (text) => {
+    expect(speakable(text)).toEqual([text]);
   });
 
   it('leaves out one that is marks alone', () => {
@@ -63,6 +67,16 @@ describe('passages to speak', () => {
     expect(speakable(`${clause} ${clause} ${clause}`)).toEqual([clause, clause, clause]);
     expect(speakable('ja '.repeat(300)).every((passage) => /^(ja ?)+$/.test(passage))).toBe(true);
     expect(speakable('🎧'.repeat(500)).join('')).toBe('🎧'.repeat(500));
+  });
+
+  it.each(['🇩🇪', '👩‍👩‍👧‍👦', '👍🏽'])('splits no %s', (emoji) => {
+    // Wherever the limit lies in it.
+    for (let before = 0; before < emoji.length; before++) {
+      const text = `${'*'.repeat(before)}${emoji.repeat(200)}`;
+      const passages = speakable(text);
+      expect(passages.join('')).toBe(text);
+      for (const passage of passages) expect(passage.replaceAll('*', '').replaceAll(emoji, ''), `${before}`).toBe('');
+    }
   });
 
   it.each([

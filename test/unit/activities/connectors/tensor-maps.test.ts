@@ -187,6 +187,27 @@ describe('inputs', () => {
     expect(JSON.parse(readTexts(sent.get('request') as Tensor)[0] ?? '')).toEqual(call.input);
   });
 
+  it('the speed of the voice, and empty instructions, where a call has none and the tensors are not optional', async () => {
+    const one = { dtype: 'BYTES', shape: [1] };
+    const map = {
+      inputs: {
+        text: { from: 'text', ...one },
+        rate: { from: 'speed', dtype: 'FP32', shape: [1] },
+        style: { from: 'instructions', ...one },
+      },
+      outputs: { pcm: { to: 'audio', sampleRate: 16_000 } },
+    };
+    let sent: ReadonlyMap<string, Tensor> = new Map();
+    const model = (inputs: ReadonlyMap<string, Tensor>) => {
+      sent = inputs;
+      return [];
+    };
+    const speak = run('synthesize', map, model, { input: { text: 'hi' } });
+    await expect(speak).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    expect([...numbersOf(sent.get('rate') as Tensor)]).toEqual([1]);
+    expect(readTexts(sent.get('style') as Tensor)).toEqual(['']);
+  });
+
   it('pairs of a query and each passage, in the shape of the model', async () => {
     const { sent, output } = await run(
       'rerank',

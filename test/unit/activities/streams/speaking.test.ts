@@ -133,46 +133,6 @@ describe('a speaking stage', () => {
     await expect(produceText({ channels: away }, about, serve)).rejects.toMatchObject({ code: 'STREAM_LOST' });
     expect(serve).not.toHaveBeenCalled();
   });
-
-  it('asks a voice for no piece that is marks alone, and counts them in the positions of the others', async () => {
-    const { produce, speak } = run();
-    const text = 'One sentence is here.\n---\n```\nA second one follows.\n|---|---|\nAnd a third one ends it.\n***\n';
-    await produce(whole(text));
-    const said: string[] = [];
-    const at: number[] = [];
-    const voice = (failAt?: string) =>
-      speak(
-        async (piece) => {
-          if (!/\w/.test(piece)) throw new MillraceError('INVALID_OUTPUT', 'no samples');
-          if (piece === failAt) throw new MillraceError('BACKEND_ERROR', 'no');
-          said.push(piece);
-        },
-        signal(),
-        (chunk, number) => {
-          at[number] = chunk.at;
-        },
-      );
-    const pieces = PIECES.map((piece) => piece.trim());
-    await expect(voice(pieces[2])).rejects.toMatchObject({ code: 'BACKEND_ERROR' });
-    await voice();
-    expect(said).toEqual(pieces);
-    // Each begins with the line break before it.
-    expect(at).toEqual([0, text.indexOf('\nA second'), text.indexOf('\nAnd a third')]);
-  });
-
-  it('speaks an emoji alone', async () => {
-    const { produce, speak } = run();
-    await produce(whole('🎉\n🇩🇪'));
-    const said: string[] = [];
-    await speak(async (text) => void said.push(text));
-    expect(said).toEqual(['🎉', '🇩🇪']);
-  });
-
-  it.each([' \n ', '---\n***', '…'])('has nothing to say without words: %j', async (text) => {
-    const { produce, speak } = run();
-    await produce(whole(text));
-    await expect(speak(async () => undefined)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
-  });
 });
 
 describe('a whole text that is heard while it is spoken', () => {
@@ -272,13 +232,16 @@ describe('a whole text that is heard while it is spoken', () => {
       { audio: { uri: '<One sentence is here.>' }, number: 0, text: 'One sentence is here.', at: 0 },
     ]);
     expect(await speak('r7', '  ')).toBeUndefined();
-    expect(await speak('r8', '---\n***')).toBeUndefined();
+    expect((await pieces('r8', '---\n***'))?.chunks).toEqual([
+      { audio: { uri: '<***>' }, number: 0, text: '\n***', at: 3 },
+    ]);
   });
 
   it('goes on with a call whose input names the voice that another one’s options name, and not with another speed', async () => {
     const { kind, model, with: options } = call;
     const earlier = jsonHash([kind, model, options]).slice(0, 16);
     expect(voiceOf(call, { text: ANSWER, other: 'x' }), 'as earlier releases have it').toBe(earlier);
+    expect(voiceOf(call, { text: ANSWER, voice: null, instructions: '' }), 'nothing is given').toBe(earlier);
     const channels = new MemoryChannelLog();
     const said: string[] = [];
     const speak = (voice: JsonObject, input: JsonObject, failAt?: string) =>

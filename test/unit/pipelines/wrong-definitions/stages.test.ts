@@ -131,6 +131,12 @@ const STAGE_INPUTS: readonly Case[] = [
       })),
   ],
   [
+    'a use without options',
+    'a',
+    /object/,
+    () => one({ ...transcribe({ model: 'whisper' }), with: undefined }, { audio: null }),
+  ],
+  [
     'a voice five times as fast',
     'a.input.speed',
     /does not fit/,
