@@ -295,4 +295,16 @@ describe('calls of a run', () => {
     expect(failure).toBeInstanceOf(StageError);
     expect(failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
+
+  it('leave less room in a history, the more of them are under way', async () => {
+    const host = hostOf();
+    task.historyLength = 47_000;
+    expect(host.nearlyOver()).toBe(false);
+    for (let i = 0; i < 150; i++) host.runStage(stage, { prompt: 'x' }, call, placed).catch(() => undefined);
+    await expect.poll(() => scheduled.length).toBe(150);
+    expect(host.nearlyOver()).toBe(true);
+    for (const end of ends) end();
+    await settled();
+    expect(host.nearlyOver()).toBe(false);
+  });
 });
