@@ -1,4 +1,4 @@
-import { condition } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import { takes } from './changes.js';
 
 /**
@@ -23,18 +23,38 @@ export class PendingWork {
   #reading = 0;
   #turn: Promise<void> = Promise.resolve();
   readonly #until: (holds: () => boolean) => Promise<void>;
+  /** Loops that wait for their turn. */
+  #turns = 0;
+  /** Places of work that was cancelled in the workflow task of this length of the history: whether it reads. Temporal hears of that when the task ends. */
+  readonly #cancelled: boolean[] = [];
+  #cancelledAt = 0;
+  #isWaking = false;
+  readonly #nextTask: () => Promise<void>;
 
-  /** @param until resolves when a condition holds; rejects if the enclosing scope is cancelled before */
-  constructor(until: (holds: () => boolean) => Promise<void> = (holds) => condition(holds)) {
+  /**
+   * @param until resolves when a condition holds; rejects if the enclosing scope is cancelled before
+   * @param nextTask resolves in a later workflow task
+   */
+  constructor(
+    until: (holds: () => boolean) => Promise<void> = (holds) => condition(holds),
+    nextTask: () => Promise<void> = () => CancellationScope.nonCancellable(() => sleep(1)),
+  ) {
     this.#until = until;
+    this.#nextTask = nextTask;
+  }
+
+  /** How much has a place, or waits for one. */
+  get underWay(): number {
+    return this.#pending + this.#waiting.length;
   }
 
   /**
-   * Begins work when it has a place, in the order in which it was asked for, and gives the place back when the work has ended. Rejects with a
-   * cancellation if the enclosing scope is cancelled before.
+   * Begins work when it has a place, in the order in which it was asked for, and gives the place back when the work has ended. That of work that was
+   * cancelled is given back in a later workflow task. Rejects with a cancellation if the enclosing scope is cancelled before.
    * @param reads the work waits for what other work makes
    */
   begin<T>(work: (waitedMs: number) => Promise<T>, reads = false): Promise<T> {
+    this.#giveBackCancelled();
     if (this.#hasPlace(reads) || !takes('pending-work-waits')) {
       this.#give(reads);
       return this.#hold(work, reads, 0);
@@ -49,9 +69,15 @@ export class PendingWork {
    * @param giveUp whether the loop has to stop: it then resolves too
    */
   turn(giveUp: () => boolean): Promise<void> | undefined {
+    this.#giveBackCancelled();
     if (this.#hasPlace(false) || !takes('pending-work-waits')) return undefined;
     // One after the other: each begins its item before the next one looks.
-    const turn = this.#turn.then(() => this.#until(() => this.#hasPlace(false) || giveUp()));
+    const waits = this.#turn.then(() => this.#until(() => this.#hasPlace(false) || giveUp()));
+    this.#turns += 1;
+    this.#wake();
+    const turn = waits.finally(() => {
+      this.#turns -= 1;
+    });
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -77,9 +103,34 @@ export class PendingWork {
     }
   }
 
+  /** Keeps the place of work that was cancelled: together with the cancellation, Temporal would refuse what takes it. */
+  #keep(reads: boolean): void {
+    this.#giveBackCancelled();
+    this.#cancelledAt = workflowInfo().historyLength;
+    this.#cancelled.push(reads);
+    this.#wake();
+  }
+
+  #giveBackCancelled(): void {
+    if (this.#cancelled.length === 0 || workflowInfo().historyLength <= this.#cancelledAt) return;
+    for (const reads of this.#cancelled.splice(0)) this.#giveBack(reads);
+  }
+
+  /** Where something waits for such a place a timer gives it back: the end of cancelled work is no reason for Temporal to go on with the workflow. */
+  #wake(): void {
+    if (this.#isWaking || this.#cancelled.length === 0 || this.#waiting.length + this.#turns === 0) return;
+    this.#isWaking = true;
+    this.#nextTask().then(() => {
+      this.#isWaking = false;
+      this.#giveBackCancelled();
+      this.#wake();
+    });
+  }
+
   async #place(reads: boolean): Promise<void> {
     const own: Waiting = { reads, given: false };
     this.#waiting.push(own);
+    this.#wake();
     try {
       await this.#until(() => own.given);
     } catch (error) {
@@ -94,7 +145,7 @@ export class PendingWork {
     const giveBack = () => this.#giveBack(reads);
     try {
       const result = work(waitedMs);
-      result.then(giveBack, giveBack);
+      result.then(giveBack, (error: unknown) => (isCancellation(error) ? this.#keep(reads) : giveBack()));
       return result;
     } catch (error) {
       giveBack();

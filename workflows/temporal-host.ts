@@ -47,6 +47,7 @@ import { stillAway } from './elsewhere.js';
 import { stageError } from './failures.js';
 import { callForeign } from './foreign.js';
 import { HeldQuestions } from './held-questions.js';
+import { isLong, isNearlyOver } from './history-limits.js';
 import {
   type Answering,
   type Deadline,
@@ -76,19 +77,6 @@ export interface EventSinks extends Sinks {
 }
 
 const { events } = proxySinks<EventSinks>();
-
-/**
- * A history that grows beside a producer, which has to end before the run continues in a new one. Temporal suggests a new history at some
- * 4,000 events or 4 MiB, and ends the run at 51,200 or 50 MiB.
- */
-const MOST_EVENTS = 20_000;
-const MOST_HISTORY_BYTES = 20 * 1024 * 1024;
-/**
- * A history in which a loop that cannot leave it fails. What is under way then, 1,500 activities and as many child runs at most, still ends in it,
- * and so does the run.
- */
-const LAST_EVENTS = 40_000;
-const LAST_HISTORY_BYTES = 40 * 1024 * 1024;
 
 /** The activity that queries Temporal for the workers of a queue, and its timeout. */
 const QUERY = 'code';
@@ -348,13 +336,11 @@ export class TemporalHost implements RunHost {
   }
 
   full(beside = false): boolean {
-    const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
-    return beside ? historyLength > MOST_EVENTS || historySize > MOST_HISTORY_BYTES : continueAsNewSuggested;
+    return beside ? isLong() : workflowInfo().continueAsNewSuggested;
   }
 
   nearlyOver(): boolean {
-    const { historyLength, historySize } = workflowInfo();
-    return historyLength > LAST_EVENTS || historySize > LAST_HISTORY_BYTES;
+    return isNearlyOver(this.#activities.underWay + this.#children.underWay);
   }
 
   carriedBytes(): number {

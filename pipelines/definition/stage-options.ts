@@ -79,7 +79,15 @@ export function resolveOptions(
   if (calls && policy.execution === 'inline') {
     throw invalid(`${id}.execution`, 'cannot be "inline": each of its calls is a separate activity');
   }
-  checkTimes(id, options, deadlineMs);
+  for (const [field, value] of [
+    ['timeout.attempt', policy.timeout?.attempt],
+    ['timeout.total', policy.timeout?.total],
+    ['reserve', reserve],
+  ] as const) {
+    const ms = value === undefined ? 0 : durationMs(value, `${id}.${field}`);
+    if (ms > deadlineMs)
+      throw invalid(`${id}.${field}`, `${ms} ms is longer than the pipeline’s deadline, ${deadlineMs} ms`);
+  }
   const fallbacks = fallback.map((other) => alternative(id, 'fallback', use, other));
   const others = [...fallback, ...degrade.map(({ to }) => to)].filter((each) => typeof each === 'object');
   if (onCut !== undefined) checkOnCut(id, use, onCut, others.length > 0);
@@ -89,28 +97,10 @@ export function resolveOptions(
     policy: resolvePolicy(policy, usual, id, hasAlternative),
     ...(cache !== undefined && { cache: cacheOf(cache, `${id}.cache`, [use, ...others], scope) }),
     ...((fallbacks.length > 0 || optional) && { fallback: optional ? [...fallbacks, 'skip'] : fallbacks }),
-    ...(degrade.length > 0 && { degrade: ladder(id, use, options) }),
+    ...(degrade.length > 0 && { degrade: ladder(id, use, options, deadlineMs) }),
     ...(reserve !== undefined && { reserveMs: durationMs(reserve, `${id}.reserve`) }),
     ...(onCut !== undefined && onCut !== 'fail' && { onCut }),
   };
-}
-
-/** Checks the times that an author gives a stage against the deadline of its pipeline, in milliseconds. Throws `INVALID_PIPELINE` naming the option. */
-export function checkTimes(id: string, { timeout, reserve, degrade = [] }: StageOptions, deadlineMs: number): void {
-  for (const [field, value] of [
-    ['timeout.attempt', timeout?.attempt],
-    ['timeout.total', timeout?.total],
-    ['reserve', reserve],
-  ] as const) {
-    const ms = value === undefined ? 0 : durationMs(value, `${id}.${field}`);
-    if (ms > deadlineMs)
-      throw invalid(`${id}.${field}`, `${ms} ms is longer than the pipeline’s deadline, ${deadlineMs} ms`);
-  }
-  for (const { below } of degrade) {
-    if (durationMs(below, `${id}.degrade`) <= deadlineMs) continue;
-    const message = `"${below}" is longer than the pipeline’s deadline, ${deadlineMs} ms: it would always apply`;
-    throw invalid(`${id}.degrade`, message);
-  }
 }
 
 const cacheOf = (
@@ -160,13 +150,19 @@ function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown, has
     );
 }
 
-function ladder(id: string, use: StageUse<never, never>, options: StageOptions): DegradePlan[] {
+function ladder(id: string, use: StageUse<never, never>, options: StageOptions, deadlineMs: number): DegradePlan[] {
   const where = `${id}.degrade`;
   const rungs = (options.degrade ?? []).map(({ below, to }): DegradePlan => {
     if (to !== 'cached' && to !== 'skip' && typeof to !== 'object') {
       throw invalid(where, `"${String(to)}" is not a rung; use a stage, "cached" or "skip"`);
     }
     const belowMs = durationMs(below, where);
+    if (belowMs > deadlineMs) {
+      throw invalid(
+        where,
+        `"${below}" is longer than the pipeline’s deadline, ${deadlineMs} ms: it would always apply`,
+      );
+    }
     if (to === 'cached' && options.cache === undefined)
       throw invalid(where, '"cached" needs a cache: add cache: semantic({ key }) or exact()');
     if (to === 'skip' && !options.optional)

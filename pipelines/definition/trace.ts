@@ -20,7 +20,7 @@ import { GraphScope } from './scope.js';
 import { withScopedTools } from './scoped-tools.js';
 import { resolveOptions, type StageOptions } from './stage-options.js';
 import { withStreams } from './streams.js';
-import { checkChild, checkInlined, checkWait } from './within-deadline.js';
+import { checkInlined, checkWait } from './within-deadline.js';
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 const NAME_RULE = 'lower-case letters, digits and dashes, a letter first, 63 at most';
@@ -190,9 +190,14 @@ export class Tracer {
     this.#keepKinds(id, [...other.kinds.values()]);
     for (const [stage, given] of other.authored) this.authored.set(`${id}/${stage}`, given);
     const plan = as === 'inline' ? { ...other.plan, ...prefixed(other.plan, id) } : other.plan;
-    if (as === 'child') checkChild(id, plan.deadlineMs, this.#deadlineMs);
     // A shorter deadline has been checked where the other pipeline was defined.
-    else if (plan.deadlineMs > this.#deadlineMs) checkInlined(plan, this.authored, this.#deadlineMs);
+    if (plan.deadlineMs > this.#deadlineMs) {
+      if (as === 'inline') checkInlined(plan, this.#deadlineMs);
+      else {
+        const limit = `the pipeline’s deadline, ${this.#deadlineMs} ms`;
+        throw invalid(id, `runs up to ${plan.deadlineMs} ms, longer than ${limit}`);
+      }
+    }
     const filled = fillDefaults(binding, other.input, id);
     // Of a reference only the fields of the pipeline's input are taken.
     checkFit(`${id}.input`, input, other.input, { stray: true });

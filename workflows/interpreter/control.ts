@@ -14,6 +14,7 @@ import {
 import { type Placement, type RunContext, type TokenUsage, usageOfRows } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { eachEntry } from './each-stream.js';
+import { HistoryFull } from './history-full.js';
 import { GraphValues } from './scope.js';
 import { sessionsOf } from './sessions-of.js';
 import { checkInput } from './sizes.js';
@@ -70,6 +71,7 @@ async function repeat(run: Run, step: RepeatPlan, scope: Scope, at: At): Promise
 async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Json | Stopped> {
   const contenders = Object.entries(step.contenders);
   let left = contenders.length;
+  let full: HistoryFull | undefined;
   return at.host.race<Json | Stopped>(
     contenders.map(([winner, graph]) => async (host) => {
       try {
@@ -79,7 +81,10 @@ async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Jso
         return value === STOPPED ? STOPPED : { winner, value };
       } catch (error) {
         left -= 1;
-        if (!isFailure(error) || left === 0) throw error;
+        // Another contender may still win. If none does, the failure of another one must not be handled instead.
+        if (error instanceof HistoryFull) full ??= error;
+        else if (!isFailure(error)) throw error;
+        if (left === 0) throw full ?? error;
         return new Promise<never>(() => undefined);
       }
     }),

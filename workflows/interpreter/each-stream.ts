@@ -65,9 +65,11 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
   const lane = async (): Promise<void> => {
     // A history that is full ends when the producer has ended: until then items go on, up to a limit.
     while (!halted && !stops(run, at, !over())) {
-      const turn = itemTurn(run, step, at, () => halted);
+      const turn = itemTurn(run, step, at, () => halted || whole);
       if (turn !== undefined) {
         await turn;
+        // There is no item for its turn.
+        if (whole) return;
         continue;
       }
       const one = await take();

@@ -21,6 +21,7 @@ import type {
 } from '../../pipelines/run/index.js';
 import type { StageError } from '../../pipelines/run/stage-error.js';
 import type { Deadline } from './deadline.js';
+import { HistoryFull } from './history-full.js';
 
 /**
  * What the interpreter needs from its environment: a Temporal workflow or an in-process host. A plan has the same
@@ -206,10 +207,11 @@ export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
   code === 'JOURNAL_UNAVAILABLE' || code === HANDED_BACK;
 
 /**
- * Whether fallbacks and control flow must not handle a failure: the segment ends here, it is unknown what had ended, or an entry is lost.
+ * Whether fallbacks and control flow must not handle a failure: the segment ends here, it is unknown what had ended, an entry is lost, or
+ * the history is nearly over. A race goes on after the last as long as another contender may win.
  */
 export const concernsAll = (error: Pick<StageError, 'code'>): boolean =>
-  interrupts(error) || error.code === 'RECORD_GONE' || error.code === ENTRY_LOST;
+  interrupts(error) || error.code === 'RECORD_GONE' || error.code === ENTRY_LOST || error instanceof HistoryFull;
 
 /** Whether a change holds in a run on this host. */
 export const holds = (host: Pick<StageHost, 'since'>, change: Change): boolean => host.since?.(change) ?? true;

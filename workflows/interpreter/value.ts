@@ -10,6 +10,7 @@ import {
 } from '../../pipelines/plan/index.js';
 import { perGraph } from '../../pipelines/plan/per-graph.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
+import { HistoryFull } from './history-full.js';
 import { concernsAll, holds, type RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -54,9 +55,7 @@ const startsRun = (step: Step): boolean =>
 
 /** Temporal ends a run whose history is full without a code, and without its stage table. */
 function checkRoom(race: string, host: RunHost): void {
-  if (host.nearlyOver?.() !== true || !holds(host, 'races-end-in-time')) return;
-  const message = `"${race}" has filled the run’s history, and a race does not continue in a new one; run its loops as child runs, or make fewer calls in it`;
-  throw new StageError('LIMIT_REACHED', message, { stage: race });
+  if (host.nearlyOver?.() === true && holds(host, 'races-end-in-time')) throw new HistoryFull(race);
 }
 
 /** A failure that control flow may handle: not a cancellation, and not one that concerns the whole run. */

@@ -139,6 +139,17 @@ describe('an each that a workflow runs over a stream', () => {
     expect(output.list).toEqual(WORDS.map((word) => `say ${word}`));
   });
 
+  it('ends with its stream where one of its lanes waits for a turn', async () => {
+    const of = relayed();
+    let turns = 0;
+    const none = async (giveUp: () => boolean) => {
+      while (!giveUp()) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const itemTurn = (giveUp: () => boolean) => (++turns === 2 ? none(giveUp) : undefined);
+    const { output } = (await run(of, changed(hostOf(of), () => ({ itemTurn })))) as RunResult;
+    expect(output.list).toEqual(loudOf(WORDS));
+  });
+
   it.each([
     ['drop', ['a', 'c']],
     ['null', ['a', null, 'c']],

@@ -7,6 +7,7 @@ import { interpret } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
 const one = z.object({ n: z.number() });
+const many = z.object({ items: z.array(z.number()) });
 const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
 const loop = pipeline('loop', { input: one, deadline: '10m' }, ({ input, stage, repeat }) => ({
   n: repeat('count', { n: input.n }, (state) => ({ n: stage('add', add, { n: state.n }).n }), {
@@ -176,6 +177,25 @@ describe('a race, which does not go on in a new history', () => {
     });
   });
 
+  it('fails too where its loops leave out items that have failed', async () => {
+    const dropping = pipeline('dropping', { input: many, deadline: '10m' }, ({ input, stage, race, each, repeat }) => {
+      const counting = (id: string) => () =>
+        each(
+          `${id}-items`,
+          input.items,
+          (item) =>
+            repeat(`${id}-rounds`, { n: item }, (state) => ({ n: stage(id, add, { n: state.n }).n }), {
+              until: (state) => gte(state.n, 5),
+              atMost: 9,
+            }).n,
+          { onFailure: 'drop' },
+        );
+      return { all: race('first', { one: counting('add'), other: counting('more') }).value };
+    }) as unknown as Pipeline;
+    const run = interpret({ items: [0] }, contextOf(dropping), hostOf(dropping, { left: 5 }));
+    await expect(run).rejects.toMatchObject({ code: 'LIMIT_REACHED', details: { stage: 'first' } });
+  });
+
   it('goes on where its history is from before', async () => {
     const host = hostOf(racing, { isFromBefore: true });
     expect(await interpret({ n: 0 }, contextOf(racing), host)).toMatchObject({ output: { n: 5 } });
@@ -188,13 +208,9 @@ describe('a race, which does not go on in a new history', () => {
 });
 
 describe('a loop of a run that has as much under way as it may have', () => {
-  const lanes = pipeline(
-    'lanes',
-    { input: z.object({ items: z.array(z.number()) }), deadline: '10m' },
-    ({ input, stage, each }) => ({
-      all: each('all', input.items, (n) => stage('add', add, { n }).n, { concurrency: 8 }),
-    }),
-  ) as unknown as Pipeline;
+  const lanes = pipeline('lanes', { input: many, deadline: '10m' }, ({ input, stage, each }) => ({
+    all: each('all', input.items, (n) => stage('add', add, { n }).n, { concurrency: 8 }),
+  })) as unknown as Pipeline;
   const items = Array.from({ length: 10 }, (_, i) => i);
 
   /** It has room for two items, and for the others when the test says so. */

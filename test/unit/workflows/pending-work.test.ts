@@ -53,27 +53,40 @@ async function settled(): Promise<void> {
 /** Work that ends when it is told to. */
 function works() {
   const begun: number[] = [];
-  const running = new Map<number, { readonly end: () => void; readonly fail: () => void }>();
+  const running = new Map<number, { readonly end: () => void; readonly fail: (error: Error) => void }>();
   const work = (name: number) => () => {
     begun.push(name);
     return new Promise<number>((resolve, reject) => {
-      running.set(name, { end: () => resolve(name), fail: () => reject(new Error('failed')) });
+      running.set(name, { end: () => resolve(name), fail: reject });
     });
   };
-  const [end, fail] = [(name: number) => running.get(name)?.end(), (name: number) => running.get(name)?.fail()];
-  return { begun, work, end, fail };
+  const end = (name: number) => running.get(name)?.end();
+  const fail = (name: number) => running.get(name)?.fail(new Error('failed'));
+  const cancel = (name: number) => running.get(name)?.fail(new CancelledFailure('cancelled'));
+  return { begun, work, end, fail, cancel };
 }
+
+/** Begins another workflow task, for what has asked for one. */
+const tasks: (() => void)[] = [];
+const nextTask = () =>
+  new Promise<void>((resolve) => {
+    tasks.push(() => {
+      task.historyLength += 5;
+      resolve();
+    });
+  });
 
 /** With so much under way, of which so much waits for other work. */
 function filled(many: number, reading = 0) {
-  const pending = new PendingWork(until);
+  const pending = new PendingWork(until, nextTask);
   const all = works();
   for (let i = 0; i < many; i++) pending.begin(all.work(i), i < reading).catch(() => undefined);
   return { pending, ...all };
 }
 
 beforeEach(() => {
-  for (const list of [ends, scheduled, conditions]) list.length = 0;
+  for (const list of [ends, scheduled, conditions, tasks]) list.length = 0;
+  task.historyLength = 3;
 });
 
 describe('what is pending of a run', () => {
@@ -135,6 +148,47 @@ describe('what is pending of a run', () => {
     expect(begun.slice(1_500)).toEqual([1_502]);
   });
 
+  it('keeps the place of what was cancelled until another workflow task, which it asks for where something waits', async () => {
+    const { pending, begun, work, cancel } = filled(1_500);
+    pending.begin(work(1_500)).catch(() => undefined);
+    cancel(0);
+    cancel(1);
+    await settled();
+    pending.begin(work(1_501)).catch(() => undefined);
+    await settled();
+    expect(begun).toHaveLength(1_500);
+    expect(tasks).toHaveLength(1);
+    tasks.shift()?.();
+    await settled();
+    expect(begun.slice(1_500)).toEqual([1_500, 1_501]);
+    expect(tasks).toHaveLength(0);
+  });
+
+  it('asks for none where nothing waits', async () => {
+    const { pending, begun, work, cancel } = filled(1_500);
+    cancel(0);
+    await settled();
+    expect(tasks).toHaveLength(0);
+    task.historyLength += 5;
+    expect(pending.turn(() => false)).toBeUndefined();
+    pending.begin(work(1_500)).catch(() => undefined);
+    expect(begun.slice(1_500)).toEqual([1_500]);
+  });
+
+  it('keeps the place of what is cancelled in that task until one more', async () => {
+    const { pending, begun, work, cancel } = filled(1_500);
+    for (const name of [1_500, 1_501]) pending.begin(work(name)).catch(() => undefined);
+    cancel(0);
+    await settled();
+    tasks.shift()?.();
+    cancel(1);
+    await settled();
+    expect(begun.slice(1_500)).toEqual([1_500]);
+    tasks.shift()?.();
+    await settled();
+    expect(begun.slice(1_500)).toEqual([1_500, 1_501]);
+  });
+
   it('leaves places for what it waits for', async () => {
     const { pending, begun, work, end } = filled(1_000, 1_000);
     const reader = pending.begin(work(1_000), true);
@@ -177,6 +231,21 @@ describe('an item of a loop', () => {
     end(1);
     await settled();
     expect(begun.slice(1_500)).toEqual([1_500, 1_501]);
+  });
+
+  it('begins in another workflow task where its place is that of cancelled work', async () => {
+    const { pending, cancel } = filled(1_500);
+    let begins = false;
+    const turn = pending.turn(() => false)?.then(() => {
+      begins = true;
+    });
+    cancel(0);
+    await settled();
+    expect(tasks).toHaveLength(1);
+    tasks.shift()?.();
+    await settled();
+    expect(begins).toBe(true);
+    await turn;
   });
 
   it('waits no longer than its loop goes on', async () => {
@@ -225,5 +294,17 @@ describe('calls of a run', () => {
     const failure = await last;
     expect(failure).toBeInstanceOf(StageError);
     expect(failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  });
+
+  it('leave less room in a history, the more of them are under way', async () => {
+    const host = hostOf();
+    task.historyLength = 47_000;
+    expect(host.nearlyOver()).toBe(false);
+    for (let i = 0; i < 150; i++) host.runStage(stage, { prompt: 'x' }, call, placed).catch(() => undefined);
+    await expect.poll(() => scheduled.length).toBe(150);
+    expect(host.nearlyOver()).toBe(true);
+    for (const end of ends) end();
+    await settled();
+    expect(host.nearlyOver()).toBe(false);
   });
 });

@@ -189,24 +189,23 @@ refuses('pipelines as steps of one with a shorter deadline', [
     () => part(({ run, input }: Anything) => ({ x: run('near', lasting(signs), { q: input.q }) })),
   ],
   [
-    'a child run in the pipeline',
-    's/far',
-    /runs up to 7200000 ms/,
-    () => part(({ run, input }: Anything) => ({ x: run('far', lasting(signs), { q: input.q }, { as: 'child' }) })),
-  ],
-  [
     'an approval of a tool',
     's/a.tools.book.approval.timeout',
     /longer than the pipeline’s deadline/,
     () => part(asks(agent({ model: 'assistant', tools: [booking] } as Anything))),
   ],
-  ['a timeout', 's/a.timeout.total', /3600000 ms is longer/, () => part(asks(LLM, { timeout: { total: '1h' } }))],
-  ['a reserve', 's/a.reserve', /3600000 ms is longer/, () => part(asks(LLM, { reserve: '1h' }))],
-  ['a rung', 's/a.degrade', /always apply/, () => part(asks(LLM, { degrade: [{ below: '1h', to: LLM }] }))],
+  ['a reserve', 's/a.reserve', /reserve 3600000 ms together/, () => part(asks(LLM, { reserve: '1h' }))],
 ]);
 
 it('a pipeline as a step is taken where its waits end within the run, and as a child run by its own deadline', () => {
   const fits = define(({ run, input }) => ({ x: run('s', lasting(signs), { q: input.q }) }), { deadline: '1h' });
   expect(fits.plan.stages).toHaveLength(1);
   expect(refusal(() => part(signs, { as: 'child' })).details.fields?.[0]?.field).toBe('s');
+});
+
+it('other times of a pipeline as a step are taken: what is left of the run limits them', () => {
+  const options = { timeout: { total: '1h' }, degrade: [{ below: '1h', to: LLM }] };
+  expect(part(asks(LLM, options)).plan.stages).toHaveLength(1);
+  const far = ({ run, input }: Anything) => ({ x: run('far', lasting(asks(LLM)), { q: input.q }, { as: 'child' }) });
+  expect(part(far).plan.stages).toHaveLength(1);
 });
