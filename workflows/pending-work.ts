@@ -120,7 +120,7 @@ export class PendingWork {
   #wake(): void {
     if (this.#isWaking || this.#cancelled.length === 0 || this.#waiting.length + this.#turns === 0) return;
     this.#isWaking = true;
-    this.#nextTask().then(() => {
+    void this.#nextTask().then(() => {
       this.#isWaking = false;
       this.#giveBackCancelled();
       this.#wake();

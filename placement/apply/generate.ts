@@ -10,7 +10,7 @@ import { modelAt, type PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf, threadsOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
-import { optionOf, valueOf, vllmArguments } from './vllm-arguments.js';
+import { argumentOf, optionOf, vllmArguments } from './vllm-arguments.js';
 
 export interface ApplyOptions {
   /** The models file that configures the placement's pools. */
@@ -274,7 +274,7 @@ function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): st
 /** The plan counts calls as served that the cache holds as planned; vLLM starts with a shorter length, and refuses those beyond it. */
 function notesOnLength(model: string, servers: readonly ModelServer[], options: ApplyOptions): string[] {
   const context = contextOf(options, model) ?? 0;
-  const longest = Math.min(...servers.map((server) => Number(valueOf(vllm(server, options), '--max-model-len'))));
+  const longest = Math.min(...servers.map((server) => Number(argumentOf(vllm(server, options), '--max-model-len'))));
   if (!(longest < context)) return [];
   return [
     `${model}: vLLM refuses calls of more than ${longest} tokens (--max-model-len), of which the plan may count some as served; its contextTokens are ${context}: state fewer, or place it with more memory`,

@@ -123,10 +123,10 @@ function longestOf(options: VllmOptions, share: number): number {
 function chunking({ chunkTokens, speculative, more = [] }: VllmOptions, maxBatch: number): readonly string[] {
   if (chunkTokens === undefined || more.some((word) => CHUNKING.has(optionOf(word)))) return [];
   if (chunkTokens === 0) return ['--no-enable-chunked-prefill'];
-  const isOwn = valueOf(more, '--speculative-config') !== undefined;
+  const isOwn = argumentOf(more, '--speculative-config') !== undefined;
   const drafted = isOwn ? undefined : speculative === undefined ? 0 : speculative.num_speculative_tokens;
   if (typeof drafted !== 'number') return [];
-  const sequences = Math.max(maxBatch, Number(valueOf(more, '--max-num-seqs')) || 0);
+  const sequences = Math.max(maxBatch, Number(argumentOf(more, '--max-num-seqs')) || 0);
   return ['--max-num-batched-tokens', String(Math.max(chunkTokens, sequences * (1 + drafted)))];
 }
 
@@ -138,7 +138,7 @@ const CHUNKING: ReadonlySet<string> = new Set([
 ]);
 
 /** The value that arguments give an option, as `--name value` or `--name=value`: the last one counts. */
-export function valueOf(words: readonly string[], name: string): string | undefined {
+export function argumentOf(words: readonly string[], name: string): string | undefined {
   const at = words.findLastIndex((word) => word.startsWith('--') && optionOf(word) === name);
   const word = words[at];
   if (word === undefined) return undefined;

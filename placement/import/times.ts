@@ -20,7 +20,10 @@ const SINCE_1970 = [
  * none. Of several the last one counts, and seconds only alone: `time_in_milli_seconds` is in milliseconds.
  */
 export function unitOf(column: string): number | undefined {
-  const spaced = column.replace(/[µμ]/g, 'u').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  const spaced = column
+    .replace(/[µμ]/g, 'u')
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase();
   const found = (spaced.match(/[a-z]+/g) ?? []).flatMap(
     (word) => UNITS.find(({ words }) => words.test(word))?.parts ?? [],
   );

@@ -54,7 +54,10 @@ describe('a caller’s voice', () => {
   const input = z.object({ text: z.string(), voice: z.string(), speed: z.number() });
   const given = { text: 'hi', voice: 'nova', speed: 1.5 };
   const alternatives: readonly (readonly [{ model: string; voice?: string }, JsonObject])[] = [
-    [{ model: 'local', voice: 'amy' }, { text: 'hi', speed: 1.5 }],
+    [
+      { model: 'local', voice: 'amy' },
+      { text: 'hi', speed: 1.5 },
+    ],
     [{ model: 'local' }, given],
   ];
 

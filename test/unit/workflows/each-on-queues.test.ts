@@ -146,7 +146,10 @@ describe('an each that a workflow runs over a stream', () => {
       while (!giveUp()) await new Promise((resolve) => setImmediate(resolve));
     };
     const itemTurn = (giveUp: () => boolean) => (++turns === 2 ? none(giveUp) : undefined);
-    const { output } = (await run(of, changed(hostOf(of), () => ({ itemTurn })))) as RunResult;
+    const { output } = (await run(
+      of,
+      changed(hostOf(of), () => ({ itemTurn })),
+    )) as RunResult;
     expect(output.list).toEqual(loudOf(WORDS));
   });
 

@@ -236,9 +236,11 @@ describe('an item of a loop', () => {
   it('begins in another workflow task where its place is that of cancelled work', async () => {
     const { pending, cancel } = filled(1_500);
     let begins = false;
-    const turn = pending.turn(() => false)?.then(() => {
-      begins = true;
-    });
+    const turn = pending
+      .turn(() => false)
+      ?.then(() => {
+        begins = true;
+      });
     cancel(0);
     await settled();
     expect(tasks).toHaveLength(1);
