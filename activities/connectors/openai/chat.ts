@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { BROKEN_OFF, FILTERED } from '../finish-reasons.js';
-import { type Completion, complete, type Question, tokenLimit } from './completion.js';
+import { type Completion, complete, tokenLimit } from './completion.js';
 import { requireChoice } from './constrain.js';
 import { continued } from './continued.js';
 import { extrasOf, ofCaller, withExtra } from './extra.js';
@@ -9,6 +9,7 @@ import { HeldText } from './held-text.js';
 import type { KindHandler } from './kind-handler.js';
 import { messagesOf } from './messages.js';
 import { type ChatWith, parametersOf } from './parameters.js';
+import type { Question } from './question.js';
 import { RefusedParameters } from './refused-parameters.js';
 import { readStructured, structuredIfFits } from './structured.js';
 import { checkReadCalls, checkToolCalls, type OfferedTools, readToolCalls, toolCallsInText } from './tool-calls.js';

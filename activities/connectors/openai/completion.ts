@@ -9,11 +9,9 @@ import { CUT } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
 import { isOpenAi } from './hosts.js';
+import type { Question } from './question.js';
 import type { RefusedParameters } from './refused-parameters.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
-
-/** A request without its transport options. */
-export type Question = Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'stream' | 'stream_options'>;
 
 /** A reply as the server sent it. */
 export interface Completion {

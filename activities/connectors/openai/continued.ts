@@ -1,8 +1,9 @@
 import { APIError } from 'openai/core/error';
-import { type Completion, complete, type Question } from './completion.js';
+import { type Completion, complete } from './completion.js';
 import type { OpenAiContext } from './kind-handler.js';
 import type { ServerSoftware } from './options.js';
 import type { ChatWith } from './parameters.js';
+import type { Question } from './question.js';
 
 /**
  * What makes a server continue the last message, if that is the assistant's, by the name in its list of models. vLLM

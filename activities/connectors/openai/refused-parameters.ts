@@ -1,5 +1,5 @@
 import { APIError } from 'openai/core/error';
-import type { Question } from './completion.js';
+import type { Question } from './question.js';
 
 /** Parameters that some models refuse with 400, which names the parameter in `param`, and the codes of that error. */
 const CODES = {
