@@ -3,6 +3,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { refusedForeign } from '../../pipelines/json-schema/index.js';
 import type { AskedQuestions } from '../../pipelines/run/index.js';
+import { untilAborted } from '../../runtime/limited.js';
 import { tooManyWait } from '../../runtime/waiting-room.js';
 import type { HeldSlot } from '../stage/held-slot.js';
 import { CallClock } from './call-clock.js';
@@ -12,7 +13,7 @@ import { type Lease, Leases } from './leases.js';
 import type { Ask } from './question.js';
 import { type KeepMedia, resultValue, textIn } from './result.js';
 import { sessionAfter } from './session.js';
-import { SharedConnection, waitFor } from './shared-connection.js';
+import { SharedConnection } from './shared-connection.js';
 import { type Called, type Connected, options } from './task.js';
 import { callTool } from './tool-call.js';
 
@@ -199,7 +200,7 @@ export class McpServers {
               await slot?.take(signal);
             }
             const used = lease;
-            const client = await waitFor(used.client, signal);
+            const client = await untilAborted(signal, () => used.client);
             try {
               return await work(client);
             } catch (error) {

@@ -1,5 +1,6 @@
 import type { Client } from '@modelcontextprotocol/client';
 import { MillraceError } from '../../pipelines/errors.js';
+import { untilAborted } from '../../runtime/limited.js';
 import type { McpServerConfig } from './config.js';
 import { open } from './connection.js';
 import { endSession, sessionAfter } from './session.js';
@@ -47,7 +48,8 @@ export class SharedConnection {
     for (let time = 1; ; time++) {
       const connection = this.#taken();
       try {
-        const client = await waitFor(connection.client, signal);
+        // It is shared: a caller that stops waiting does not close it for the others.
+        const client = await untilAborted(signal, () => connection.client);
         try {
           return await work(client);
         } catch (error) {
@@ -109,14 +111,4 @@ export class SharedConnection {
     if (client && connection.left && connection.uses === 0) await endSession(client);
     await client?.close().catch(() => undefined);
   }
-}
-
-/** The connection is shared: a caller that stops waiting does not close it for the others. */
-export function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const leave = () => reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
-    shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
 }
