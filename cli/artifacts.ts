@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { MillraceError } from '../pipelines/errors.js';
 import { invalidSetting } from '../pipelines/invalid-setting.js';
-import { isTenant, pruneArtifacts } from '../stores/artifacts/index.js';
+import { pruneArtifacts } from '../stores/artifacts/index.js';
 import { artifactsFolder } from '../workers/artifacts.js';
 import type { Settings } from '../workers/settings.js';
 import { printJson, show } from './output.js';
+import { requireTenant } from './require-tenant.js';
 
 export interface PruneCommandOptions {
   /** Time since the last use, in milliseconds. */
@@ -17,11 +18,7 @@ export interface PruneCommandOptions {
 /** `millrace artifacts prune`: removes media that have not been used for a time. */
 export async function pruneStore(settings: Settings, options: PruneCommandOptions): Promise<void> {
   const { olderThan, tenant, dryRun, json } = options;
-  if (tenant !== undefined && !isTenant(tenant)) {
-    throw new MillraceError('INVALID_INPUT', `--tenant: "${tenant}" is not a tenant name`, {
-      fields: [{ field: 'tenant', message: 'is not a tenant name' }],
-    });
-  }
+  if (tenant !== undefined) requireTenant(tenant);
   if (settings.config.artifacts !== undefined) {
     const message = 'the configuration has an artifact store of its own: remove its media with its own tools';
     throw new MillraceError('INVALID_SETTING', message, { fields: [{ field: 'stores.artifacts', message }] });

@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
 import { Budget, clearCache, embedderOf, inspectText } from '../activities/cache/index.js';
 import { MillraceError } from '../pipelines/errors.js';
-import { isTenant } from '../stores/artifacts/index.js';
 import { Evidence, STEPS } from '../stores/evidence/index.js';
 import { connected } from '../stores/redis/index.js';
 import { createLogger } from '../workers/logger.js';
@@ -10,6 +9,7 @@ import { openStore } from '../workers/stores.js';
 import { interruptible } from './interruptible.js';
 import { openPools } from './open-pools.js';
 import { print, printJson, show, table } from './output.js';
+import { requireTenant } from './require-tenant.js';
 
 export interface CacheOptions {
   readonly tenant: string;
@@ -113,11 +113,7 @@ export async function inspectCache(settings: Settings, text: string, options: In
 
 /** `millrace cache clear`: removes all answers and embeddings that are cached for a tenant. */
 export async function clearCaches(settings: Settings, { tenant, json }: CacheOptions): Promise<void> {
-  if (!isTenant(tenant)) {
-    throw new MillraceError('INVALID_INPUT', `--tenant: "${tenant}" is not a tenant name`, {
-      fields: [{ field: 'tenant', message: 'is not a tenant name' }],
-    });
-  }
+  requireTenant(tenant);
   await withStore(settings, async (redis) => {
     const budget = new Budget(redis, settings.MILLRACE_TENANT_CACHE_HELD_BYTES);
     const removed = await interruptible((signal) => clearCache(redis, budget, tenant, signal));

@@ -2,7 +2,6 @@ import { type Embedder, embedderOf } from '../activities/cache/index.js';
 import type { PassageIndex } from '../activities/vector-index/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Passage } from '../pipelines/stages/index.js';
-import { isTenant } from '../stores/artifacts/index.js';
 import { connected } from '../stores/redis/index.js';
 import type { Logger } from '../telemetry/logger.js';
 import { createLogger } from '../workers/logger.js';
@@ -11,6 +10,7 @@ import type { Settings } from '../workers/settings.js';
 import { openPools } from './open-pools.js';
 import { dim, note, print, printJson, show, table } from './output.js';
 import { checkPassages, readPassages } from './passage-file.js';
+import { requireTenant } from './require-tenant.js';
 
 export interface IndexOptions {
   readonly tenant: string;
@@ -128,10 +128,6 @@ async function onStore(settings: Settings, embedderFor: (name: string) => Embedd
     process.off('SIGINT', interrupt);
     redis.disconnect();
   }
-}
-
-function requireTenant(name: string): void {
-  if (!isTenant(name)) throw new MillraceError('INVALID_INPUT', `--tenant: "${name}" is not a tenant name`);
 }
 
 function short(text: string): string {
