@@ -30,6 +30,15 @@ describe('a placement', () => {
     expect(unlessStated(before, moved)).toBe(moved);
   });
 
+  it('is read without the answers to the questions that it was printed with', () => {
+    const example = readPlacement(EXAMPLE);
+    const whatIf = [{ question: 'rate 2x', placement: example }, { question: 'a', problem: 'PLACEMENT_INFEASIBLE' }];
+    expect(readPlacement(JSON.stringify({ ...example, whatIf }))).toEqual(example);
+    expect(refusal(() => readPlacement(JSON.stringify({ ...example, whatIfs: whatIf }))).fields[0]).toMatch(
+      /whatIfs: no such field/,
+    );
+  });
+
   it('is refused when it was changed, or is none', () => {
     expect(refusal(() => readPlacement(EXAMPLE.replace('"maxBatch": 8', '"maxBatch": 7')))).toMatchObject({
       code: 'INVALID_PLACEMENT',
