@@ -5,7 +5,7 @@ import { type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
 import { partOf, routedPools, routerCommand, routerOf, sideChannelPort } from './apart.js';
 import { type ManifestOptions, manifestsOf } from './manifests.js';
-import { modelsFile } from './models-file.js';
+import { labelsOf, modelsFile } from './models-file.js';
 import { modelAt, type PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf, threadsOf } from './servers.js';
 import { shellLine } from './shell.js';
@@ -79,6 +79,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
     version: placement.version,
     modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name, routers)),
     placement: placementText,
+    served: labelsOf(placement).flatMap((label) => inventory.devices.find(({ id }) => id === label) ?? []),
     configsOf: (server) => configs(server, on(server), options),
     commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
     isCpu,

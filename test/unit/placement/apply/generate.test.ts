@@ -193,6 +193,9 @@ describe('the models file', () => {
     expect(servers).toEqual([]);
     const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
     expect(models.whisper.endpoints).toEqual([{ url: 'there:8001', device: 'gpu1/2', concurrency: 8 }]);
+    // Their calls wait in the queues of their devices for workers.
+    const manifests = files.find(({ path }) => path === 'kubernetes.yaml')?.text ?? '';
+    expect(manifests).toMatch(/name: worker-gpu1\n[\s\S]*- name: MILLRACE_DEVICES\n +value: gpu1\/2\n/);
   });
 
   test.each([
