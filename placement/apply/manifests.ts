@@ -6,6 +6,7 @@ import type { IService } from 'kubernetes-models/v1/Service';
 import type { IVolume } from 'kubernetes-models/v1/Volume';
 import type { Device } from '../inventory/index.js';
 import { partOf, sideChannelPort } from './apart.js';
+import { nameFor } from './names.js';
 import type { ModelServer } from './servers.js';
 
 export type Manifest = IConfigMap | IDeployment | IScaledObject | IService;
@@ -67,6 +68,7 @@ const CONFIG_FOLDER = '/etc/millrace';
 export function manifestsOf(servers: readonly ModelServer[], options: ManifestOptions): Manifest[] {
   const { modelsFile, placement, version, served } = options;
   const nodes = [...new Set(served.map(({ node }) => node))];
+  const names = new Set([...servers.map(({ name }) => name), 'worker']);
   const data = { 'models.json': modelsFile, 'placement.json': placement };
   return [
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata(CONFIG, version), data },
@@ -74,7 +76,9 @@ export function manifestsOf(servers: readonly ModelServer[], options: ManifestOp
     ...nodes.map((node) => {
       const devices = served.filter((device) => device.node === node).map(({ id }) => id);
       const env = [{ name: 'MILLRACE_DEVICES', value: devices.join(',') }];
-      return worker(`worker-${node}`, options, { env, replicas: 1 });
+      const name = nameFor(`worker-${node}`, names);
+      names.add(name);
+      return worker(name, options, { env, replicas: 1 });
     }),
     worker('worker', options, { env: [], replicas: 1 }),
     scaler('worker', options),

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { type PlacedPool, type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
+import { nameFor } from './names.js';
 import type { PoolBase } from './pool-base.js';
 
 /** A pool on a server. */
@@ -12,7 +13,7 @@ export interface Hosted {
 
 /** A model server to be started: a Triton for all models of one device, or a vLLM for one replica of one model. */
 export interface ModelServer {
-  /** A DNS label: `triton-gpu1-0`, `assistant-gpu1-1`. */
+  /** A name for its script and its service: `triton-gpu1-0`, `assistant-gpu1-1`. */
   readonly name: string;
   readonly type: 'triton' | 'vllm';
   readonly node: string;
@@ -49,6 +50,7 @@ export function serversOf(
 ): ModelServer[] {
   const known = new Map(devices.map((device) => [device.id, device]));
   const servers = new Map<string, ModelServer & { hosted: Hosted[] }>();
+  const names = new Set<string>();
   for (const pool of pools) {
     for (const [i, replica] of pool.replicas.entries()) {
       const own = replica.devices.map((id) => known.get(id) ?? unknown(pool, i, id));
@@ -56,8 +58,9 @@ export function serversOf(
       if (replica.endpoint !== undefined || first === undefined) continue;
       const type = serverTypeOf(pool, base[servedModel(pool)]);
       if (type === 'vllm' && pool.maxQueueDelayMs > 0) throw invalid(pool, i, NO_DELAY);
-      const name = label(`${type === 'vllm' ? pool.model : 'triton'}-${first.id}`);
-      const server = servers.get(name);
+      const text = `${type === 'vllm' ? pool.model : 'triton'}-${first.id}`;
+      const key = `${type} ${text}`;
+      const server = servers.get(key);
       if (server === undefined) {
         const onNode = devices.filter(({ node }) => node === first.node);
         const place = onNode.findIndex(({ id }) => id === first.id);
@@ -66,7 +69,9 @@ export function serversOf(
         const { memoryBytes, cacheTokens, tokenBytes, chunkTokens, parallel } = replica;
         const hosted = [{ pool, instances: 1 }];
         const spread = { devices: own, parallel, memoryBytes, cacheTokens, tokenBytes, chunkTokens };
-        servers.set(name, { name, type, node: first.node, port, hosted, ...spread });
+        const name = nameFor(text, names, key);
+        names.add(name);
+        servers.set(key, { name, type, node: first.node, port, hosted, ...spread });
       } else if (type === 'vllm') {
         throw invalid(
           pool,
@@ -103,14 +108,6 @@ export function threadsOf({ devices, hosted }: ModelServer): number | undefined 
 
 /** The number of a device on its node; for a part of a device, its GPU's. */
 export const indexOf = ({ id, node }: Device): number => Number.parseInt(id.slice(node.length + 1), 10);
-
-/** At most 63 lower-case letters, digits and dashes (RFC 1123). */
-const label = (text: string): string =>
-  text
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 63)
-    .replace(/-+$/, '');
 
 const unknown = (pool: PlacedPool, replica: number, id: string): never => {
   throw invalid(pool, replica, `${id} is not in the inventory: pass the cluster.yaml of the placement`);

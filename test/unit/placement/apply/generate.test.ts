@@ -7,6 +7,7 @@ import { parseAllDocuments } from 'yaml';
 import { generate } from '../../../../placement/apply/index.js';
 import { blocksOf, fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
 import { tritonConfig, withBatchSettings } from '../../../../placement/apply/triton-config.js';
+import { readInventory } from '../../../../placement/inventory/index.js';
 import { placedPool, placementOf } from '../../../support/placements.js';
 import { base, generated, inventory, options, text } from './generated.js';
 
@@ -185,6 +186,36 @@ describe('the models file', () => {
     expect(addressIn(first, assistant, other)).toMatchObject({ 'assistant-gpu1-1': 9010, 'other-gpu1-1': 9011 });
   });
 
+  it('names each server as a cluster takes it, and no two alike', () => {
+    const node = 'gke-my-cluster-gpu-pool-a100-1b2c3d4e-abcd';
+    const devices = '[{ kind: a100, count: 2, memory: 80GiB }]';
+    const nodes = [node, 'a.lan', 'a-lan'].map((name) => `{ name: ${name}, devices: ${devices} }`).join(', ');
+    const known = readInventory(`format: 1\nnodes: [${nodes}]\n`);
+    const llm = (model: string, ...on: readonly string[]) =>
+      placedPool(
+        model,
+        on.map((id) => [id]),
+        { batching: 'continuous' },
+      );
+    const long = llm('llama-3-1-70b-instruct', `${node}/0`, `${node}/1`);
+    const pools = [long, llm('8b-chat', 'a.lan/0', 'a-lan/0'), llm('_x', 'a.lan/1')];
+    const own = Object.fromEntries(pools.map(({ model }) => [model, base.assistant]));
+    const { servers, files } = generate(placementOf(pools), known, { ...options, base: own });
+    const [first = '', second = '', ...others] = servers.map(({ name }) => name);
+    expect(first).toMatch(/^llama-3-1-70b-instruct-gke-my-cluster-gpu-pool-a100-1b[0-9a-z]*-[0-9a-f]{8}$/);
+    expect(second.slice(0, 54)).toBe(first.slice(0, 54));
+    expect([first.length, second.length, first === second]).toEqual([63, 63, false]);
+    expect(others).toEqual(['m-8b-chat-a-lan-0', expect.stringMatching(/^m-8b-chat-a-lan-0-[0-9a-f]{8}$/), 'x-a-lan-1']);
+    const manifests = files.find(({ path }) => path === 'kubernetes.yaml')?.text ?? '';
+    const made = parseAllDocuments(manifests).map((document) => document.toJS() as Manifest);
+    const names = made.filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name);
+    expect(new Set(names).size).toBe(5 + 3 + 1);
+    for (const name of names) expect(name).toMatch(/^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/);
+    expect(manifests).toContain('kubernetes.io/hostname: a.lan\n');
+    const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
+    expect(models._x.endpoints).toEqual([{ url: 'http://a.lan:9010/v1', device: 'a.lan/1', concurrency: 8 }]);
+  });
+
   it('uses servers that run already', () => {
     const running = placedPool('whisper', [], {
       replicas: [{ devices: ['gpu1/2'], queue: 'device.gpu1.2', endpoint: 'there:8001' }],
@@ -213,9 +244,10 @@ describe('the models file', () => {
   });
 });
 
+const KINDS = { ConfigMap, Deployment, Service, ScaledObject } as const;
+type Manifest = { kind: keyof typeof KINDS; metadata: { name: string }; spec?: never; data?: Record<string, string> };
+
 describe('Kubernetes', () => {
-  const KINDS = { ConfigMap, Deployment, Service, ScaledObject } as const;
-  type Manifest = { kind: keyof typeof KINDS; metadata: { name: string }; spec?: never; data?: Record<string, string> };
   const manifests = parseAllDocuments(text('kubernetes.yaml')).map((document) => document.toJS() as Manifest);
   const named = (kind: string, name: string) =>
     manifests.find((each) => each.kind === kind && each.metadata.name === name);
