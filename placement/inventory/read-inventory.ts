@@ -78,7 +78,8 @@ function checkQueues({ value }: Located<InventoryFile>, devices: readonly Device
     nodes.set(queue, node);
     if (other === node) continue;
     const at = value.nodes.findIndex(({ name }) => name === node);
-    return wrong(['nodes', at, 'name'], `the queues of ${id} and of a device of "${other}" have one name: rename one node`);
+    const message = `the queues of ${id} and of a device of "${other}" have one name: rename one node`;
+    return wrong(['nodes', at, 'name'], message);
   }
 }
 

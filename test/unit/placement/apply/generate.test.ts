@@ -9,7 +9,7 @@ import { blocksOf, fieldNames, withFields } from '../../../../placement/apply/pb
 import { tritonConfig, withBatchSettings } from '../../../../placement/apply/triton-config.js';
 import { readInventory } from '../../../../placement/inventory/index.js';
 import { placedPool, placementOf } from '../../../support/placements.js';
-import { base, generated, inventory, options, text } from './generated.js';
+import { base, GIB, generated, inventory, options, text } from './generated.js';
 
 describe('Triton', () => {
   it('gets one server for each device, with instances, batches and queue of the placement', () => {
@@ -216,6 +216,25 @@ describe('the models file', () => {
     expect(models._x.endpoints).toEqual([{ url: 'http://a.lan:9010/v1', device: 'a.lan/1', concurrency: 8 }]);
   });
 
+  it('has each of the servers of an LLM with several replicas on a device, which share its memory', () => {
+    const replica = { devices: ['gpu1/0'], queue: 'q', memoryBytes: 36 * GIB, cacheTokens: 1_000 };
+    const replicas = [replica, { ...replica, devices: ['gpu1/1'] }, replica];
+    const llm = placedPool('assistant', [], { batching: 'continuous', memoryBytes: 20 * GIB, replicas });
+    const { files, servers } = generate(placementOf([llm]), inventory, options);
+    const named = { 'assistant-gpu1-0': 9000, 'assistant-gpu1-1': 9010, 'assistant-gpu1-0-2': 9001 };
+    expect(Object.fromEntries(servers.map(({ name, port }) => [name, port]))).toEqual(named);
+    for (const [name, port] of Object.entries(named)) {
+      const command = files.find(({ path }) => path === `commands/${name}.sh`)?.text;
+      expect(command).toContain(`--port ${port} --gpu-memory-utilization 0.45`);
+    }
+    const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
+    expect(models.assistant.endpoints).toEqual([
+      { url: 'http://gpu1:9000/v1', device: 'gpu1/0', concurrency: 8 },
+      { url: 'http://gpu1:9010/v1', device: 'gpu1/1', concurrency: 8 },
+      { url: 'http://gpu1:9001/v1', device: 'gpu1/0', concurrency: 8 },
+    ]);
+  });
+
   it('uses servers that run already', () => {
     const running = placedPool('whisper', [], {
       replicas: [{ devices: ['gpu1/2'], queue: 'device.gpu1.2', endpoint: 'there:8001' }],
@@ -233,9 +252,13 @@ describe('the models file', () => {
     ['a device that the inventory has not', placedPool('whisper', [['gpu9/0']]), 'gpu9/0 is not in the inventory'],
     ['a pool that the models file has not', placedPool('nobody', [['cpu1/0']]), 'has the name nobody'],
     [
-      'two vLLM on one device',
-      placedPool('assistant', [['gpu1/0'], ['gpu1/0']], { batching: 'continuous' }),
-      'gpu1/0 has two replicas of assistant',
+      'more vLLM on one device than it has ports',
+      placedPool(
+        'assistant',
+        Array.from({ length: 11 }, () => ['gpu1/0']),
+        { batching: 'continuous' },
+      ),
+      'pools.assistant.replicas.10: gpu1/0 has more than 10 servers of vLLM',
     ],
   ])('is refused %s', (_, pool, message) => {
     expect(() => generate(placementOf([pool]), inventory, options)).toThrow(
