@@ -318,7 +318,8 @@ function useOf(
   cells: readonly Cell[],
 ): Use | undefined {
   const maxBatch = Math.min(batch, largestBatch(profile));
-  const cache = cacheOf(profile, maxBatch, meanTokens(times), cells.filter((cell) => cell.kind === kind)[0]);
+  const ofKind = cells.filter((cell) => cell.kind === kind);
+  const cache = cacheOf(profile, maxBatch, meanTokens(times), ofKind);
   if (cache === undefined) return undefined;
   let erlangs = 0;
   let reachableErlangs = 0;
@@ -356,22 +357,23 @@ function useOf(
 }
 
 /**
- * The key-value cache that a replica needs: for as many average sequences as it may run, at most what fits its devices.
- * Undefined if not one fits.
+ * The key-value cache that a replica needs: for as many average sequences as it may run, at most what fits each of the devices that hold one,
+ * which may leave LLM servers different shares of their memory. Undefined if none holds one.
  */
-function cacheOf(profile: Profile, maxBatch: number, tokens: number, cell: Cell | undefined) {
+function cacheOf(profile: Profile, maxBatch: number, tokens: number, cells: readonly Cell[]) {
   const none = { tokens: Number.POSITIVE_INFINITY, alone: Number.POSITIVE_INFINITY, tokenBytes: 0 };
-  if (profile.batching !== 'continuous' || cell === undefined || !profile.memory?.perToken) {
+  if (profile.batching !== 'continuous' || !profile.memory?.perToken) {
     return { ...none, bytes: memoryPerDevice(profile, maxBatch, tokens) };
   }
   const { weights, perToken } = profile.memory;
   const width = devicesPerReplica(profile);
-  const alone = tokensAlone(profile, cell);
-  const wanted = Math.min(alone, Math.ceil(maxBatch * tokens));
-  if (wanted < tokens) return undefined;
+  const alone = cells.map((cell) => tokensAlone(profile, cell)).filter((each) => each >= tokens);
+  if (alone.length === 0) return undefined;
+  const wanted = Math.min(...alone, Math.ceil(maxBatch * tokens));
   return {
     tokens: wanted,
-    alone,
+    // For the bound: the most that any of them has.
+    alone: Math.max(...alone),
     tokenBytes: perToken / width,
     bytes: Math.ceil((weights + wanted * perToken) / width),
   };
