@@ -4,7 +4,11 @@ import type { Trace } from '../trace/index.js';
 
 /** How the runs of one pipeline arrive. */
 export type Arriving =
-  | { readonly trace: Trace }
+  | {
+      readonly trace: Trace;
+      /** The time that it covers, in milliseconds; absent: that from its first run to its last. */
+      readonly coversMs?: number;
+    }
   /** Runs per second, and the coefficient of variation of the gaps between them. */
   | { readonly rate: number; readonly cv: number };
 
@@ -16,7 +20,7 @@ const RUNS = { least: 4_000, most: 20_000, objectives: 8 };
 
 /**
  * The load of all pipelines, by index. A trace that is too long to be simulated many times is reduced to its busiest
- * stretch. Rates are expanded to enough runs to see queues settle within the objective.
+ * stretch, and longer ones beside it to theirs of the same time. Rates are expanded to enough runs to see queues settle within the objective.
  *
  * @param stated by column: the size of every run that the load does not state
  */
@@ -34,8 +38,10 @@ export function makeLoad(
   const total = arriving.reduce((sum, each) => sum + ('rate' in each ? each.rate : 0), 0);
   const wanted = (total * sloMs * RUNS.objectives) / 1000;
   const runs = Math.min(RUNS.most, Math.max(RUNS.least, Math.ceil(wanted)));
+  const covered = arriving.flatMap((each) => ('trace' in each && tellsItsTime(each) ? [busiest(each).coversMs] : []));
+  const shortest = Math.min(...covered.filter((ms) => ms > 0));
   const loads = arriving.map((each, p) => {
-    if ('trace' in each) return traceLoad(busiest(each.trace));
+    if ('trace' in each) return traceLoad(within(busiest(each), shortest));
     const count = Math.max(1, Math.round((runs * each.rate) / total));
     return loadOf(arrivals({ count, rate: each.rate, cv: each.cv, seed: seed + p }));
   });
@@ -72,17 +78,45 @@ function checkVariation(cv: number): void {
   throw new MillraceError('INVALID_INPUT', `--cv: ${message}`, { fields: [{ field: '--cv', message }] });
 }
 
-function busiest({ timesMs, sizes }: Trace): Trace {
-  const count = RUNS.most;
-  if (timesMs.length <= count) return { timesMs, sizes };
+/** A trace, and the time that it covers. */
+type Stretch = Required<Extract<Arriving, { readonly trace: Trace }>>;
+
+/** The first and the last of fewer runs may be far from the ends of the time in which they came. */
+const TELLING = 20;
+const tellsItsTime = ({ trace, coversMs }: Extract<Arriving, { readonly trace: Trace }>): boolean =>
+  coversMs !== undefined || trace.timesMs.length >= TELLING;
+
+/** The shortest stretch of a trace with as many runs as are simulated; all of it if it has no more. */
+function busiest({ trace, coversMs }: Extract<Arriving, { readonly trace: Trace }>): Stretch {
+  const { timesMs } = trace;
+  const span = (from: number, count: number) => (timesMs[from + count - 1] ?? 0) - (timesMs[from] ?? 0);
+  const count = Math.min(RUNS.most, timesMs.length);
+  if (count === timesMs.length) return { trace, coversMs: coversMs ?? span(0, count) };
   let from = 0;
-  for (let i = 0; i + count <= timesMs.length; i += 1) {
-    const span = (at: number) => (timesMs[at + count - 1] ?? 0) - (timesMs[at] ?? 0);
-    if (span(i) < span(from)) from = i;
+  for (let i = 0; i + count <= timesMs.length; i += 1) if (span(i, count) < span(from, count)) from = i;
+  return { trace: part(trace, from, from + count), coversMs: span(from, count) };
+}
+
+/** Times that differ by more than this factor are not the same. */
+const ALIKE = 1.2;
+
+/** The busiest part of a stretch that covers a longer time: runs of one pipeline alone would lower the rates of all. */
+function within({ trace, coversMs }: Stretch, ms: number): Trace {
+  if (coversMs <= ALIKE * ms) return trace;
+  const { timesMs } = trace;
+  let [from, to] = [0, 0];
+  for (let i = 0, j = 0; i < timesMs.length; i += 1) {
+    while (j < timesMs.length && (timesMs[j] ?? 0) - (timesMs[i] ?? 0) <= ms) j += 1;
+    if (j - i > to - from) [from, to] = [i, j];
   }
+  return part(trace, from, to);
+}
+
+/** Runs of a trace, the first at 0. */
+function part({ timesMs, sizes }: Trace, from: number, to: number): Trace {
   const start = timesMs[from] ?? 0;
   return {
-    timesMs: timesMs.slice(from, from + count).map((t) => t - start),
-    sizes: Object.fromEntries(Object.entries(sizes).map(([name, all]) => [name, all.slice(from, from + count)])),
+    timesMs: timesMs.slice(from, to).map((t) => t - start),
+    sizes: Object.fromEntries(Object.entries(sizes).map(([name, all]) => [name, all.slice(from, to)])),
   };
 }
