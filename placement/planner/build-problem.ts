@@ -9,7 +9,7 @@ import { type Apart, divided } from './apart.js';
 import { delaysUpTo } from './delays.js';
 import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
 import { type Calls, callsOf, fanOutAssumption } from './fan-outs.js';
-import { tokensAlone } from './memory.js';
+import { memoryAssumptions, tokensAlone } from './memory.js';
 import { withoutOversized } from './oversized.js';
 import { longestPaths } from './paths.js';
 import {
@@ -105,8 +105,8 @@ export function buildProblem(input: PlannerInput): Problem {
   for (const [p, model] of models.entries()) {
     if (drafts[p]?.some(({ profile }) => rowsOf(profile).some(({ p99Ms }) => p99Ms === undefined)))
       assumptions.push(`${model}: one of its profiles has no 99th percentiles; slow calls are not in the prediction`);
-    if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
-      assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
+    const own = (drafts[p] ?? []).map(({ profile }) => profile);
+    assumptions.push(...memoryAssumptions(model, own));
     const notes = new Set(drafts[p]?.flatMap(({ profile }) => profile.note ?? []));
     assumptions.push(...[...notes].map((note) => `${model}: ${note}`));
     assumptions.push(...speculations(model, drafts[p] ?? []));

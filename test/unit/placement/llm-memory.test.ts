@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { cacheOf } from '../../../placement/explain/placed-pool.js';
 import { buildProblem } from '../../../placement/planner/index.js';
 import { llmProfile, plannerInput } from './placement-files.js';
 
@@ -24,6 +25,46 @@ const needed = (...shares: readonly number[]) =>
       erlangs: use?.erlangs,
     })),
   );
+
+describe('an LLM whose profile does not state the memory of a token', () => {
+  const known = llmProfile('assistant', 'a100', 40, 10);
+  const helper = llmProfile('helper', 'a100', 40, 10);
+  const unknown = { ...helper, text: JSON.stringify({ ...JSON.parse(helper.text), memory: { weights: '8GiB' } }) };
+  const stages = ['assistant', 'helper'].map((model) => ({ id: model, model }));
+  const pipelines = [JSON.stringify({ format: 1, name: 'chat', stages })];
+  const cluster = 'format: 1\nnodes:\n  - { name: gpu1, devices: [{ kind: a100, count: 2, memory: 80GiB }] }\n';
+  const problem = buildProblem(
+    plannerInput({ cluster, pipelines, profiles: [known, unknown], rate: 1, p99Ms: 5_000 }),
+  );
+  const [first, second] = [
+    { pool: 0, devices: [0] },
+    { pool: 1, devices: [0] },
+  ];
+  const room = Math.floor(80 * GIB * 0.9);
+
+  it('has what its device leaves, and the plan says so', () => {
+    const apart = { configs: [0, 0], replicas: [{ ...first, devices: [1] }, second] };
+    expect(cacheOf(problem, apart, second)).toEqual({ memoryBytes: room });
+    expect(problem.assumptions).toEqual([
+      'helper: one of its profiles states no memory of a token (perToken); what its devices leave is assumed to hold the key-value cache of all calls',
+    ]);
+  });
+
+  it('shares that evenly with another LLM', () => {
+    const together = { configs: [0, 0], replicas: [first, second] };
+    const [one, other] = [cacheOf(problem, together, first), cacheOf(problem, together, second)];
+    const bytes = (one.memoryBytes ?? 0) + (other.memoryBytes ?? 0);
+    expect(bytes).toBeLessThanOrEqual(room);
+    // A token of the one whose tokens are known, and the byte of the other.
+    expect(bytes).toBeGreaterThan(room - 2 ** 18);
+    expect(other).toEqual({ memoryBytes: expect.any(Number) });
+    expect(other.memoryBytes).toBeGreaterThan(35 * GIB);
+    expect(one.memoryBytes).toBeGreaterThan(35 * GIB);
+    // Alone on the device it has all of the room, but for less than a token.
+    const alone = cacheOf(problem, { configs: [0, 0], replicas: [first] }, first);
+    expect(alone.memoryBytes).toBeGreaterThan(room - 2 ** 18);
+  });
+});
 
 describe('an LLM on devices of a kind that leave it different shares of their memory', () => {
   it('may be served on those with room, whichever is listed first', () => {
