@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
@@ -59,6 +59,7 @@ export async function applyPlacement(
   const generated = generate(placement, readInventory(textOf(options.cluster), options.cluster), {
     base: await loadModels(settings),
     configOf: (model) => configIn(options.tritonRepository, model),
+    configIfAny: (model) => configIfAny(options.tritonRepository, model),
     cpuKinds: new Set(options.cpuKinds),
     weights: options.weights,
     speculative: speculativeOf(options.speculative),
@@ -149,13 +150,19 @@ function left(before: PlacementDocument, after: PlacementDocument, taskQueue: st
   return [...queues(before)].filter((queue) => !kept.has(queue)).sort();
 }
 
-function writeAll(folder: string, { files }: Generated, repository: string | undefined): void {
+function writeAll(folder: string, { files, linked }: Generated, repository: string | undefined): void {
   rmSync(folder, { recursive: true, force: true });
   for (const { path: name, text } of files) {
     const file = path.join(folder, name);
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, text, { mode: name.endsWith('.sh') ? 0o755 : 0o644 });
     if (path.basename(name) === 'config.pbtxt' && repository !== undefined) linkModel(path.dirname(file), repository);
+  }
+  if (repository === undefined) return;
+  for (const { path: name, model } of linked) {
+    const own = path.resolve(repository, model);
+    if (!existsSync(own)) throw invalid(own, 'an ensemble calls this model, and the repository has no such folder');
+    symlinkSync(own, path.join(folder, name));
   }
 }
 
@@ -185,6 +192,12 @@ function speculativeOf(given: Readonly<Record<string, string>>): Record<string, 
 
 function configIn(repository: string | undefined, model: string): string | undefined {
   return repository === undefined ? undefined : textOf(path.join(repository, model, 'config.pbtxt'));
+}
+
+/** Triton can complete a model without one; an ensemble has one. */
+function configIfAny(repository: string | undefined, model: string): string | undefined {
+  const isThere = repository !== undefined && existsSync(path.join(repository, model, 'config.pbtxt'));
+  return isThere ? configIn(repository, model) : undefined;
 }
 
 function textOf(file: string): string {

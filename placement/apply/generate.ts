@@ -4,6 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
 import { partOf, routedPools, routerCommand, routerOf, sideChannelPort } from './apart.js';
+import { calledBy } from './ensembles.js';
 import { type ManifestOptions, manifestsOf } from './manifests.js';
 import { labelsOf, modelsFile } from './models-file.js';
 import { modelAt, type PoolBase } from './pool-base.js';
@@ -17,6 +18,8 @@ export interface ApplyOptions {
   readonly base: Readonly<Record<string, PoolBase>>;
   /** The author's configuration of a Triton model, by its name at the server. */
   readonly configOf: (model: string) => string | undefined;
+  /** The same of a model that need not have one, as it is a part of an ensemble; default: `configOf`. */
+  readonly configIfAny?: (model: string) => string | undefined;
   /** Device kinds that are CPUs; all others are GPUs. */
   readonly cpuKinds: ReadonlySet<string>;
   /** Folder or repository of a vLLM pool's weights; default: the model's name in the models file. */
@@ -48,8 +51,16 @@ export interface GeneratedFile {
   readonly text: string;
 }
 
+/** A model of the author's repository that a server needs as it is: a part of an ensemble. */
+interface LinkedModel {
+  /** Of its folder, relative to the version's folder. */
+  readonly path: string;
+  readonly model: string;
+}
+
 export interface Generated {
   readonly files: readonly GeneratedFile[];
+  readonly linked: readonly LinkedModel[];
   readonly servers: readonly ModelServer[];
   /** Warnings for the operator that the files cannot express. */
   readonly notes: readonly string[];
@@ -84,8 +95,12 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
     commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
     isCpu,
   });
+  const parts = (server: ModelServer) => (server.type === 'triton' ? partsOn(server, options) : []);
   return {
     servers,
+    linked: servers.flatMap((server) =>
+      parts(server).map((model) => ({ path: `triton/${server.name}/${model}`, model })),
+    ),
     notes: [
       ...notesOn(servers),
       ...notesOnVllm(servers, options),
@@ -146,6 +161,13 @@ function configs(server: ModelServer, on: OnDevice, options: ApplyOptions): Reco
     }),
   );
 }
+
+/** Models that the server's ensembles call, beside those that are placed there. */
+const partsOn = ({ hosted }: ModelServer, { base, configOf, configIfAny = configOf }: ApplyOptions) =>
+  calledBy(
+    hosted.map(({ pool }) => modelAt(base, pool)),
+    configIfAny,
+  );
 
 /**
  * Ports as recorded for the server; models are loaded explicitly by name, so that a broken one can be unloaded and
