@@ -127,6 +127,14 @@ describe('the documents', () => {
     expect(read('docs/guides/deploy.md')).toContain(`${SEARCH_ATTRIBUTES.version} = "…" AND CloseTime IS NULL`);
   });
 
+  it('name settings that exist, in the README and the guides', () => {
+    const pages = documents.filter((file) => file === 'README.md' || file.startsWith(path.join('docs', 'guides')));
+    const known = Object.keys(settingsSchema().shape);
+    const named = pages.flatMap((file) => read(file).match(/\bMILLRACE_[A-Z0-9_]*[A-Z0-9]\b/g) ?? []);
+    expect(named.length).toBeGreaterThan(50);
+    expect([...new Set(named)].filter((name) => !known.includes(name))).toEqual([]);
+  });
+
   it.each(documents)('%s names files that are there', (file) => {
     const paths = read(file).matchAll(
       /`((?:pipelines|placement|workflows|activities|gateway|workers|deploy|test|bench|docs)\/[\w./-]*)`/g,
