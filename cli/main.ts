@@ -11,6 +11,7 @@ import { serverCommands } from './commands/servers.js';
 import { storeCommands } from './commands/stores.js';
 import { exitCodeOf, printFailure } from './failure.js';
 import { EXIT, endWhenWritten, endWithReader } from './output.js';
+import { asksForRelease } from './version.js';
 import { columnsOf, wrapped } from './wrap.js';
 
 const HELP = `
@@ -68,7 +69,8 @@ function program(): Command {
 
 endWithReader();
 try {
-  await program().parseAsync();
+  const cli = program();
+  await (asksForRelease(process.argv) ? cli.parseAsync(['version'], { from: 'user' }) : cli.parseAsync());
 } catch (error) {
   const { exitCode } = error as { exitCode?: unknown };
   if (typeof exitCode === 'number') {
