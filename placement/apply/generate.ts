@@ -50,6 +50,8 @@ export interface GeneratedFile {
 
 export interface Generated {
   readonly files: readonly GeneratedFile[];
+  /** The models file of `kubernetes.yaml`, as JSON: with the servers at the names of their Services. */
+  readonly serviceModels: string;
   readonly servers: readonly ModelServer[];
   /** Warnings for the operator that the files cannot express. */
   readonly notes: readonly string[];
@@ -73,11 +75,12 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   }));
   const routers = new Map(routed.map(({ pool, url }) => [pool.model, url.origin]));
   const models = modelsFile(placement, servers, options.base, ({ node }) => node, routers);
+  const serviceModels = json(modelsFile(placement, servers, options.base, ({ name }) => name, routers));
   const placementText = json(placement as unknown as JsonObject);
   const manifests = manifestsOf(servers, {
     ...options.kubernetes,
     version: placement.version,
-    modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name, routers)),
+    modelsFile: serviceModels,
     placement: placementText,
     configsOf: (server) => configs(server, on(server), options),
     commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
@@ -85,6 +88,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   });
   return {
     servers,
+    serviceModels,
     notes: [
       ...notesOn(servers),
       ...notesOnVllm(servers, options),
