@@ -7,6 +7,7 @@ import { type Generated, generate, shellWords } from '../placement/apply/index.j
 import { calledPools, type PlacementDocument } from '../placement/document/index.js';
 import { readInventory } from '../placement/inventory/index.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
+import { isLoopback } from '../runtime/loopback.js';
 import { AppliedHistory } from '../workers/applied-history.js';
 import { endpointsOf } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
@@ -38,6 +39,8 @@ export interface ApplyCommandOptions {
   readonly modelsClaim: string;
   /** Longest wait, in milliseconds, for the placement's servers before it becomes that of new runs. */
   readonly whenReady?: number;
+  /** Whether it waits for the servers of the manifests, at their Services; default: those of the commands, at their nodes. */
+  readonly services?: boolean;
   readonly rollback?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -81,9 +84,12 @@ export async function applyPlacement(
   });
   const folder = path.resolve(options.out, placement.version);
   writeAll(folder, generated, options.tritonRepository);
+  const notes = [...generated.notes, ...notesOnTemporal(endpointsOf(settings).temporal)];
   if (options.whenReady !== undefined && !options.dryRun) {
-    const text = generated.files.find(({ path: name }) => name === 'models.json')?.text ?? '{}';
-    const models = parseModels(JSON.parse(text), path.join(folder, 'models.json'));
+    const atNodes = generated.files.find(({ path: name }) => name === 'models.json')?.text ?? '{}';
+    const text = options.services ? generated.serviceModels : atNodes;
+    const source = options.services ? 'kubernetes.yaml' : 'models.json';
+    const models = parseModels(JSON.parse(text), path.join(folder, source));
     await whenReady(
       settings,
       models,
@@ -97,8 +103,7 @@ export async function applyPlacement(
   const applied = options.dryRun || history === undefined ? false : history.apply(placement).changed;
   const drain = before === undefined ? [] : left(before, placement, settings.MILLRACE_TASK_QUEUE);
   if (options.json) {
-    const { servers, notes } = generated;
-    const rows = servers.map(({ name, type, node, devices }) => ({
+    const rows = generated.servers.map(({ name, type, node, devices }) => ({
       name,
       type,
       node,
@@ -108,7 +113,7 @@ export async function applyPlacement(
     return;
   }
   print(folder);
-  for (const each of generated.notes) note(`note: ${each}`);
+  for (const each of notes) note(`note: ${each}`);
   if (applied && options.whenReady === undefined) {
     note(
       'No server was called: new runs wait for those that do not answer yet. --when-ready 10m switches when all do.',
@@ -120,6 +125,14 @@ export async function applyPlacement(
   else note(`${placement.version} is applied already.`);
   if (drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
 }
+
+/** A pod reaches only itself at this machine's address. */
+const notesOnTemporal = (address: string): string[] =>
+  isLoopback(address)
+    ? [
+        `kubernetes.yaml: its workers and KEDA would call Temporal at ${address}, which is the pod itself: set TEMPORAL_ADDRESS`,
+      ]
+    : [];
 
 function rollBack(settings: Settings, file: string | undefined, { json }: ApplyCommandOptions): void {
   if (file !== undefined) throw invalid('placement', 'a rollback restores the previous placement: pass none');

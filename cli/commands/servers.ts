@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { demo } from '../demo.js';
 import { EXIT } from '../output.js';
+import { printRelease } from '../version.js';
 import type { LoadSettings } from './load-settings.js';
 
 /** Commands that start, stop and check servers and processes. */
@@ -47,4 +48,5 @@ export function serverCommands(cli: Command, settings: LoadSettings): void {
     .command('settings')
     .description('list every setting with its default and its reason')
     .action(async () => (await import('../settings.js')).listSettings());
+  cli.command('version').description('print the release, as "millrace --version" does').action(printRelease);
 }

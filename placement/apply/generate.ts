@@ -61,6 +61,8 @@ interface LinkedModel {
 export interface Generated {
   readonly files: readonly GeneratedFile[];
   readonly linked: readonly LinkedModel[];
+  /** The models file of `kubernetes.yaml`, as JSON: with the servers at the names of their Services. */
+  readonly serviceModels: string;
   readonly servers: readonly ModelServer[];
   /** Warnings for the operator that the files cannot express. */
   readonly notes: readonly string[];
@@ -84,11 +86,12 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   }));
   const routers = new Map(routed.map(({ pool, url }) => [pool.model, url.origin]));
   const models = modelsFile(placement, servers, options.base, ({ node }) => node, routers);
+  const serviceModels = json(modelsFile(placement, servers, options.base, ({ name }) => name, routers));
   const placementText = json(placement as unknown as JsonObject);
   const manifests = manifestsOf(servers, {
     ...options.kubernetes,
     version: placement.version,
-    modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name, routers)),
+    modelsFile: serviceModels,
     placement: placementText,
     served: labelsOf(placement).flatMap((label) => inventory.devices.find(({ id }) => id === label) ?? []),
     configsOf: (server) => configs(server, on(server), options),
@@ -101,6 +104,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
     linked: servers.flatMap((server) =>
       parts(server).map((model) => ({ path: `triton/${server.name}/${model}`, model })),
     ),
+    serviceModels,
     notes: [
       ...notesOn(servers),
       ...notesOnVllm(servers, options),

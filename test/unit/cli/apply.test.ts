@@ -1,54 +1,66 @@
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { type ApplyCommandOptions, applyPlacement } from '../../../cli/apply.js';
 import { CLUSTER, placedPool, placementOf } from '../../support/placements.js';
 import { testSettings } from '../../support/settings.js';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'millrace-apply-unit-'));
+afterEach(() => vi.restoreAllMocks());
+
+const folder = mkdtempSync(path.join(tmpdir(), 'millrace-apply-'));
 function file(name: string, text: string): string {
   const at = path.join(folder, name);
-  mkdirSync(path.dirname(at), { recursive: true });
   writeFileSync(at, text);
   return at;
 }
 
-afterEach(() => void vi.restoreAllMocks());
+const llm = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 60 * 2 ** 30 });
+const placement = file('placement.json', JSON.stringify(placementOf([llm])));
+const pool = { connector: 'openai', kind: 'chat', model: 'm', endpoints: [{ url: 'http://x:1/v1', device: 'x' }] };
+const models = file('models.json', JSON.stringify({ assistant: pool }));
+const OPTIONS: ApplyCommandOptions = {
+  cluster: file('cluster.yaml', CLUSTER),
+  out: path.join(folder, 'applied'),
+  cpuKinds: ['cpu'],
+  weights: {},
+  speculative: {},
+  toolParser: {},
+  vllmArgs: {},
+  router: {},
+  image: {},
+  gpuResource: 'nvidia.com/gpu',
+  modelsClaim: 'models',
+  json: true,
+};
 
-describe('millrace apply', () => {
-  const endpoints = [{ url: 'x:1', device: 'x' }];
-  const models = { said: { connector: 'triton', model: 'whole', kind: 'embed', endpoints } };
-  const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_MODELS: file('m.json', JSON.stringify(models)) });
-  const placement = placementOf([placedPool('said', [['gpu1/2']])]);
-  const given = file('placement.json', JSON.stringify(placement));
-  const options: ApplyCommandOptions = {
-    ...{ cluster: file('cluster.yaml', CLUSTER), out: path.join(folder, 'applied'), cpuKinds: ['cpu'] },
-    ...{ weights: {}, speculative: {}, toolParser: {}, vllmArgs: {}, router: {}, image: {} },
-    ...{ gpuResource: 'nvidia.com/gpu', modelsClaim: 'models', dryRun: true, json: true },
-  };
-  const steps = (name: string) => `ensemble_scheduling { step [ { model_name: "${name}" } ] }\n`;
+function apply(more: Partial<ApplyCommandOptions>, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const settings = testSettings({ MILLRACE_MODELS: models, MILLRACE_PLACEMENT: '', ...env });
+  return applyPlacement(settings, placement, { ...OPTIONS, ...more });
+}
 
-  it('links the models that an ensemble calls beside it, also those without a configuration', async () => {
-    vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-    const repository = path.join(folder, 'models');
-    file('models/whole/config.pbtxt', steps('part'));
-    file('models/part/1/model.onnx', 'weights');
-    // Twice: what is linked is not removed with the links.
-    for (let i = 0; i < 2; i += 1) await applyPlacement(settings, given, { ...options, tritonRepository: repository });
-    const made = path.join(folder, 'applied', placement.version, 'triton', 'triton-gpu1-2');
-    expect(readdirSync(made).sort()).toEqual(['part', 'whole']);
-    expect(lstatSync(path.join(made, 'part')).isSymbolicLink()).toBe(true);
-    expect(readFileSync(path.join(made, 'part/1/model.onnx'), 'utf8')).toBe('weights');
-    expect(readFileSync(path.join(made, 'whole/config.pbtxt'), 'utf8')).toContain('ensemble_scheduling');
-  });
-
-  it('names a model that an ensemble calls and the repository lacks', async () => {
-    const repository = path.join(folder, 'lacking');
-    file('lacking/whole/config.pbtxt', steps('gone'));
-    await expect(applyPlacement(settings, given, { ...options, tritonRepository: repository })).rejects.toMatchObject({
-      code: 'INVALID_PLACEMENT',
-      message: expect.stringMatching(/lacking\/gone: an ensemble calls this model/),
+it('waits for the servers of the commands at their nodes, for those of the manifests at their Services', async () => {
+  const awaited = (url: string) =>
+    expect.objectContaining({
+      code: 'BACKEND_UNAVAILABLE',
+      details: { fields: [{ field: `assistant at ${url}`, message: expect.any(String) }] },
     });
-  });
+  await expect(apply({ whenReady: 1 })).rejects.toThrow(awaited('http://gpu1:9000/v1'));
+  await expect(apply({ whenReady: 1, services: true })).rejects.toThrow(awaited('http://assistant-gpu1-0:9000/v1'));
+});
+
+it('notes where the manifests would call Temporal in the pod itself', async () => {
+  const notes = async (address: string) => {
+    let out = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      out += String(text);
+      return true;
+    });
+    await apply({}, { TEMPORAL_ADDRESS: address });
+    vi.restoreAllMocks();
+    return (JSON.parse(out) as { notes: string[] }).notes.filter((note) => note.includes('TEMPORAL_ADDRESS'));
+  };
+  expect(await notes('temporal.internal:7233')).toEqual([]);
+  expect(await notes('localhost:7233')).toEqual([expect.stringContaining('call Temporal at localhost:7233')]);
+  expect(await notes('')).toEqual([expect.stringMatching(/call Temporal at 127\.0\.0\.1:\d+/)]);
 });

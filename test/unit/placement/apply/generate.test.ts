@@ -328,6 +328,7 @@ describe('Kubernetes', () => {
       spec: { triggers: [{ type: 'temporal', metadata: { taskQueue: 'millrace', endpoint: 'temporal:7233' } }] },
     });
     const models = JSON.parse(named('ConfigMap', 'millrace-placement')?.data?.['models.json'] ?? '');
+    expect(models).toEqual(JSON.parse(generated.serviceModels));
     expect(models.assistant.endpoints[0].url).toBe('http://assistant-gpu1-0:9000/v1');
   });
 });
