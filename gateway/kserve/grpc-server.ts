@@ -129,7 +129,7 @@ export class GrpcServer {
         config: modelConfig(door.model(caller, name, version)),
       })),
       ModelStatistics: this.#unary('ModelStatistics', async ({ name, version }: Named, caller) => ({
-        model_stats: door.statisticsOf(name === '' ? door.all(caller) : [door.model(caller, name, version)]),
+        model_stats: door.statisticsOf(caller, name === '' ? door.all(caller) : [door.model(caller, name, version)]),
       })),
       RepositoryIndex: this.#unary('RepositoryIndex', async (_: object, caller) => ({
         models: repositoryIndex(door.all(caller)),
