@@ -29,7 +29,8 @@ export function watchedFilesGauge(registry: Registry): void {
 }
 
 /**
- * The current content of a file. If it becomes unreadable the last content stays in effect, the error is logged, and it is stale.
+ * The current content of a file. If it becomes unreadable the last content stays in effect, the error is logged, and it is stale; it is
+ * read again at each poll until that succeeds, since what prevents it may pass without a change of the file (EMFILE, EIO).
  */
 export class WatchedFile<T> {
   readonly what: string;
@@ -39,7 +40,8 @@ export class WatchedFile<T> {
   readonly #timer: NodeJS.Timeout;
   #seen: string;
   #current: T;
-  #stale = false;
+  /** Why the content is not that of the file. */
+  #failure: string | undefined;
 
   /**
    * Throws what `read` throws for the first content.
@@ -64,7 +66,7 @@ export class WatchedFile<T> {
 
   /** Whether the content is not that of the file: it could not be read. */
   get stale(): boolean {
-    return this.#stale;
+    return this.#failure !== undefined;
   }
 
   close(): void {
@@ -74,15 +76,19 @@ export class WatchedFile<T> {
 
   #check(): void {
     const stamp = stampOf(this.#file);
-    if (stamp === this.#seen) return;
+    const isSame = stamp === this.#seen;
+    if (isSame && !this.stale) return;
     this.#seen = stamp;
     try {
       this.#current = this.#read(this.#file);
-      this.#stale = false;
+      this.#failure = undefined;
     } catch (error) {
-      this.#stale = true;
+      const failure = messageOf(error);
+      const isKnown = isSame && failure === this.#failure;
+      this.#failure = failure;
+      if (isKnown) return;
       const message = `${this.what} cannot be read; the last ones read stay in effect`;
-      this.#logger.error({ file: this.#file, error: messageOf(error) }, message);
+      this.#logger.error({ file: this.#file, error: failure }, message);
     }
   }
 }

@@ -101,6 +101,8 @@ describe('settings', () => {
     const { key } = issueKey({ name: '', tenant: 'acme', permissions: ['run'] });
     writeFileSync(file, JSON.stringify({ keys: [key] }));
     expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('ok');
+    const both = { ...proxy, MILLRACE_PROXY_SECRET: 'x'.repeat(32), MILLRACE_KEYS: file };
+    expect(await stateAt('0.0.0.0', both)).toBe('fail');
     const issuer = { MILLRACE_OIDC_ISSUER: 'https://login.example', MILLRACE_OIDC_AUDIENCE: 'api://millrace' };
     expect(await stateAt('0.0.0.0', issuer)).toBe('ok');
     expect(await stateAt('0.0.0.0', { ...issuer, MILLRACE_OIDC_AUDIENCE: '' })).toBe('fail');
