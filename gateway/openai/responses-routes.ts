@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
@@ -56,7 +57,7 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
       const own = of(run.id, run.memo.createdAt);
       const writer = new ResponseWriter(own);
       const events = responseEvents({ writer, of: own, deferred: opensAs(order) === 'usual' }, pieces);
-      const failed = (error: Parameters<typeof errorBody>[0]) => asEvent(writer.failed(errorBody(error, request)));
+      const failed = (error: MillraceError) => [...writer.failed(errorBody(error, request))].map(asEvent);
       await sendAsEvents(reply, mapped(events, asEvent), failed, opensAs(order));
       return reply;
     }

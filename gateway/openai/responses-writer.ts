@@ -105,8 +105,10 @@ export class ResponseWriter {
     yield this.#event(`response.${response.status}`, { response });
   }
 
-  failed({ error: { code, message } }: ErrorBody): ResponsesEvent {
-    return this.#event('response.failed', { response: unansweredOf(this.#of, 'failed', { code, message }) });
+  /** The failure, after the events that name the response if nothing was written: clients take no other event as the first. */
+  *failed({ error: { code, message } }: ErrorBody): Events {
+    if (this.#number === 0) yield* this.begin();
+    yield this.#event('response.failed', { response: unansweredOf(this.#of, 'failed', { code, message }) });
   }
 
   *#text(delta: string): Events {
