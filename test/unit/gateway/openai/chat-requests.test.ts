@@ -35,6 +35,28 @@ describe('a conversation', () => {
     });
   });
 
+  test.each(['reasoning_content', 'reasoning'])('keeps what the model thought, sent back as %s', async (name) => {
+    door.answers({ text: 'So.' });
+    const call = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
+    const thought = { role: 'assistant', content: null, [name]: 'I look.', tool_calls: [call] };
+    const silent = { role: 'assistant', content: 'So.', reasoning_content: null, reasoning: '' };
+    const result = { role: 'tool', tool_call_id: 'c1', content: 'seen' };
+    await door.post({ model: 'chat', messages: [user, thought, result, silent, user] });
+    const toolCalls = [{ id: 'c1', name: 'look', arguments: {} }];
+    expect(door.inputGiven().history).toEqual([
+      user,
+      { role: 'assistant', content: '', toolCalls, reasoning: 'I look.' },
+      { role: 'tool', content: 'seen', toolCallId: 'c1' },
+      { role: 'assistant', content: 'So.' },
+    ]);
+  });
+
+  test('refuses what the model thought in a form that is no text', async () => {
+    const messages = [user, { role: 'assistant', content: 'So.', reasoning: { text: 'I look.' } }, user];
+    const response = await door.post({ model: 'chat', messages });
+    expect([response.statusCode, response.json().error.param]).toEqual([400, 'messages[1].reasoning']);
+  });
+
   test('that ends with a tool’s result goes on from there', async () => {
     door.answers({ text: 'So.' });
     await door.post({ model: 'chat', messages: [user, { role: 'tool', tool_call_id: 'c1', content: 'seen' }] });
