@@ -158,6 +158,7 @@ const HARMLESS: readonly string[] = [
   'store',
   'service_tier',
   'prompt_cache_key',
+  'prompt_cache_options',
   'prompt_cache_retention',
   'prediction',
 ];

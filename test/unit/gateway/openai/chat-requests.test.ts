@@ -326,4 +326,14 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
     const body = { model: 'rag-answer', top_p: 1, presence_penalty: 0, tool_choice: 'auto', tools: [] };
     expect((await door.post({ ...body, response_format: { type: 'text' }, store: false })).statusCode).toBe(200);
   });
+
+  test.each(['chat/completions', 'responses'])('options of the prompt cache are passed over (%s)', async (path) => {
+    door.answers({ text: 'So.' });
+    const cache = { prompt_cache_key: 'k', prompt_cache_options: { ttl: '30m' }, prompt_cache_retention: '24h' };
+    const asked = path === 'responses' ? { input: 'Why?' } : { messages: [user] };
+    const payload = { model: 'chat', ...asked, ...cache };
+    const response = await door.gateway.app.inject({ method: 'POST', url: `/v1/${path}`, payload });
+    expect(response.statusCode).toBe(200);
+    expect(door.inputGiven()).toEqual({ prompt: 'Why?', history: [] });
+  });
 });
