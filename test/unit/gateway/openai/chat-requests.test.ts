@@ -104,6 +104,12 @@ describe('a conversation', () => {
     });
   });
 
+  test.each(['none', 'xhigh', 'max'])('brings the effort of its reasoning (%s)', async (effort) => {
+    door.answers({ text: 'So.' });
+    expect((await door.post({ model: 'chat', reasoning_effort: effort })).statusCode).toBe(200);
+    expect(door.inputGiven().reasoningEffort).toBe(effort);
+  });
+
   test('that forbids calls brings no tools to a pipeline without a field for the choice', async () => {
     door.answers({ text: 'So.' });
     const tools = [{ type: 'function', function: { name: 'look', parameters: { type: 'object' } } }];
