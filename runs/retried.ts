@@ -30,6 +30,8 @@ export interface Claim {
   readonly id: string;
   /** The run may exist: the request then gets it. */
   readonly repeated: boolean;
+  /** An equal request has come before: a retry of this one may get the run of that one if this one gets none. */
+  readonly isLater?: boolean | undefined;
   /** The run exists. */
   readonly there?: RunMemo;
   /** Makes it the latest run of equal requests in place of another one. Called when it may start: retries must not be led to a run that is refused. */
@@ -73,11 +75,11 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
   };
   // While the state store is away, Temporal tells that the id is taken.
   const isFirst = await deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => undefined);
-  if (isFirst === false) return { ...another(), repeated: false };
+  if (isFirst === false) return { ...another(), repeated: false, isLater: true };
   // Not while that is unknown: a request that comes after another one may get no run, and retries of the other one would get this id.
   const isTaken = isFirst && (await keepBySent(deps, order, id, 'claim', now)) === false;
   const keep = isTaken ? () => keepBySent(deps, order, id, 'replace', now) : undefined;
-  return { id, repeated: false, keep, another };
+  return { id, repeated: false, isLater: isTaken, keep, another };
 }
 
 async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim> {

@@ -64,6 +64,9 @@ const message = z.discriminatedUnion('role', [
       ]),
     ).nullish(),
     refusal: z.string().nullish(),
+    /** Not of OpenAI: what the model thought before, under the names that servers of reasoning models use. */
+    reasoning_content: z.string().nullish(),
+    reasoning: z.string().nullish(),
     name: speaker,
     audio: z.object({ id: z.string().max(256) }).nullish(),
     function_call: nothing,
@@ -155,6 +158,7 @@ const HARMLESS: readonly string[] = [
   'store',
   'service_tier',
   'prompt_cache_key',
+  'prompt_cache_options',
   'prompt_cache_retention',
   'prediction',
 ];
@@ -224,7 +228,13 @@ function unnamedTurn(given: z.output<typeof message>, param: string, json: Modes
         return { id, name, arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`, json) };
       });
       const content = textOf(given.content ?? '') || (given.refusal ?? '');
-      const message = { role: 'assistant' as const, content, ...(calls.length > 0 && { toolCalls: calls }) };
+      const reasoning = given.reasoning_content || given.reasoning;
+      const message = {
+        role: 'assistant' as const,
+        content,
+        ...(calls.length > 0 && { toolCalls: calls }),
+        ...(reasoning && { reasoning }),
+      };
       return { param, message, ...(given.audio && content === '' && { spoken: given.audio.id }) };
     }
     case 'user': {

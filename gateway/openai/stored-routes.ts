@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { cancelRun } from '../../runs/cancel.js';
 import { eraseRun } from '../../runs/erase.js';
@@ -127,7 +128,8 @@ async function sendFrom(
       else if (isLast(event)) yield asEvent({ ...event, sequence_number: after + 1 });
     }
   }
-  await sendAsEvents(reply, wanted(), (error) => asEvent(writer.failed(errorBody(error, request))), 'outliving');
+  const failed = (error: MillraceError) => [...writer.failed(errorBody(error, request))].map(asEvent);
+  await sendAsEvents(reply, wanted(), failed, 'outliving');
 }
 
 const isLast = ({ type }: ResponsesEvent): boolean => type === 'response.completed' || type === 'response.incomplete';

@@ -69,7 +69,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
       const events = transcript(await runStreamed(exchange, order, model), model);
-      await sendAsEvents(reply, events, (error) => ({ data: JSON.stringify(errorBody(error, request)) }));
+      await sendAsEvents(reply, events, (error) => [{ data: JSON.stringify(errorBody(error, request)) }]);
       return reply;
     }
     const document = await runToEnd(exchange, order);

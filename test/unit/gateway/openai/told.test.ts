@@ -26,6 +26,32 @@ test('a reply to a prompt that a guardrail has changed since is void, also if it
   expect(told).toEqual([{ text: 'Your card is 1.' }, { ended: 'void' }, { text: 'Which card?' }]);
 });
 
+test('the reasoning of an attempt that begins again is told once, and in place of the former where it differs', () => {
+  const model = { textStages: new Set(['answer']), agents: new Set(), callers: new Map(), face: { output: 'text' } };
+  const attempt = (n: number, ...thoughts: string[]): RunEvent[] => {
+    const of = { stage: 'answer', path: 'answer', attempt: n };
+    return [
+      { type: 'stage.started', ...of, kind: 'chat', model: 'm' },
+      ...thoughts.map((text): RunEvent => ({ type: 'stage.reasoning', ...of, text })),
+    ];
+  };
+  const toldOf = (events: readonly RunEvent[]) => {
+    const teller = new RunTeller(model as never, 'r');
+    return events.flatMap((event) => [...teller.of(event)]);
+  };
+  expect(toldOf([...attempt(1, 'Two ', 'and'), ...attempt(2, 'Two', ' and two.')])).toEqual([
+    { reasoning: 'Two ' },
+    { reasoning: 'and' },
+    { reasoning: ' two.' },
+  ]);
+  expect(toldOf([...attempt(1, 'Two ', 'and'), ...attempt(2, 'Two', ' or', ' one.')])).toEqual([
+    { reasoning: 'Two ' },
+    { reasoning: 'and' },
+    { reasoning: 'Two or', instead: true },
+    { reasoning: ' one.' },
+  ]);
+});
+
 test('another call of the same number is told with its own arguments and result: an agent’s next candidate makes it instead', () => {
   const model = {
     textStages: new Set(['answer']),
