@@ -34,7 +34,7 @@ const turnOf = (path: string): string => path.replace(/(-checked)?(-again)?$/, '
 export class RunTeller {
   readonly #model: ToldModel;
   readonly #run: string;
-  #text = new SentText();
+  #text: SentText;
   /** The model call whose text is told, by its path. */
   #telling: { readonly path: string; done: boolean } | undefined;
   /** White space at the beginning of a turn: it is no message if calls follow. */
@@ -44,7 +44,9 @@ export class RunTeller {
   readonly #calls = new Map<string, { readonly path: string; readonly call: CallBegun }>();
   readonly #ended = new Set<string>();
 
-  constructor(model: ToldModel, run: string) {
+  /** @param isRepeated the client gets the whole text at the end too: one that differs from what was sent is no error */
+  constructor(model: ToldModel, run: string, isRepeated = false) {
+    this.#text = new SentText(isRepeated);
     this.#model = model;
     this.#run = run;
   }
