@@ -255,7 +255,10 @@ export interface CallContext {
    * Absent if the host has no media.
    */
   readonly artifacts?: Pick<CodeArtifacts, 'read' | 'write'>;
-  /** Stores progress for the next attempt, which gets the last value as `resumeFrom`; `null` discards it. */
+  /**
+   * Stores progress for the next attempt, which gets the last value as `resumeFrom`; `null` discards it. `transcribe`: a `text` in it
+   * is what has been emitted so far. Clients that follow the run get it again, and the next attempt emits only what follows.
+   */
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
   /**

@@ -35,7 +35,7 @@ const turnOf = (path: string): string => path.replace(/(-checked)?(-again)?$/, '
 export class RunTeller {
   readonly #model: ToldModel;
   readonly #run: string;
-  #text = new SentText();
+  #text: SentText;
   #thoughts = new SentText();
   /** The model call whose text is told, by its path. */
   #telling: { readonly path: string; done: boolean } | undefined;
@@ -46,7 +46,9 @@ export class RunTeller {
   readonly #calls = new Map<string, { readonly path: string; readonly call: CallBegun }>();
   readonly #ended = new Set<string>();
 
-  constructor(model: ToldModel, run: string) {
+  /** @param isRepeated the client gets the whole text at the end too: one that differs from what was sent is no error */
+  constructor(model: ToldModel, run: string, isRepeated = false) {
+    this.#text = new SentText(isRepeated);
     this.#model = model;
     this.#run = run;
   }

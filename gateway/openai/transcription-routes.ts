@@ -68,7 +68,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const seconds = format === 'verbose_json' ? await secondsOf(deps, caller, checkedBody, leaving(reply)) : 0;
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
-      const events = transcript(await runStreamed(exchange, order, model), model);
+      const events = transcript(await runStreamed(exchange, order, model, true), model);
       await sendAsEvents(reply, events, (error) => [{ data: JSON.stringify(errorBody(error, request)) }]);
       return reply;
     }

@@ -1,0 +1,90 @@
+import { expect, it } from 'vitest';
+import type { ExactCache } from '../../../../activities/cache/index.js';
+import type { StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { StageCall } from '../../../../pipelines/run/index.js';
+import { RunEventLog } from '../../../../stores/events/index.js';
+import { attempt, runnerOf, stage } from './runner-of.js';
+
+const sha256 = '0'.repeat(64);
+const about = { mime: 'audio/wav', bytes: 44, durationMs: 1, sampleRate: 16_000, channels: 1 };
+const input = { audio: { uri: `artifact://acme/${sha256}`, sha256, ...about } };
+const hear: StageCall = { ...stage, stage: 'hear', kind: 'transcribe', events: true };
+/** What the first attempt leaves for the next one. */
+const resumeFrom = { sample: 16_000, text: 'one' };
+
+/** The events of a run, texts as themselves. */
+function following() {
+  const told: (string | undefined)[] = [];
+  const redis: Record<string, unknown> = {
+    defineCommand(name: string) {
+      redis[name] = async (_keys: number, _stream: string, _erased: string, event: string) => {
+        const { type, text } = JSON.parse(event) as { readonly type: string; readonly text?: string };
+        told.push(type === 'stage.delta' ? text : type);
+      };
+    },
+  };
+  return { told, events: new RunEventLog(redis as never) };
+}
+
+/** A runner whose recogniser says what follows the checkpoint. */
+const second = (more: Partial<StageRunnerParts>) =>
+  runnerOf(async (_, { emit }) => {
+    emit(' two');
+    return { text: 'one two' };
+  }, more).runner;
+
+const failing = (error: MillraceError, more: Partial<StageRunnerParts>) =>
+  runnerOf(async (_, context) => {
+    if (context.resumeFrom === undefined) context.emit('one');
+    if (error.details.unsent !== true) context.emit(' tw');
+    throw error;
+  }, more).runner;
+
+const broken = new MillraceError('BACKEND_UNAVAILABLE', 'broke off');
+const away = new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+
+it('the text that a recogniser continues is told again: the start of the attempt has made it void', async () => {
+  const { told, events } = following();
+  await expect(failing(broken, { events }).run(input, hear, attempt())).rejects.toMatchObject({ code: broken.code });
+  await second({ events }).run(input, hear, attempt({ attempt: 2, resumeFrom }));
+  expect(told).toEqual([
+    ...['stage.started', 'one', ' tw', 'stage.failed'],
+    ...['stage.started', 'one', ' two', 'stage.finished'],
+  ]);
+});
+
+it('it is told once for each start, however long the attempt then waits for its server', async () => {
+  const { told, events } = following();
+  const waiting = failing(away, { events }).run(input, hear, attempt({ attempt: 2, resumeFrom }));
+  await expect(waiting).rejects.toMatchObject({ code: away.code });
+  const tried = { waits: 1, waitedMs: 100 };
+  await second({ events }).run(input, hear, attempt({ attempt: 2, resumeFrom, tried }));
+  expect(told).toEqual(['stage.started', 'one', 'stage.waiting_for', ' two', 'stage.finished']);
+});
+
+it('of a call with a hedge the text is told at its end, once', async () => {
+  const { told, events } = following();
+  const hedged = { ...hear, hedge: { afterMs: 60_000 } };
+  await second({ events }).run(input, hedged, attempt({ attempt: 2, resumeFrom }));
+  expect(told).toEqual(['stage.started', 'one two', 'stage.finished']);
+});
+
+it.each([
+  ['one two', ['one', ' two']],
+  ['another', ['one']],
+])('of a cached transcript ("%s") what follows that text is told', async (text, texts) => {
+  const { told, events } = following();
+  const exact = { through: async () => ({ output: { text }, outcome: 'hit' }) } as unknown as ExactCache;
+  const cached: StageCall = { ...hear, cache: { kind: 'exact', ttlMs: 60_000 } };
+  const outcome = await second({ events, exact }).run(input, cached, attempt({ attempt: 2, resumeFrom }));
+  expect(outcome.output).toEqual({ text });
+  expect(told).toEqual(['stage.started', ...texts, 'stage.finished']);
+});
+
+it('a checkpoint of another kind is not told', async () => {
+  const { told, events } = following();
+  const { runner } = runnerOf(async () => ({ text: 'Hello.' }), { events });
+  await runner.run({ prompt: 'Hello?' }, { ...stage, events: true }, attempt({ attempt: 2, resumeFrom }));
+  expect(told).toEqual(['stage.started', 'Hello.', 'stage.finished']);
+});
