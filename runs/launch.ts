@@ -3,6 +3,7 @@ import type { JsonObject } from '../pipelines/json.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { RunResult } from '../pipelines/run/index.js';
 import { linkedAbort } from '../runtime/limited.js';
+import type { Leave } from './admission/admission.js';
 import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
@@ -202,9 +203,9 @@ async function startAs(
   const { placement } = prepared.context;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const admitted = deps.admission?.admit(applicant);
-  const ended = (await (isLater ? admitted?.catch(asLaterRefused) : admitted)) ?? (() => undefined);
+  const ended: Leave = (await (isLater ? admitted?.catch(asLaterRefused) : admitted)) ?? (() => undefined);
   await keep?.().catch((error: unknown) => {
-    ended();
+    ended('refused');
     throw error;
   });
   // Before the start: the result may arrive before Temporal has confirmed it.

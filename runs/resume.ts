@@ -74,7 +74,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
     deps.starts.count(plan.name, priority);
     return { started, input };
   } catch (error) {
-    ended?.();
+    ended?.('refused');
     throw error;
   }
 }

@@ -33,6 +33,8 @@
  *   and was blocked beyond 2,000.
  * - `system-messages-stay`: system messages of a conversation that an agent shortens stay as they are. Before, they were summed up like turns;
  *   whether a further summary is written depends on what is left.
+ * - `interrupted-loops-go-on`: a loop of an interrupted segment that has stopped on its queues for a new history goes on there behind what has ended.
+ *   Before, each history began the loop at its start, in a segment.
  */
 export type Change =
   | 'waits-are-told'
@@ -52,4 +54,5 @@ export type Change =
   | 'next-history-holds-all'
   | 'races-end-in-time'
   | 'pending-work-waits'
-  | 'system-messages-stay';
+  | 'system-messages-stay'
+  | 'interrupted-loops-go-on';

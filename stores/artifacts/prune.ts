@@ -1,6 +1,7 @@
-import { rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { sweepIncoming } from './incoming.js';
+import { INCOMING, sweepIncoming } from './incoming.js';
 import { namesIn } from './names-in.js';
 import { isTenant } from './tenant.js';
 
@@ -35,15 +36,39 @@ export async function pruneArtifacts(root: string, { before, tenant, dryRun }: P
         const file = path.join(folder, name);
         const found = await stat(file).catch(() => undefined);
         if (found === undefined || found.mtimeMs >= before) continue;
+        if (!dryRun && !(await removeOld(root, file, before))) continue;
         files += 1;
         bytes += found.size;
-        if (dryRun) continue;
-        await rm(file, { force: true });
-        await rm(`${file}.json`, { force: true });
+        if (!dryRun) await removeOld(root, `${file}.json`, before);
       }
     }
   }
   return { files, bytes };
+}
+
+/**
+ * Removes a file that was last used before a time, by its modification time. It is moved away first and looked at there: a put may have stored it
+ * again since it was found, and a look-up may have noted a use. It is then moved back; nobody finds it in between.
+ * Returns whether it was removed.
+ */
+async function removeOld(root: string, file: string, before: number): Promise<boolean> {
+  const incoming = path.join(root, INCOMING);
+  const aside = path.join(incoming, randomUUID());
+  await mkdir(incoming, { recursive: true });
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    // Another process has removed it.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+  const found = await stat(aside).catch(() => undefined);
+  if (found !== undefined && found.mtimeMs >= before) {
+    await rename(aside, file);
+    return false;
+  }
+  await rm(aside, { force: true });
+  return true;
 }
 
 /** Throws `STORE_UNAVAILABLE` for a folder that this user may not read: nothing in it would be removed. */

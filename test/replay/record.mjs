@@ -126,6 +126,13 @@ const FEATURES = {
     undefined,
     { queue: WITHOUT_REDIS },
   ],
+  // By a release from before `interrupted-loops-go-on` it begins at its start in each history.
+  'interrupted-loop': [
+    fixtures.heavyInlineLoop,
+    () => ({ n: 0 }),
+    (_run, _wake, latest) => endedInSecondHistory(latest),
+    { queue: WITHOUT_REDIS },
+  ],
   'guardian-that-is-told': [
     fixtures.fourInlineSteps,
     () => ({ log: log(), ms: 1 }),
@@ -169,6 +176,17 @@ const FEATURES = {
   'agent-shortened-with-rules': [agents.ruledAgent, () => ({ task: 'rules' }), undefined, AGENTS],
   'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
+
+/** Terminates a run as soon as its second history has the result of a stage. */
+async function endedInSecondHistory(latest) {
+  for (;;) {
+    const { events } = await latest.fetchHistory();
+    const { continuedExecutionRunId } = events[0].workflowExecutionStartedEventAttributes;
+    const hasResult = events.some(({ activityTaskCompletedEventAttributes: completed }) => completed);
+    if (continuedExecutionRunId && hasResult) return latest.terminate().catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
 
 /** Approves what the run waits for, as soon as it does; with the content of an answer, where it is a question. */
 async function decided(run, content) {

@@ -63,6 +63,7 @@ describe('the interpreter replays', () => {
       'deadline.json',
       'delivery-of-waits.json',
       'each-on-queues.json',
+      'interrupted-loop-2.json.gz',
       'large-children.json.gz',
       'large-state-2.json.gz',
       'large-state.json.gz',

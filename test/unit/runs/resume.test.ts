@@ -151,6 +151,16 @@ describe('a run that has failed', () => {
     expect(records.held.map(([run, { repeat }]) => [run, repeat])).toEqual([[id, true]]);
   });
 
+  test('that is refused gives back no slot that it has not taken: the run may be under way by another request', async () => {
+    fails([row('echo', 'done')]);
+    const left: unknown[] = [];
+    const admission = { admit: async () => (why?: 'refused') => void left.push(why) };
+    const limited = await testGateway({}, { records, admission, temporal: gateway.temporal.client });
+    expect(answer(await resume({}, {}, limited))).toEqual([409, 'RECORD_INCOMPLETE']);
+    expect(left).toEqual(['refused']);
+    await limited.close();
+  });
+
   test('is refused where the run that resumed it has been erased: what that had done is not known', async () => {
     fails([row('echo', 'done')]);
     records.succeeded.set('echo', 1);
