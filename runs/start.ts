@@ -120,7 +120,11 @@ export async function signalGuardian(
   await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
     if (ageOf(startedAt) < GUARDIAN_DELAY_MS)
       await workflow.signalWithStart(memo.pipeline, { ...optionsOf(deps, run), signal: OUTCOME_SIGNAL, signalArgs });
-    else await workflow.getHandle(request.id).signal(OUTCOME_SIGNAL, ...signalArgs).catch(unlessGone);
+    else
+      await workflow
+        .getHandle(request.id)
+        .signal(OUTCOME_SIGNAL, ...signalArgs)
+        .catch(unlessGone);
   });
 }
 

@@ -214,15 +214,15 @@ const NO_CALLS: ReadonlySet<unknown> = new Set(['invoke_agent', 'invoke_workflow
 /** The tokens of a call of a model; undefined: the span is none. */
 function usageOf(span: Span): Record<string, number> | undefined {
   const attributes = membersOf(span, 'attributes');
-  const valueOf = (...keys: readonly string[]) => {
+  const valueUnder = (...keys: readonly string[]) => {
     const value = attributes.find(({ key }) => keys.includes(String(key)))?.value;
     return (value ?? {}) as { readonly [type in 'stringValue' | 'intValue' | 'doubleValue']?: unknown };
   };
   const numberOf = (...keys: readonly string[]) => {
-    const { intValue, doubleValue } = valueOf(...keys);
+    const { intValue, doubleValue } = valueUnder(...keys);
     return intValue ?? doubleValue;
   };
-  if (NO_CALLS.has(valueOf('gen_ai.operation.name').stringValue)) return undefined;
+  if (NO_CALLS.has(valueUnder('gen_ai.operation.name').stringValue)) return undefined;
   const sizes = sizesOf([
     ['tokens_in', numberOf('gen_ai.usage.input_tokens', 'gen_ai.usage.prompt_tokens')],
     ['tokens_out', numberOf('gen_ai.usage.output_tokens', 'gen_ai.usage.completion_tokens')],

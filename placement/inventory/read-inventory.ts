@@ -79,7 +79,8 @@ function checkQueues({ value }: Located<InventoryFile>, devices: readonly Device
     if (other === node) continue;
     const at = value.nodes.findIndex(({ name }) => name === node);
     const message = `the queues of ${id} and of a device of "${other}" have one name: rename one node`;
-    return wrong(['nodes', at, 'name'], message);
+    wrong(['nodes', at, 'name'], message);
+    return;
   }
 }
 

@@ -32,7 +32,10 @@ describe('a placement', () => {
 
   it('is read without the answers to the questions that it was printed with', () => {
     const example = readPlacement(EXAMPLE);
-    const whatIf = [{ question: 'rate 2x', placement: example }, { question: 'a', problem: 'PLACEMENT_INFEASIBLE' }];
+    const whatIf = [
+      { question: 'rate 2x', placement: example },
+      { question: 'a', problem: 'PLACEMENT_INFEASIBLE' },
+    ];
     expect(readPlacement(JSON.stringify({ ...example, whatIf }))).toEqual(example);
     expect(refusal(() => readPlacement(JSON.stringify({ ...example, whatIfs: whatIf }))).fields[0]).toMatch(
       /whatIfs: no such field/,

@@ -248,7 +248,10 @@ describe('a foreign trace', () => {
   });
 
   it('of OTLP counts a call once, by the innermost span that states its usage, in any line', () => {
-    const [agent, step] = [{ id: 'a', tokens: 30 }, { id: 's', parent: 'a' }];
+    const [agent, step] = [
+      { id: 'a', tokens: 30 },
+      { id: 's', parent: 'a' },
+    ];
     const calls = [
       { id: 'b', parent: 's', tokens: 10 },
       { id: 'c', parent: 'a', tokens: 20 },
@@ -257,7 +260,10 @@ describe('a foreign trace', () => {
     expect(tokensOf([exported(...calls), exported(step), exported(agent)].join('\n'))).toEqual([10, 20]);
     expect(tokensOf(exported(...calls.map(({ tokens }) => ({ tokens }))))).toEqual([10, 20]);
     // Spans that name each other as their parents.
-    const circle = [{ id: 'a', parent: 'b' }, { id: 'b', parent: 'a' }];
+    const circle = [
+      { id: 'a', parent: 'b' },
+      { id: 'b', parent: 'a' },
+    ];
     expect(tokensOf(exported(...circle, { parent: 'b', tokens: 7 }))).toEqual([7]);
   });
 

@@ -33,9 +33,7 @@ describe('an LLM whose profile does not state the memory of a token', () => {
   const stages = ['assistant', 'helper'].map((model) => ({ id: model, model }));
   const pipelines = [JSON.stringify({ format: 1, name: 'chat', stages })];
   const cluster = 'format: 1\nnodes:\n  - { name: gpu1, devices: [{ kind: a100, count: 2, memory: 80GiB }] }\n';
-  const problem = buildProblem(
-    plannerInput({ cluster, pipelines, profiles: [known, unknown], rate: 1, p99Ms: 5_000 }),
-  );
+  const problem = buildProblem(plannerInput({ cluster, pipelines, profiles: [known, unknown], rate: 1, p99Ms: 5_000 }));
   const [first, second] = [
     { pool: 0, devices: [0] },
     { pool: 1, devices: [0] },

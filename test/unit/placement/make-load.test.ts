@@ -9,7 +9,8 @@ function traceOf(count: number, rate: number, fromMs = 0) {
   return { timesMs, sizes: { n: Float64Array.from({ length: count }, (_, i) => i) } };
 }
 const loadOf = (...traces: Parameters<typeof makeLoad>[0]) => makeLoad(traces, 1_000, 1);
-const countOf = ({ pipelines }: ReturnType<typeof makeLoad>, p: number) => pipelines.filter((each) => each === p).length;
+const countOf = ({ pipelines }: ReturnType<typeof makeLoad>, p: number) =>
+  pipelines.filter((each) => each === p).length;
 
 describe('the load of traces', () => {
   it('has the rates of all of them, also where one covers a longer time', () => {
@@ -42,10 +43,7 @@ describe('the load of traces', () => {
   it('has all of traces that cover about the same time, or are said to', () => {
     const about = loadOf({ trace: traceOf(100, 1) }, { trace: traceOf(115, 1) });
     expect([countOf(about, 0), countOf(about, 1)]).toEqual([100, 115]);
-    const hour = loadOf(
-      { trace: traceOf(2, 1), coversMs: HOUR_MS },
-      { trace: traceOf(3_600, 1), coversMs: HOUR_MS },
-    );
+    const hour = loadOf({ trace: traceOf(2, 1), coversMs: HOUR_MS }, { trace: traceOf(3_600, 1), coversMs: HOUR_MS });
     expect([countOf(hour, 0), countOf(hour, 1)]).toEqual([2, 3_600]);
     // Of the same time as the others, for all that so few runs tell.
     const few = loadOf({ trace: traceOf(19, 1) }, { trace: traceOf(50, 1) }, { trace: traceOf(1, 1) });

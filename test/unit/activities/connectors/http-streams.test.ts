@@ -46,9 +46,15 @@ describe('streams', () => {
   });
 
   it.each([
-    [['Hello \ufffd', 'Hello 👋', 'Hello 👋 there'], ['Hello ', '👋', ' there']],
+    [
+      ['Hello \ufffd', 'Hello 👋', 'Hello 👋 there'],
+      ['Hello ', '👋', ' there'],
+    ],
     [['Hallo', 'Hello', 'Hello there'], ['Hallo']],
-    [['Hello', 'Hello \ufffd', ''], ['Hello', ' ', '\ufffd']],
+    [
+      ['Hello', 'Hello \ufffd', ''],
+      ['Hello', ' ', '\ufffd'],
+    ],
   ])('lines of JSON whose text changes its end: the last one counts (%j)', async (texts, chunks) => {
     const lines = [...texts.map((t) => ({ t })), { end: true }].map((line) => `${JSON.stringify(line)}\n`);
     const text = texts.findLast((each) => each !== '');

@@ -205,7 +205,11 @@ describe('the models file', () => {
     expect(first).toMatch(/^llama-3-1-70b-instruct-gke-my-cluster-gpu-pool-a100-1b[0-9a-z]*-[0-9a-f]{8}$/);
     expect(second.slice(0, 54)).toBe(first.slice(0, 54));
     expect([first.length, second.length, first === second]).toEqual([63, 63, false]);
-    expect(others).toEqual(['m-8b-chat-a-lan-0', expect.stringMatching(/^m-8b-chat-a-lan-0-[0-9a-f]{8}$/), 'x-a-lan-1']);
+    expect(others).toEqual([
+      'm-8b-chat-a-lan-0',
+      expect.stringMatching(/^m-8b-chat-a-lan-0-[0-9a-f]{8}$/),
+      'x-a-lan-1',
+    ]);
     const manifests = files.find(({ path }) => path === 'kubernetes.yaml')?.text ?? '';
     const made = parseAllDocuments(manifests).map((document) => document.toJS() as Manifest);
     const names = made.filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name);
