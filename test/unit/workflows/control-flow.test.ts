@@ -95,6 +95,17 @@ describe('each', () => {
     expect((await run(mapped, { items: [2, 3, 4] })).output).toEqual({ all });
   });
 
+  it.each([[[2, 3, 4]], [[2, 4, 3]]])('the stage of dropped items is done, of %j', async (items) => {
+    const mapped = any(
+      pipeline('mapped', { input: list }, ({ input, stage, each }) => ({
+        all: each('all', input.items, (n) => stage('odd', odd, { n }, fast).n, { onFailure: 'drop', concurrency: 1 }),
+      })),
+    );
+    const { rows } = await run(mapped, { items });
+    expect(rows.odd).toMatchObject({ status: 'done', count: { done: 2, started: 3 } });
+    expect(rows.odd?.error).toBeUndefined();
+  });
+
   it('a failed item ends the run by default', async () => {
     const mapped = any(
       pipeline('mapped', { input: list }, ({ input, stage, each }) => ({
