@@ -33,6 +33,8 @@
  *   and was blocked beyond 2,000.
  * - `system-messages-stay`: system messages of a conversation that an agent shortens stay as they are. Before, they were summed up like turns;
  *   whether a further summary is written depends on what is left.
+ * - `diverged-runs-fail`: a resumed run fails with `RESUME_DIVERGED` where a call differs from the recorded one. Before, an `each` with `onFailure`, a race,
+ *   an optional stage and an agent's summary went on without the result that the run before had.
  */
 export type Change =
   | 'waits-are-told'
@@ -52,4 +54,5 @@ export type Change =
   | 'next-history-holds-all'
   | 'races-end-in-time'
   | 'pending-work-waits'
-  | 'system-messages-stay';
+  | 'system-messages-stay'
+  | 'diverged-runs-fail';

@@ -62,6 +62,7 @@ describe('the interpreter replays', () => {
       'approval-told.json',
       'deadline.json',
       'delivery-of-waits.json',
+      'diverged-item.json',
       'each-on-queues.json',
       'large-children.json.gz',
       'large-state-2.json.gz',

@@ -83,7 +83,7 @@ async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Jso
         left -= 1;
         // Another contender may still win. If none does, the failure of another one must not be handled instead.
         if (error instanceof HistoryFull) full ??= error;
-        else if (!isFailure(error)) throw error;
+        else if (!isFailure(error, at.host)) throw error;
         if (left === 0) throw full ?? error;
         return new Promise<never>(() => undefined);
       }

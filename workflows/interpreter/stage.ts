@@ -137,7 +137,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         }
         const next = candidates.all[from];
         const isLate = !candidates.ended && deadline.leftMs <= 0;
-        const ends = next === undefined || concernsAll(failure) || isLate;
+        const ends = next === undefined || concernsAll(failure, at.host) || isLate;
         if (rest && (ends || BEYOND_HELP.has(failure.code))) table.fail(stage.id, failure, usageOf(rest));
         if (ends) throw failure;
         if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {

@@ -196,6 +196,51 @@ describe('race', () => {
   });
 });
 
+/* In a run that resumes another one: the call of an odd number differs from the recorded one. */
+describe('a call that differs from the recorded one ends the run', () => {
+  const differs = code('differs', { input: one, output: one }, ({ n }) => {
+    if (n % 2 === 1) throw new MillraceError('RESUME_DIVERGED', `${n} differs`);
+    return { n };
+  });
+  const list = z.object({ items: z.array(z.number()) });
+  const diverged = { code: 'RESUME_DIVERGED' };
+
+  it.each(['null', 'drop'] as const)('in an item that may fail, with %s', async (onFailure) => {
+    const mapped = any(
+      pipeline('mapped', { input: list }, ({ input, stage, each }) => ({
+        all: each('all', input.items, (n) => stage('differs', differs, { n }, fast).n, { onFailure }),
+      })),
+    );
+    await expect(run(mapped, { items: [2, 3, 4] })).rejects.toMatchObject(diverged);
+    expect((await run(mapped, { items: [2, 4] })).output).toEqual({ all: [2, 4] });
+  });
+
+  it('in a stage that is optional', async () => {
+    const optional = any(
+      pipeline('optional', { input: one }, ({ input, stage }) => ({
+        n: stage('differs', differs, { n: input.n }, { ...fast, optional: true }).n,
+      })),
+    );
+    await expect(run(optional, { n: 1 })).rejects.toMatchObject(diverged);
+  });
+
+  it('in a contender of a race', async () => {
+    const slow = code('slow', { input: one, output: one }, async (input) => {
+      await sleep(20);
+      return input;
+    });
+    const raced = any(
+      pipeline('raced', { input: one }, ({ input, stage, race }) => ({
+        n: race('first', {
+          odd: () => stage('differs', differs, { n: input.n }, fast).n,
+          slow: () => stage('slow', slow, { n: input.n }).n,
+        }).value,
+      })),
+    );
+    await expect(run(raced, { n: 1 })).rejects.toMatchObject(diverged);
+  });
+});
+
 describe('a pipeline as a step', () => {
   const inner = pipeline(
     'inner',
