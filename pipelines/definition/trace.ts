@@ -157,7 +157,9 @@ export class Tracer {
       return next;
     });
     const test = new GraphScope(id, this.#scope);
-    const holds = until(reference(`${id}/state`, state, test) as never);
+    const holds = this.#within(test, () => until(reference(`${id}/state`, state, test) as never));
+    const [step] = test.steps;
+    if (step) throw invalid(`${id}.until`, `only tests the state; add "${step.id}" in the body, and return its value`);
     checkFit(`${id}.until`, holds, TRUTH);
     const condition = toBinding(holds, `${id}.until`, test);
     this.#scope.steps.push({ id, kind: 'repeat', start: first, until: condition, atMost, onLimit, body: graph });
@@ -209,14 +211,21 @@ export class Tracer {
 
   /** Traces `body` as a graph inside the current one. */
   #graph(id: string, body: (scope: GraphScope) => unknown): { graph: Graph; schema: z.ZodType } {
-    const outer = this.#scope;
-    const inner = new GraphScope(id, outer);
-    this.#scope = inner;
-    try {
+    const inner = new GraphScope(id, this.#scope);
+    return this.#within(inner, () => {
       const result = body(inner);
       checkSynchronous(id, result);
       const output: Binding = toBinding(result ?? null, `${id}.output`, inner);
       return { graph: { stages: inner.steps as readonly Step[], output }, schema: schemaOf(result ?? null) };
+    });
+  }
+
+  /** Steps that are added meanwhile become part of `scope`. */
+  #within<T>(scope: GraphScope, trace: () => T): T {
+    const outer = this.#scope;
+    this.#scope = scope;
+    try {
+      return trace();
     } finally {
       this.#scope = outer;
     }

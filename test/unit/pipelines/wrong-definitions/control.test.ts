@@ -94,6 +94,18 @@ const CONTROL: readonly Case[] = [
       })),
   ],
   [
+    'an end that adds a stage',
+    'r.until',
+    /only tests the state; add "poll" in the body/,
+    () =>
+      define(({ input, stage, repeat }) => ({
+        x: repeat('r', { n: 1 }, (s: unknown) => s, {
+          until: () => eq(stage('poll', chat({ model: 'm' }), { prompt: input.q }).text, 'done'),
+          atMost: 3,
+        }),
+      })),
+  ],
+  [
     'an unknown way to reach the bound',
     'r.onLimit',
     /"accept" or "fail"/,
