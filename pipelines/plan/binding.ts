@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
-import { apply, asText } from './expression.js';
+import { apply, asText, OPERATORS } from './expression.js';
 
 /**
  * Where a value comes from, as plain JSON:
@@ -33,6 +33,19 @@ function visit(binding: Binding, onRef: (path: string) => void): void {
   if (!isJsonObject(binding)) return;
   if (typeof binding.$ref === 'string') onRef(binding.$ref);
   else if (!('$const' in binding)) for (const value of Object.values(binding)) visit(value, onRef);
+}
+
+/** The first operator in a binding that this release does not know; undefined if there is none. */
+export function unknownOperator(binding: Binding): string | undefined {
+  if (!Array.isArray(binding)) {
+    if (!isJsonObject(binding) || '$const' in binding) return undefined;
+    if (typeof binding.$op === 'string' && !OPERATORS.has(binding.$op)) return binding.$op;
+  }
+  for (const part of Object.values(binding)) {
+    const found = unknownOperator(part as Json);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Evaluates a binding. */
