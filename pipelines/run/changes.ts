@@ -35,6 +35,8 @@
  *   whether a further summary is written depends on what is left.
  * - `diverged-runs-fail`: a resumed run fails with `RESUME_DIVERGED` where a call differs from the recorded one. Before, an `each` with `onFailure`, a race,
  *   an optional stage and an agent's summary went on without the result that the run before had.
+ * - `pinned-calls-end-in-time`: a call of a function with a version fails after `timeout.queue`, and with an alternative after its stage's patience
+ *   if no worker has the version. Before, it waited until the total timeout.
  */
 export type Change =
   | 'waits-are-told'
@@ -55,4 +57,5 @@ export type Change =
   | 'races-end-in-time'
   | 'pending-work-waits'
   | 'system-messages-stay'
-  | 'diverged-runs-fail';
+  | 'diverged-runs-fail'
+  | 'pinned-calls-end-in-time';

@@ -69,6 +69,7 @@ describe('the interpreter replays', () => {
       'large-state.json.gz',
       'lost-attempt.json',
       'lost-stream.json',
+      'untaken-calls.json',
     ]);
   });
 
