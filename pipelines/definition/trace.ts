@@ -20,6 +20,7 @@ import { GraphScope } from './scope.js';
 import { withScopedTools } from './scoped-tools.js';
 import { resolveOptions, type StageOptions } from './stage-options.js';
 import { withStreams } from './streams.js';
+import { unfilledDefault } from './unfilled-defaults.js';
 import { checkInlined, checkWait } from './within-deadline.js';
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
@@ -205,6 +206,8 @@ export class Tracer {
     checkFit(`${id}.input`, input, other.input, { stray: true });
     const wrong = misfit(input, converted(other.input), { stray: true });
     if (wrong) throw invalid(`${id}.input${wrong.path}`, `${wrong.why}: ${notConverted(other.name)}`);
+    const unfilled = unfilledDefault(input, other.input);
+    if (unfilled !== undefined) throw invalid(`${id}.input${unfilled}`, NOT_FILLED);
     this.#scope.steps.push({ id, kind: 'pipeline', input: filled, run: as, plan });
     return reference(id, other.output, this.#scope);
   }
@@ -290,6 +293,9 @@ export function checkSynchronous(id: string, result: unknown): void {
 
 const notConverted = (pipeline: string): string =>
   `what callers send is converted by the schema of "${pipeline}", what another pipeline gives it is not; let it take the value as it is sent, and convert it in a code() stage`;
+
+const NOT_FILLED =
+  'has a default, and may be absent here: no run fills defaults into a list or an optional object that another step gives; let that step give the field';
 
 function checkFit(where: string, value: unknown, want: z.ZodType, lets: Lenience = {}): void {
   const wrong = misfit(value, want, lets);
