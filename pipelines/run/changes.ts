@@ -33,8 +33,8 @@
  *   and was blocked beyond 2,000.
  * - `system-messages-stay`: system messages of a conversation that an agent shortens stay as they are. Before, they were summed up like turns;
  *   whether a further summary is written depends on what is left.
- * - `diverged-runs-fail`: a resumed run fails with `RESUME_DIVERGED` where a call differs from the recorded one. Before, an `each` with `onFailure`, a race,
- *   an optional stage and an agent's summary went on without the result that the run before had.
+ * - `diverged-runs-fail`: a resumed run fails with `RESUME_DIVERGED` where a call that has succeeded would be made with another input. Before, an `each` with
+ *   `onFailure`, a race, an optional stage and an agent's summary went on without its result.
  * - `pinned-calls-end-in-time`: a call of a function with a version fails after `timeout.queue`, and with an alternative after its stage's patience
  *   if no worker has the version. Before, it waited until the total timeout.
  */

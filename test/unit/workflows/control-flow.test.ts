@@ -196,10 +196,10 @@ describe('race', () => {
   });
 });
 
-/* In a run that resumes another one: the call of an odd number differs from the recorded one. */
-describe('a call that differs from the recorded one ends the run', () => {
+/* In a run that resumes another one: the call of an odd number has succeeded with another input. */
+describe('a call that has succeeded with another input ends the run', () => {
   const differs = code('differs', { input: one, output: one }, ({ n }) => {
-    if (n % 2 === 1) throw new MillraceError('RESUME_DIVERGED', `${n} differs`);
+    if (n % 2 === 1) throw new MillraceError('RESUME_DIVERGED', `${n} differs`, { differs: true });
     return { n };
   });
   const list = z.object({ items: z.array(z.number()) });
@@ -222,6 +222,19 @@ describe('a call that differs from the recorded one ends the run', () => {
       })),
     );
     await expect(run(optional, { n: 1 })).rejects.toMatchObject(diverged);
+  });
+
+  it('and not one that the run before has gone on without: its stage fails again', async () => {
+    const without = code('without', { input: one, output: one }, () => {
+      throw new MillraceError('RESUME_DIVERGED', 'it had ended without this call');
+    });
+    const left = any(
+      pipeline('left', { input: list }, ({ input, stage, each }) => ({
+        all: each('all', input.items, (n) => stage('without', without, { n }, fast).n, { onFailure: 'drop' }),
+        n: stage('alone', without, { n: 1 }, { ...fast, optional: true }).n,
+      })),
+    );
+    expect((await run(left, { items: [1, 2] })).output).toEqual({ all: [], n: null });
   });
 
   it('in a contender of a race', async () => {
