@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
-import { apply, asText } from './expression.js';
+import { apply, asText, OPERATORS } from './expression.js';
 
 /**
  * Where a value comes from, as plain JSON:
@@ -35,51 +35,78 @@ function visit(binding: Binding, onRef: (path: string) => void): void {
   else if (!('$const' in binding)) for (const value of Object.values(binding)) visit(value, onRef);
 }
 
+/** The first operator in a binding that this release does not know; undefined if there is none. */
+export function unknownOperator(binding: Binding): string | undefined {
+  if (!Array.isArray(binding)) {
+    if (!isJsonObject(binding) || '$const' in binding) return undefined;
+    if (typeof binding.$op === 'string' && !OPERATORS.has(binding.$op)) return binding.$op;
+  }
+  for (const part of Object.values(binding)) {
+    const found = unknownOperator(part as Json);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** Evaluates a binding. */
-export function resolve(binding: Binding, scope: Scope): Json {
+export const resolve = (binding: Binding, scope: Scope): Json => found(binding, scope) ?? null;
+
+/** Undefined for what is absent; as a field of an object it stays so, and schemas with optional fields accept the value. */
+function found(binding: Binding, scope: Scope): Json | undefined {
   if (Array.isArray(binding)) return binding.map((item) => resolve(item, scope));
   if (!isJsonObject(binding)) return binding;
-  if (typeof binding.$ref === 'string') return lookUp(binding.$ref, scope) ?? null;
+  if (typeof binding.$ref === 'string') return lookUp(binding.$ref, scope);
   if ('$const' in binding) return binding.$const as Json;
   if (Array.isArray(binding.$text)) return binding.$text.map((part) => asText(resolve(part, scope))).join('');
   if (typeof binding.$op === 'string' && Array.isArray(binding.of)) {
-    return apply(
+    return applied(
       binding.$op,
-      (binding.of as readonly Binding[]).map((part) => resolve(part, scope)),
+      (binding.of as readonly Binding[]).map((part) => found(part, scope)),
     );
   }
   const resolved: Record<string, Json> = {};
   for (const [key, value] of Object.entries(binding)) {
-    // An absent optional field stays absent, so that schemas with optional fields accept the value.
-    const found =
-      isJsonObject(value) && typeof value.$ref === 'string' ? lookUp(value.$ref, scope) : resolve(value, scope);
-    if (found !== undefined) resolved[key] = found;
+    const field = found(value as Binding, scope);
+    if (field !== undefined) resolved[key] = field;
   }
   return resolved satisfies JsonObject;
 }
+
+/**
+ * The value of an operator. A field that its object lacks is absent, and so is the first of several values if none is there and the last one is
+ * absent.
+ */
+function applied(name: string, of: readonly (Json | undefined)[]): Json | undefined {
+  const [first, key] = of;
+  if (name === 'get' && typeof key === 'string') return fieldOf(first, key);
+  const value = apply(
+    name,
+    of.map((each) => each ?? null),
+  );
+  const isAbsent = name === 'either' && value === null && of.length > 1 && of.at(-1) === undefined;
+  return isAbsent ? undefined : value;
+}
+
+/** A binding of nothing. */
+const ABSENT: Binding = { $op: 'get', of: [{ $const: {} }, 'absent'] };
 
 /**
  * The binding with everything evaluated but what reads a held source: `resolve` does the rest where those are known, with the same
  * result as if it had done all.
  */
 export function resolvePartly(binding: Binding, scope: Scope, held: (source: string) => boolean): Binding {
-  if (!sourcesOf(binding).some(held)) return { $const: resolve(binding, scope) };
+  if (!sourcesOf(binding).some(held)) {
+    const value = found(binding, scope);
+    return value === undefined ? ABSENT : { $const: value };
+  }
   const partly = (part: Binding) => resolvePartly(part, scope, held);
   if (Array.isArray(binding)) return binding.map(partly);
   if (!isJsonObject(binding) || typeof binding.$ref === 'string') return binding;
   if (Array.isArray(binding.$text)) return { $text: binding.$text.map(partly) };
   if (typeof binding.$op === 'string' && Array.isArray(binding.of))
     return { $op: binding.$op, of: (binding.of as readonly Binding[]).map(partly) };
-  const rest: Record<string, Json> = {};
-  for (const [key, value] of Object.entries(binding)) {
-    const absent =
-      isJsonObject(value) &&
-      typeof value.$ref === 'string' &&
-      !sourcesOf(value).some(held) &&
-      lookUp(value.$ref, scope) === undefined;
-    if (!absent) rest[key] = partly(value as Binding);
-  }
-  return rest;
+  const fields = Object.entries(binding).map(([key, value]) => [key, partly(value as Binding)] as const);
+  return Object.fromEntries(fields.filter(([, value]) => value !== ABSENT));
 }
 
 /** The binding with each occurrence of `hidden` replaced by null. */
@@ -90,13 +117,14 @@ export function mask(binding: Binding, hidden: Binding): Binding {
   return Object.fromEntries(Object.entries(binding).map(([key, value]) => [key, mask(value, hidden)]));
 }
 
-/** Undefined for a field that its object lacks; a field of null is null. */
 function lookUp(path: string, scope: Scope): Json | undefined {
   const [source = '', ...fields] = path.split('.');
-  let value: Json | undefined = scope.get(source) ?? null;
-  for (const field of fields) value = isJsonObject(value) ? own(value, field) : value === undefined ? undefined : null;
-  return value;
+  return fields.reduce<Json | undefined>(fieldOf, scope.get(source) ?? null);
 }
+
+/** Undefined for a field that its object lacks, or that nothing has; a field of null is null. */
+const fieldOf = (value: Json | undefined, key: string): Json | undefined =>
+  isJsonObject(value) ? own(value, key) : value === undefined ? undefined : null;
 
 const own = (object: JsonObject, key: string): Json | undefined =>
   Object.hasOwn(object, key) ? object[key] : undefined;

@@ -61,6 +61,13 @@ function onceOn({ plan }, { queue }) {
   return { plan: { ...plan, stages: plan.stages.map(once) }, placement };
 }
 
+/** Stages with a version of their code that no worker has. */
+function withoutCode(given, ...ids) {
+  const stages = given.plan.stages.map((stage) => (ids.includes(stage.id) ? { ...stage, codeVersion: 'gone' } : stage));
+  const plan = { ...given.plan, stages };
+  return { plan, placement: place(plan, () => undefined, settings.MILLRACE_TASK_QUEUE) };
+}
+
 /** Its waits are told to a delivery that was stopped. */
 const TOLD = { waitsTo: 'webhook/recorded' };
 const WAIT = {
@@ -111,6 +118,7 @@ const FEATURES = {
   when: [fixtures.branching, () => ({ n: 3 })],
   'each-on-queues': [fixtures.relayEachQueued, () => ({ log: log(), n: 4, ms: 20 })],
   each: [fixtures.overItems, () => ({ items: [1, 2, 3] })],
+  'diverged-item': [fixtures.divergedItem, () => ({ items: [1, 2] })],
   repeat: [fixtures.untilThree, () => ({ n: 0 })],
   race: [fixtures.racedQueued, () => ({ n: 1 })],
   'race-of-segments': [fixtures.racedMixed, () => ({ n: 1 })],
@@ -118,6 +126,12 @@ const FEATURES = {
   'large-children': [fixtures.largeChildren, () => ({ text: 'x'.repeat(800_000) })],
   'large-state': [fixtures.largeState, () => ({ n: 0, text: 'x'.repeat(1_025_000) })],
   'optional-fallback-degrade': [fixtures.forgiving, () => ({ n: 1 })],
+  'untaken-calls': [
+    fixtures.untaken,
+    () => ({ n: 1 }),
+    undefined,
+    { context: withoutCode(fixtures.untaken, 'helped', 'late') },
+  ],
   segment: [fixtures.fourInlineSteps, () => ({ log: log(), ms: 1 })],
   'segment-that-fails': [fixtures.failingSegment, () => ({ n: 1 })],
   'segment-without-redis': [

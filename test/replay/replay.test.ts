@@ -62,6 +62,7 @@ describe('the interpreter replays', () => {
       'approval-told.json',
       'deadline.json',
       'delivery-of-waits.json',
+      'diverged-item.json',
       'each-on-queues.json',
       'interrupted-loop-2.json.gz',
       'large-children.json.gz',
@@ -69,6 +70,7 @@ describe('the interpreter replays', () => {
       'large-state.json.gz',
       'lost-attempt.json',
       'lost-stream.json',
+      'untaken-calls.json',
     ]);
   });
 

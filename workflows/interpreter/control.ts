@@ -83,7 +83,7 @@ async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Jso
         left -= 1;
         // Another contender may still win. If none does, the failure of another one must not be handled instead.
         if (error instanceof HistoryFull) full ??= error;
-        else if (!isFailure(error)) throw error;
+        else if (!isFailure(error, at.host)) throw error;
         if (left === 0) throw full ?? error;
         return new Promise<never>(() => undefined);
       }
@@ -98,6 +98,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
     throw new StageError('INVALID_INPUT', `the input of "${id}" is not an object`, { stage: id });
   if (step.run === 'inline') return graphValue(run, plan, undefined, { [`${id}/input`]: input }, at);
   const { table, deadline, context } = run;
+  table.underWay(id, 1);
   table.start(id);
   const started = at.host.now();
   try {
@@ -126,6 +127,8 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
     if (error instanceof StageError) table.fail(id, error, error.details.usage as TokenUsage | undefined);
     else table.cancel(id);
     throw error;
+  } finally {
+    table.underWay(id, -1);
   }
 }
 

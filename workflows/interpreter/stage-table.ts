@@ -24,6 +24,8 @@ const MOST_CALLS = 50;
 export class StageTable {
   readonly #rows = new Map<string, StageRecord>();
   readonly #held = new Map<string, number>();
+  /** Starts of each stage that are under way in this process. */
+  readonly #underWay = new Map<string, number>();
   readonly #onChange: (rows: readonly StageRecord[]) => void;
 
   constructor(graph: Graph, placement: Placement, onChange: (rows: readonly StageRecord[]) => void) {
@@ -39,12 +41,13 @@ export class StageTable {
 
   /** Marks stages as held by a segment (1) or released (-1): until their rows arrive they are shown as running. */
   hold(stages: readonly string[], by: 1 | -1): void {
-    for (const stage of stages) {
-      const held = (this.#held.get(stage) ?? 0) + by;
-      if (held > 0) this.#held.set(stage, held);
-      else this.#held.delete(stage);
-    }
+    for (const stage of stages) addTo(this.#held, stage, by);
     if (by > 0) this.#onChange(this.rows);
+  }
+
+  /** Counts the starts of a stage that are under way: one more (1), or one less (-1), however it has ended. */
+  underWay(stage: string, by: 1 | -1): void {
+    addTo(this.#underWay, stage, by);
   }
 
   /** Merges rows kept by another table. */
@@ -52,6 +55,8 @@ export class StageTable {
     if (rows.length === 0) return;
     for (const row of rows) {
       const before = this.#rows.get(row.stage);
+      // There it has not started; here it has.
+      if (before && startsOf(before) > 0 && startsOf(row) === 0 && row.instead === undefined) continue;
       const count = before && added(before, row);
       const usage = usageSum(before?.usage, row.usage);
       this.#rows.set(row.stage, { ...row, ...(count && { count }), ...(usage && { usage }) });
@@ -81,7 +86,8 @@ export class StageTable {
     const count = before?.count;
     const usage = usageSum(before?.usage, rest.usage);
     const counted = count && { ...count, done: count.done + 1 };
-    const status = counted && counted.done < counted.started ? 'running' : 'done';
+    // This one is still among them.
+    const status = (this.#underWay.get(stage) ?? 0) > 1 ? 'running' : 'done';
     this.#change(stage, { status, ...rest, ...(usage && { usage }), ...(counted && { count: counted }) });
   }
 
@@ -144,12 +150,24 @@ export class StageTable {
     this.#onChange(this.rows);
   }
 
-  /** The run has ended: running stages become cancelled, and after success waiting ones become skipped. */
+  /**
+   * The run has ended: running stages become cancelled. After success waiting ones become skipped, and one of whose starts only some have
+   * succeeded is done: its count says how many.
+   */
   close(ended: 'done' | 'failed'): void {
-    for (const { stage, status } of this.rows) {
-      if (status === 'running') this.#change(stage, { status: 'cancelled' });
+    for (const { stage, status, count } of this.rows) {
+      if (ended === 'done' && count && count.done > 0 && status !== 'skipped') this.#succeeded(stage);
+      else if (status === 'running') this.#change(stage, { status: 'cancelled' });
       else if (status === 'waiting' && ended === 'done') this.#change(stage, { status: 'skipped' });
     }
+  }
+
+  #succeeded(stage: string): void {
+    const row = this.#rows.get(stage);
+    if (!row || row.status === 'done') return;
+    const { error: _, ...rest } = row;
+    this.#rows.set(stage, rest);
+    this.#change(stage, { status: 'done' });
   }
 
   #change(stage: string, change: Partial<StageRecord>): void {
@@ -166,6 +184,12 @@ export class StageTable {
     });
     this.#onChange(this.rows);
   }
+}
+
+function addTo(counts: Map<string, number>, stage: string, by: 1 | -1): void {
+  const count = (counts.get(stage) ?? 0) + by;
+  if (count > 0) counts.set(stage, count);
+  else counts.delete(stage);
 }
 
 const startsOf = ({ count, status }: StageRecord): number =>

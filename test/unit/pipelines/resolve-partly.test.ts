@@ -30,6 +30,9 @@ const bindings: fc.Arbitrary<Binding> = fc.letrec<{ binding: Binding }>((tie) =>
     fc.array(tie('binding'), { maxLength: 3 }),
     fc.array(tie('binding'), { maxLength: 3 }).map((parts): Binding => ({ $text: parts })),
     fc.tuple(tie('binding'), tie('binding')).map(([a, b]): Binding => ({ $op: 'either', of: [a, b] })),
+    fc
+      .tuple(tie('binding'), fc.constantFrom('a', 'x', 'absent'))
+      .map(([a, key]): Binding => ({ $op: 'get', of: [a, key] })),
     fc.dictionary(fc.constantFrom('x', 'y', 'z'), tie('binding'), { maxKeys: 3 }),
   ),
 })).binding;
