@@ -279,4 +279,14 @@ export const HOLES: readonly QuestionPair[] = [
   ['Tell me the tale of Robin Hood.', 'What is the tale of Robin Hood?'],
   ['Does it occur to you?', 'Does it happen to you?'],
   ["Let's go there.", 'Let us go there.'],
+  ["Who's the head coach picked for the final?", 'Who is the head coach picked for the final?'],
+  [
+    "Who's the prime minister appointed to lead the inquiry?",
+    'Who is the prime minister appointed to lead the inquiry?',
+  ],
+  ["Who's the new boss fired from the sales team?", 'Who is the new boss fired from the sales team?'],
+  ["Whos the club's oldest player beaten in the final?", 'Who is the club’s oldest player beaten in the final?'],
+  ["What's the man at the door taken?", 'What is the man at the door taken?'],
+  ["Who's agreed to the plan?", 'Who is agreed to the plan?'],
+  ["Who's laid the table?", 'Who is laid the table?'],
 ];
