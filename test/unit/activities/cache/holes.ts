@@ -289,4 +289,8 @@ export const HOLES: readonly QuestionPair[] = [
   ["What's the man at the door taken?", 'What is the man at the door taken?'],
   ["Who's agreed to the plan?", 'Who is agreed to the plan?'],
   ["Who's laid the table?", 'Who is laid the table?'],
+  ['Name the dog in Frasier.', 'What is the dog in Frasier?'],
+  ['Name the whale in Moby Dick.', 'What is the whale in Moby Dick?'],
+  ['Name the function for parsing dates.', 'What is the function for parsing dates?'],
+  ['Please name the branch with my fix.', 'What is the branch with my fix?'],
 ];
