@@ -50,6 +50,15 @@ export const asking = (tokens: readonly Token[], what: string): readonly Token[]
 ];
 export const isRequested = ({ word }: Token): boolean => word.startsWith('\u2039');
 
+/** The words and signs of a text as they are written. */
+export const piecesOf = (text: string): readonly string[] => text.match(PIECES) ?? [];
+
+/** Whether a word is written out in the tokens, as `don't` and `whats` are. A possessive is not. */
+export function isContraction(piece: string): boolean {
+  const [, ending] = partsOf(piece);
+  return ending !== undefined && ending !== POSSESSIVE;
+}
+
 /** The tokens of a plain text, at most `limit` + 1. Nothing is left out but spaces. */
 export function tokensOf(text: string, limit: number): Token[] {
   const tokens: Token[] = [];

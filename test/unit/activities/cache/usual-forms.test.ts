@@ -217,6 +217,19 @@ const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], di
       ['How much money does a bank have?', 'How much money is in a bank?'],
     ],
   ],
+  [
+    'ways to write what is not asked about',
+    [
+      ["What's wrong with my phone?", 'What is wrong with my phone?'],
+      ["Hi, what's the correct dose for a cat?", 'What is the correct dose for a cat?'],
+      ['Who is the author of the wrong box?', 'Who wrote the wrong box?'],
+      ['Do I pay 12 euros in the United States?', 'Do I pay twelve euros in the USA?'],
+    ],
+    [
+      ["Is it a mistake that they don't come?", 'Is it a mistake that they do not come?'],
+      ['Is it wrong to log into it?', 'Is it wrong to log in to it?'],
+    ],
+  ],
 ];
 
 describe.each(RULES)('the guard merges %s', (_, same, differ) => {
@@ -232,6 +245,7 @@ describe.each(RULES)('the guard merges %s', (_, same, differ) => {
 
 describe('a verifier is not asked about', () => {
   it.each([
+    ['mention', "Is it wrong to write don't in an essay?", 'Is it wrong to write do not in the essay?'],
     ['opposite', 'Sort the list in ascending order', 'Sort the list in descending order'],
     ['opposite', 'How do I encode it?', 'How do I decode it?'],
     ['opposite', 'What does a mentor do?', 'What does a mentee do?'],
