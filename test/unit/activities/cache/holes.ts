@@ -303,4 +303,28 @@ export const HOLES: readonly QuestionPair[] = [
   ["Is what's wrong in an essay?", 'Is what is wrong in an essay?'],
   ["When do I write it's?", 'When do I write it is?'],
   ['How do I type nine in Japanese?', 'How do I type 9 in Japanese?'],
+  [
+    'What is the formula for the difference between cost and price?',
+    'What is the formula for the difference between price and cost?',
+  ],
+  [
+    'What is the percentage difference between cost and price?',
+    'What is the percentage difference between price and cost?',
+  ],
+  [
+    'How do I calculate the difference between start and end?',
+    'How do I calculate the difference between end and start?',
+  ],
+  [
+    'What query has the difference between budget and spending?',
+    'What query has the difference between spending and budget?',
+  ],
+  [
+    'What is the potential difference between anode and cathode?',
+    'What is the potential difference between cathode and anode?',
+  ],
+  [
+    'Write code for the distance between target and source.',
+    'Write code for the distance between source and target.',
+  ],
 ];

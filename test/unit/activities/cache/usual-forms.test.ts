@@ -69,6 +69,11 @@ const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], di
       ['Difference between jam and jelly', "What's the difference between jelly and jam?"],
       ['What is the distance between Oslo and Bergen?', 'What is the distance between Bergen and Oslo?'],
       ['Which is cheaper, gas or wood?', 'Which is cheaper, wood or gas?'],
+      [
+        'What is the difference between a method and a function?',
+        'What is the difference between a function and a method?',
+      ],
+      ['Which query is faster, join or union?', 'Which query is faster, union or join?'],
     ],
     [
       ['What is the difference between 9 and 4?', 'What is the difference between 4 and 9?'],
