@@ -327,4 +327,10 @@ export const HOLES: readonly QuestionPair[] = [
     'Write code for the distance between target and source.',
     'Write code for the distance between source and target.',
   ],
+  ['What does um stand for?', 'What does uh stand for?'],
+  ['Where is um located?', 'Where is uh located?'],
+  ['How good is um for nursing?', 'How good is uh for nursing?'],
+  ['How do I apply to um nursing school?', 'How do I apply to uh nursing school?'],
+  ['um is the best university for what?', 'uh is the best university for what?'],
+  ['Is the um library open?', 'Is the uh library open?'],
 ];

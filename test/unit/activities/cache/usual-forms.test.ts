@@ -166,6 +166,9 @@ const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], di
   [
     'excuses before a question',
     [
+      ['um uh is it open?', 'Is it open?'],
+      ['How to um change a tyre?', 'How to change a tyre?'],
+      ['uh where is the exit', 'Where is the exit?'],
       ['Sorry, where is the exit?', 'Where is the exit?'],
       ['Excuse me, is the pool open?', 'Is the pool open?'],
     ],
