@@ -333,4 +333,9 @@ export const HOLES: readonly QuestionPair[] = [
   ['How do I apply to um nursing school?', 'How do I apply to uh nursing school?'],
   ['um is the best university for what?', 'uh is the best university for what?'],
   ['Is the um library open?', 'Is the uh library open?'],
+  ['How do I compare against the class average?', 'How can I compare against the class average?'],
+  ['How do I measure against my peers?', 'How can I measure against my peers?'],
+  ['How do I track against the plan?', 'How can I track against the plan?'],
+  ['How do I use my money?', 'How to use my money?'],
+  ['How do I use my data?', 'How can I use my data?'],
 ];

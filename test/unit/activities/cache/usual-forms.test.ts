@@ -103,6 +103,7 @@ const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], di
       ['How do I make a cake?', 'How to make a cake?'],
       ['How do I apply?', 'How can I apply?'],
       ['How do I get rid of ants?', 'How to get rid of ants?'],
+      ['How do I measure a room?', 'How can I measure a room?'],
     ],
     [
       ['How do I learn best?', 'How can I learn best?'],
