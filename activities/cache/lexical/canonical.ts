@@ -12,6 +12,7 @@ import { usualSwitch } from './switches.js';
 import { asking, type Token, tokenOf, wordAt } from './tokens.js';
 import {
   contents,
+  isSuperlative,
   ofAge,
   owner,
   placed,
@@ -92,14 +93,18 @@ function withoutFrame(tokens: readonly Token[]): readonly Token[] {
 const has = (tokens: readonly Token[], word: string): boolean => tokens.some((token) => token.word === word);
 
 /**
- * `Let me know when it is ready` and `let me know who wins` ask for a message later, and so may `tell me when it is ready`.
- * What something is, is asked at once.
+ * `Let me know when it is ready` and `let me know who wins` ask for a message later, and so may `tell me when it is ready` and `tell me
+ * if I should stop`. What something is, is asked at once.
  */
 function wantsNotice(frame: readonly Token[], clause: readonly Token[]): boolean {
   const verb = frame.find(({ word }) => word !== 'please')?.word;
-  const later = has(frame, 'let') || (verb === 'tell' && wordAt(clause, 0) === 'when');
+  const [first, helper] = [wordAt(clause, 0), wordAt(clause, 2)];
+  const awaited = first === 'when' || ((first === 'if' || first === 'whether') && COMING.has(helper));
+  const later = has(frame, 'let') || (verb === 'tell' && awaited);
   return later && !(WH.has(wordAt(clause, 0)) && BE.has(wordAt(clause, -1)));
 }
+
+const COMING = set('should will shall must would');
 
 /** `Do you know what you want` and `do you know how to swim` ask what one knows; `do you know what it is`, what it is. */
 const asksOfKnowledge = (frame: readonly Token[], clause: readonly Token[]): boolean =>
@@ -135,7 +140,7 @@ function definite(tokens: readonly Token[], rest: readonly Token[], names: boole
 function isOneOf(thing: readonly Token[]): boolean {
   const head = wordAt(thing, -2);
   if (ROLES.has(head)) return wordAt(thing, -1) === 'of';
-  return GEOGRAPHIC.has(head) && thing.some(({ word }) => /^.{2,}est$/.test(word));
+  return GEOGRAPHIC.has(head) && thing.some(({ word }) => isSuperlative(word));
 }
 const ROLES = set('capital currency author director painter composer inventor founder president king queen mayor');
 const GEOGRAPHIC = set('river lake mountain volcano desert ocean sea continent country city state island planet');

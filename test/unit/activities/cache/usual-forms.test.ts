@@ -186,6 +186,8 @@ const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], di
       ['Could you let me know what the fee is?', 'What is the fee?'],
       ["I'd like to know how to bake a cake", 'I would like to know how to bake a cake'],
       ['Where do I find the manual?', 'Where can I find the manual?'],
+      ['Tell me if it is open.', 'Is it open?'],
+      ['Can you tell me if I should stop?', 'Should I stop?'],
       ['Name the author of Emma.', 'Tell me the author of Emma.'],
       ['Name the deepest lake in Asia.', 'What is the deepest lake in Asia?'],
       ['Name the moons of Mars.', 'What are the moons of Mars?'],
