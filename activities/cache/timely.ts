@@ -59,7 +59,8 @@ const CHANGING = new RegExp(
 );
 
 /** `How many days to Glastonbury`: of a word in small letters it may ask how long something takes. */
-const COUNTDOWN = /(?<!\p{L})[Hh]ow many (?:days|weeks|months|sleeps)(?: [a-z’']{1,20}){0,3} (?:to|before) (?:the )?\p{Lu}\p{L}/u;
+const COUNTDOWN =
+  /(?<!\p{L})[Hh]ow many (?:days|weeks|months|sleeps)(?: [a-z’']{1,20}){0,3} (?:to|before) (?:the )?\p{Lu}\p{L}/u;
 
 /** Characters that are looked at, half of them from each end of a text: there the question is. */
 const MOST = 16_384;

@@ -41,20 +41,18 @@ async function askedOf(of: unknown, more: Partial<typeof input>) {
 }
 
 describe('the context of a cached stage', () => {
-  it.each([
-    ['where in a text the key stands', inText, { before: 'You may ', after: 'enter and touch it.' }],
-    ['what stands before a key in a text', inText, { before: 'You may enter and ', after: 'touch it.' }],
-    ['the other text', inText, { before: 'You may enter and touch it.' }],
-  ] as const)('tells apart %s', async (_, of, more) => {
-    const all = [
+  it('tells apart texts in which the key stands in another place', async () => {
+    const all: readonly Partial<typeof input>[] = [
       { before: 'You may ', after: 'enter and touch it.' },
       { before: 'You may enter and ', after: 'touch it.' },
       { before: 'You may enter and touch it.' },
     ];
-    const own = await askedOf(of, more);
-    expect(own.context).toEqual({ prompt: { text: [more.before, null, 'after' in more ? more.after : ''] } });
-    const contexts = await Promise.all(all.map(async (each) => (await askedOf(of, each)).context));
-    expect(new Set(contexts.map((each) => JSON.stringify(each))).size).toBe(3);
+    const contexts = await Promise.all(all.map(async (each) => (await askedOf(inText, each)).context));
+    expect(contexts).toEqual([
+      { prompt: { text: ['You may ', null, 'enter and touch it.'] } },
+      { prompt: { text: ['You may enter and ', null, 'touch it.'] } },
+      { prompt: { text: ['You may enter and touch it.', null, ''] } },
+    ]);
   });
 
   it('tells apart lists that the key joins, and texts that it is compared with', async () => {

@@ -323,10 +323,7 @@ export const HOLES: readonly QuestionPair[] = [
     'What is the potential difference between anode and cathode?',
     'What is the potential difference between cathode and anode?',
   ],
-  [
-    'Write code for the distance between target and source.',
-    'Write code for the distance between source and target.',
-  ],
+  ['Write code for the distance between target and source.', 'Write code for the distance between source and target.'],
   ['What does um stand for?', 'What does uh stand for?'],
   ['Where is um located?', 'Where is uh located?'],
   ['How good is um for nursing?', 'How good is uh for nursing?'],
