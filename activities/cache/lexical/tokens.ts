@@ -82,8 +82,9 @@ const isNoun = (piece: string, before: Token | undefined): boolean =>
 function withHas(tokens: readonly Token[]): Token[] {
   return tokens.map((token, i) => {
     if (token.raw !== CONTRACTED_IS.raw) return token;
-    const end = tokens.findIndex(({ start }, at) => at > i && start);
-    const participle = tokens.slice(i + 1, end < 0 ? tokens.length : end).some(({ word }, at) => {
+    const next = tokens.findIndex(({ start }, at) => at > i && start);
+    const end = next < 0 ? tokens.length : Math.max(next, i + 4);
+    const participle = tokens.slice(i + 1, end).some(({ word }, at) => {
       const before = tokens[i + at]?.word ?? '';
       // `Where is the lost property`: behind an article it is an adjective.
       if (ARTICLES.has(before) || !isParticiple(word)) return false;
