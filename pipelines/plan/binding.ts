@@ -109,12 +109,18 @@ export function resolvePartly(binding: Binding, scope: Scope, held: (source: str
   return Object.fromEntries(fields.filter(([, value]) => value !== ABSENT));
 }
 
-/** The binding with each occurrence of `hidden` replaced by null. */
+/**
+ * The binding with each occurrence of `hidden` replaced by null. A text or an operator that has one in it is not evaluated then: it becomes
+ * data with its parts. Its value without `hidden` would not show where in a text that stood, or what it was compared with.
+ */
 export function mask(binding: Binding, hidden: Binding): Binding {
   if (JSON.stringify(binding) === JSON.stringify(hidden)) return null;
   if (Array.isArray(binding)) return binding.map((item) => mask(item, hidden));
   if (!isJsonObject(binding)) return binding;
-  return Object.fromEntries(Object.entries(binding).map(([key, value]) => [key, mask(value, hidden)]));
+  const masked = Object.fromEntries(Object.entries(binding).map(([key, value]) => [key, mask(value, hidden)]));
+  if (JSON.stringify(masked) === JSON.stringify(binding)) return masked;
+  if (Array.isArray(masked.$text)) return { text: masked.$text };
+  return typeof masked.$op === 'string' && Array.isArray(masked.of) ? { op: masked.$op, of: masked.of } : masked;
 }
 
 function lookUp(path: string, scope: Scope): Json | undefined {

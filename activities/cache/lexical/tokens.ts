@@ -1,7 +1,7 @@
 import { isKnown } from '../verifier/thesaurus.js';
 import { basesOfPast, SAME_AS_PAST } from './inflection.js';
 import { opensWithSymbol } from './text.js';
-import { ARTICLES, FUNCTION_WORDS, SHORT_UNITS } from './words.js';
+import { ARTICLES, FUNCTION_WORDS, SAFE_NAMES, SHORT_UNITS } from './words.js';
 
 /** A word, number or sign of a plain text. */
 export interface Token {
@@ -50,6 +50,15 @@ export const asking = (tokens: readonly Token[], what: string): readonly Token[]
 ];
 export const isRequested = ({ word }: Token): boolean => word.startsWith('\u2039');
 
+/** The words and signs of a text as they are written. */
+export const piecesOf = (text: string): readonly string[] => text.match(PIECES) ?? [];
+
+/** Whether a word is written out in the tokens, as `don't` and `whats` are. A possessive is not. */
+export function isContraction(piece: string): boolean {
+  const [, ending] = partsOf(piece);
+  return ending !== undefined && ending !== POSSESSIVE;
+}
+
 /** The tokens of a plain text, at most `limit` + 1. Nothing is left out but spaces. */
 export function tokensOf(text: string, limit: number): Token[] {
   const tokens: Token[] = [];
@@ -69,22 +78,35 @@ const ABBREVIATION = /^(?:\p{L}|(?:\p{L}\.)+\p{L}|dr|mrs?|ms|st|vs|etc|inc|ltd|j
 const isNoun = (piece: string, before: Token | undefined): boolean =>
   /^(?:cant|wont)$/i.test(piece) && before !== undefined && (ARTICLES.has(before.word) || before.word === 'of');
 
-/** `What's happened` is `what has happened`, not `what is happened`: before a participle the guard keeps it as it is. */
+/** `What's happened` is `what has happened`, not `what is happened`: before a participle of its sentence the guard keeps it as it is. */
 function withHas(tokens: readonly Token[]): Token[] {
   return tokens.map((token, i) => {
     if (token.raw !== CONTRACTED_IS.raw) return token;
-    const participle = tokens
-      .slice(i + 1, i + 4)
+    const next = tokens.findIndex(({ start }, at) => at > i && start);
+    const end = next < 0 ? tokens.length : Math.max(next, i + 4);
+    const participle = tokens.slice(i + 1, end).some(({ word }, at) => {
+      const before = tokens[i + at]?.word ?? '';
       // `Where is the lost property`: behind an article it is an adjective.
-      .some(({ word }, at) => isParticiple(word) && !ARTICLES.has(tokens[i + at]?.word ?? ''));
+      if (ARTICLES.has(before) || !isParticiple(word)) return false;
+      // `Who's the coach picked for it`; further behind, `to run` and `for frozen peas` are none, nor is `Sweden`.
+      return at < 3 || !(BEFORE_THING.has(before) || SAFE_NAMES.has(word));
+    });
     return tokenOf(participle ? POSSESSIVE : 'is');
   });
 }
 const CONTRACTED_IS = tokenOf("'S-IS");
+const BEFORE_THING = new Set('of in at for from with to into between about against'.split(' '));
+/** Which `basesOfPast` does not know. */
+const PARTICIPLES = new Set(
+  'agreed disagreed freed decreed guaranteed refereed laid repaid rebuilt resold retold foretold misled misheard overheard overrun rerun upheld withheld withstood outgrown overthrown redrawn sewn sown sawn mown hewn shorn strewn slain flung slung strung wrung stunk slunk slit lit knit leapt learnt burnt dreamt spilt spoilt smelt leant unwound rewound'.split(
+    ' ',
+  ),
+);
 /** Or a past form, or one that may be: `who's paid`, `who's hit it`. A word that is known in itself is none: `between`, `kitchen`. */
 const isParticiple = (word: string): boolean =>
   basesOfPast(word).length > 0 ||
   SAME_AS_PAST.has(word) ||
+  PARTICIPLES.has(word) ||
   /^.{1,2}ed$|(?:done|been|come)$/.test(word) ||
   isUnknownInEn(word);
 const isUnknownInEn = (word: string): boolean => /en$/.test(word) && !FUNCTION_WORDS.has(word) && !isKnown(word);
