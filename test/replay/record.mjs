@@ -61,9 +61,13 @@ function onceOn({ plan }, { queue }) {
   return { plan: { ...plan, stages: plan.stages.map(once) }, placement };
 }
 
-/** Stages with a version of their code that no worker has. */
-function withoutCode(given, ...ids) {
-  const stages = given.plan.stages.map((stage) => (ids.includes(stage.id) ? { ...stage, codeVersion: 'gone' } : stage));
+/** Stages with a version of their code that no worker has, with `timeout.queueMs` where it is given. */
+function withoutCode(given, calls) {
+  const gone = (stage) => {
+    const timeout = { ...stage.policy.timeout, ...calls[stage.id] };
+    return { ...stage, codeVersion: 'gone', policy: { ...stage.policy, timeout } };
+  };
+  const stages = given.plan.stages.map((stage) => (stage.id in calls ? gone(stage) : stage));
   const plan = { ...given.plan, stages };
   return { plan, placement: place(plan, () => undefined, settings.MILLRACE_TASK_QUEUE) };
 }
@@ -130,7 +134,7 @@ const FEATURES = {
     fixtures.untaken,
     () => ({ n: 1 }),
     undefined,
-    { context: withoutCode(fixtures.untaken, 'helped', 'late') },
+    { context: withoutCode(fixtures.untaken, { helped: {}, late: { queueMs: 2_000 } }) },
   ],
   segment: [fixtures.fourInlineSteps, () => ({ log: log(), ms: 1 })],
   'segment-that-fails': [fixtures.failingSegment, () => ({ n: 1 })],
