@@ -84,7 +84,11 @@ export async function applyPlacement(
   });
   const folder = path.resolve(options.out, placement.version);
   writeAll(folder, generated, options.tritonRepository);
-  const notes = [...generated.notes, ...notesOnTemporal(endpointsOf(settings).temporal)];
+  const notes = [
+    ...generated.notes,
+    ...notesOnParts(generated, options.tritonRepository),
+    ...notesOnTemporal(endpointsOf(settings).temporal),
+  ];
   if (options.whenReady !== undefined && !options.dryRun) {
     const atNodes = generated.files.find(({ path: name }) => name === 'models.json')?.text ?? '{}';
     const text = options.services ? generated.serviceModels : atNodes;
@@ -124,6 +128,18 @@ export async function applyPlacement(
   else if (history === undefined) note('Nothing was applied: MILLRACE_PLACEMENT is not set.');
   else note(`${placement.version} is applied already.`);
   if (drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
+}
+
+/** Parts of ensembles that cannot be linked: the manifests do not need them, since their pods have the weights from a claim. */
+function notesOnParts({ linked }: Generated, repository: string | undefined): string[] {
+  if (repository === undefined) return [];
+  const lacking = [...new Set(linked.map(({ model }) => model))].filter(
+    (model) => !existsSync(path.resolve(repository, model)),
+  );
+  return lacking.map(
+    (model) =>
+      `${path.resolve(repository, model)}: an ensemble calls this model, and the repository has no such folder: a Triton that commands/ starts does not load the ensemble; on Kubernetes the claim of the models has to have it`,
+  );
 }
 
 /** A pod reaches only itself at this machine's address. */
@@ -174,8 +190,7 @@ function writeAll(folder: string, { files, linked }: Generated, repository: stri
   if (repository === undefined) return;
   for (const { path: name, model } of linked) {
     const own = path.resolve(repository, model);
-    if (!existsSync(own)) throw invalid(own, 'an ensemble calls this model, and the repository has no such folder');
-    symlinkSync(own, path.join(folder, name));
+    if (existsSync(own)) symlinkSync(own, path.join(folder, name));
   }
 }
 

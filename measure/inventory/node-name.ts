@@ -1,19 +1,26 @@
 import { readInventory } from '../../placement/inventory/index.js';
 import { asName } from './device-lines.js';
 
-/** Converted to a node's name in an inventory: a host name, with its domain if it has one. */
-export const asNode = (text: string): string =>
-  text
-    .split('.')
-    .map(asName)
-    .filter((part) => part !== '')
-    .join('.')
-    .slice(0, 63)
-    .replace(/[.-]+$/, '');
+/** A longer name is no value of a label in Kubernetes. */
+const MOST_CHARACTERS = 63;
 
 /**
- * The name of a node with this host name: with its domain, as Kubernetes often labels it, unless the `cluster.yaml` has it without. Throws
- * `INVALID_INVENTORY` if the file cannot be read.
+ * Converted to a node's name in an inventory: a host name, with its domain if it has one and they have at most 63 characters together. A part of a
+ * domain could not be resolved.
+ */
+export function asNode(text: string): string {
+  const parts = text
+    .split('.')
+    .map(asName)
+    .filter((part) => part !== '');
+  const whole = parts.join('.');
+  const [short = ''] = parts;
+  return (whole.length <= MOST_CHARACTERS ? whole : short).replace(/-+$/, '');
+}
+
+/**
+ * The name of a node with this host name: with its domain, as Kubernetes often labels it, unless the `cluster.yaml` has it without, or the
+ * whole is too long. Throws `INVALID_INVENTORY` if the file cannot be read.
  *
  * @param before the text of the file; undefined: there is none yet
  */

@@ -11,7 +11,7 @@ import { modelAt, type PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf, threadsOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
-import { argumentOf, optionOf, vllmArguments } from './vllm-arguments.js';
+import { argumentOf, optionOf, POOLING, vllmArguments } from './vllm-arguments.js';
 
 export interface ApplyOptions {
   /** The models file that configures the placement's pools. */
@@ -190,6 +190,8 @@ const contextOf = ({ base }: ApplyOptions, model: string): number | undefined =>
   return typeof tokens === 'number' ? tokens : undefined;
 };
 
+const kindOfPool = ({ base }: ApplyOptions, model: string): string => base[model]?.kind ?? 'chat';
+
 function vllm(server: ModelServer, options: ApplyOptions): string[] {
   const {
     hosted: [only],
@@ -210,7 +212,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     ...vllmArguments(pool, {
       weights: options.weights[model] ?? modelAt(options.base, pool),
       servedAs: modelAt(options.base, pool),
-      kind: options.base[model]?.kind ?? 'chat',
+      kind: kindOfPool(options, model),
       replicaBytes: memoryBytes,
       cacheTokens,
       tokenBytes,
@@ -276,13 +278,13 @@ function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): st
   const hosted = started.flatMap((server) => server.hosted);
   return [...new Set(hosted.map(({ pool }) => servedModel(pool)))].flatMap((model) => {
     const own = started.filter((server) => server.hosted.some(({ pool }) => servedModel(pool) === model));
-    const onLength = notesOnLength(model, own, options);
-    if ((options.base[model]?.kind ?? 'chat') !== 'chat') return onLength;
+    const onRoom = [...notesOnLength(model, own, options), ...notesOnMemory(model, own, options)];
+    if (kindOfPool(options, model) !== 'chat') return onRoom;
     const more = options.vllmArguments?.[model] ?? [];
     const knows = (option: string) => more.some((word) => word.startsWith('--') && optionOf(word) === option);
     const isCounted = hosted.some(({ pool }) => servedModel(pool) === model && pool.prefixCache !== undefined);
     return [
-      ...onLength,
+      ...onRoom,
       ...(options.toolParsers[model] === undefined && !knows('--tool-call-parser')
         ? [`${model}: vLLM refuses calls with tools, unless --tool-parser says how its model writes them`]
         : []),
@@ -305,5 +307,28 @@ function notesOnLength(model: string, servers: readonly ModelServer[], options: 
   if (!(longest < context)) return [];
   return [
     `${model}: vLLM refuses calls of more than ${longest} tokens (--max-model-len), of which the plan may count some as served; its contextTokens are ${context}: state fewer, or place it with more memory`,
+  ];
+}
+
+/** Where a placement does not say what a vLLM needs beside its weights, the servers may not start. */
+function notesOnMemory(model: string, servers: readonly ModelServer[], options: ApplyOptions): string[] {
+  const kind = kindOfPool(options, model);
+  const more = options.vllmArguments?.[model] ?? [];
+  const isOwn = (option: string) => argumentOf(more, option) !== undefined;
+  const inProfile = servers.find(({ memoryBytes }) => memoryBytes === undefined);
+  const uncounted = servers.find(({ cacheTokens }) => cacheTokens === undefined);
+  const length = uncounted && argumentOf(vllm(uncounted, options), '--max-model-len');
+  return [
+    ...(inProfile && !isOwn('--gpu-memory-utilization')
+      ? [
+          `${model}: vLLM gets ${argumentOf(vllm(inProfile, options), '--gpu-memory-utilization')} of its device: the memory that its profile states, and 2 %. Beside the weights it needs some GiB for activations, CUDA graphs and a key-value cache: if the profile states the weights only, state all of it with --memory ${model}=<amount> and place again, or pass --vllm-args ${model}='--gpu-memory-utilization <share>'`,
+        ]
+      : []),
+    // An embedder or a reranker may have no cache.
+    ...(length !== undefined && !POOLING.has(kind) && !isOwn('--max-model-len')
+      ? [
+          `${model}: vLLM does not start if its cache holds less than ${length} tokens (contextTokens), and the placement does not know how many it holds: ${kind === 'chat' ? `profile it with --per-token ${model}=<amount>, or ` : ''}state fewer`,
+        ]
+      : []),
   ];
 }

@@ -20,7 +20,8 @@ const RUNS = { least: 4_000, most: 20_000, objectives: 8 };
 
 /**
  * The load of all pipelines, by index. A trace that is too long to be simulated many times is reduced to its busiest
- * stretch, and longer ones beside it to theirs of the same time. Rates are expanded to enough runs to see queues settle within the objective.
+ * stretch. Traces that cover a longer time than another one are reduced to their busiest stretch of that time, if enough runs are left, and
+ * the load's assumptions say so. Rates are expanded to enough runs to see queues settle within the objective.
  *
  * @param stated by column: the size of every run that the load does not state
  */
@@ -38,16 +39,25 @@ export function makeLoad(
   const total = arriving.reduce((sum, each) => sum + ('rate' in each ? each.rate : 0), 0);
   const wanted = (total * sloMs * RUNS.objectives) / 1000;
   const runs = Math.min(RUNS.most, Math.max(RUNS.least, Math.ceil(wanted)));
-  const covered = arriving.flatMap((each) => ('trace' in each && tellsItsTime(each) ? [busiest(each).coversMs] : []));
-  const shortest = Math.min(...covered.filter((ms) => ms > 0));
-  const loads = arriving.map((each, p) => {
-    if ('trace' in each) return traceLoad(within(busiest(each), shortest));
+  const known = arriving.map((each) => ('trace' in each ? busiest(each) : each));
+  const ms = sharedMs(known.flatMap((each) => ('trace' in each ? [each] : [])));
+  const assumptions: string[] = [];
+  const loads = known.map((each, p) => {
+    if ('trace' in each) {
+      const trace = within(each, ms);
+      if (trace !== each.trace) assumptions.push(shortened(p, ms, trace));
+      return traceLoad(trace);
+    }
     const count = Math.max(1, Math.round((runs * each.rate) / total));
     return loadOf(arrivals({ count, rate: each.rate, cv: each.cv, seed: seed + p }));
   });
   const [only] = loads;
-  return withSizes(loads.length === 1 && only ? only : mergedLoad(loads), stated);
+  const load = withSizes(loads.length === 1 && only ? only : mergedLoad(loads), stated);
+  return { ...load, ...(assumptions.length > 0 && { assumptions }) };
 }
+
+const shortened = (p: number, ms: number, { timesMs }: Trace): string =>
+  `trace ${p + 1}: its busiest ${Math.ceil(ms / 1000)} s are planned for (runs: ${timesMs.length}), as another trace covers no more`;
 
 function withSizes(load: Load, stated: Readonly<Record<string, number>>): Load {
   const added = Object.entries(stated).map(([column, value]) => {
@@ -78,29 +88,43 @@ function checkVariation(cv: number): void {
   throw new MillraceError('INVALID_INPUT', `--cv: ${message}`, { fields: [{ field: '--cv', message }] });
 }
 
-/** A trace, and the time that it covers. */
-type Stretch = Required<Extract<Arriving, { readonly trace: Trace }>>;
+/** A trace, the time that it covers, and whether this is known. */
+interface Stretch {
+  readonly trace: Trace;
+  readonly coversMs: number;
+  readonly isTelling: boolean;
+}
 
 /** The first and the last of fewer runs may be far from the ends of the time in which they came. */
 const TELLING = 20;
-const tellsItsTime = ({ trace, coversMs }: Extract<Arriving, { readonly trace: Trace }>): boolean =>
-  coversMs !== undefined || trace.timesMs.length >= TELLING;
 
 /** The shortest stretch of a trace with as many runs as are simulated; all of it if it has no more. */
 function busiest({ trace, coversMs }: Extract<Arriving, { readonly trace: Trace }>): Stretch {
   const { timesMs } = trace;
+  const isTelling = coversMs !== undefined || timesMs.length >= TELLING;
   const span = (from: number, count: number) => (timesMs[from + count - 1] ?? 0) - (timesMs[from] ?? 0);
   const count = Math.min(RUNS.most, timesMs.length);
-  if (count === timesMs.length) return { trace, coversMs: coversMs ?? span(0, count) };
+  if (count === timesMs.length) return { trace, coversMs: coversMs ?? span(0, count), isTelling };
   let from = 0;
   for (let i = 0; i + count <= timesMs.length; i += 1) if (span(i, count) < span(from, count)) from = i;
-  return { trace: part(trace, from, from + count), coversMs: span(from, count) };
+  return { trace: part(trace, from, from + count), coversMs: span(from, count), isTelling };
+}
+
+/**
+ * The shortest time that a trace covers in which all of them have enough runs to judge a placement by; infinite if there is none. Some
+ * dozens of runs within a minute of a day would leave hardly any of the others.
+ */
+function sharedMs(stretches: readonly Stretch[]): number {
+  const times = stretches.flatMap(({ coversMs, isTelling }) => (isTelling && coversMs > 0 ? [coversMs] : []));
+  const runsIn = (ms: number) => stretches.reduce((sum, each) => sum + within(each, ms).timesMs.length, 0);
+  const ascending = [...new Set(times)].sort((a, b) => a - b);
+  return ascending.find((ms) => runsIn(ms) >= RUNS.least) ?? Number.POSITIVE_INFINITY;
 }
 
 /** Times that differ by more than this factor are not the same. */
 const ALIKE = 1.2;
 
-/** The busiest part of a stretch that covers a longer time: runs of one pipeline alone would lower the rates of all. */
+/** The trace, or of one that covers a longer time its busiest part: runs of one pipeline alone would lower the rates of all. */
 function within({ trace, coversMs }: Stretch, ms: number): Trace {
   if (coversMs <= ALIKE * ms) return trace;
   const { timesMs } = trace;

@@ -63,6 +63,7 @@ export function buildProblem(input: PlannerInput): Problem {
   const { inventory, profiles, objective } = input;
   checkLoad(input.load);
   const { pipelines, assumptions } = withoutUnprofiled(input.pipelines, profiles);
+  assumptions.push(...(input.load.assumptions ?? []));
   const { devices } = inventory;
   const kinds = [...new Set(devices.map(({ kind }) => kind))];
   const named = pipelines.flatMap((pipeline, p) => pipeline.stages.map((stage) => ({ stage, pipeline, p })));

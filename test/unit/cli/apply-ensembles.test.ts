@@ -43,12 +43,18 @@ describe('millrace apply', () => {
     expect(readFileSync(path.join(made, 'whole/config.pbtxt'), 'utf8')).toContain('ensemble_scheduling');
   });
 
-  it('names a model that an ensemble calls and the repository lacks', async () => {
+  it('notes a model that an ensemble calls and the repository lacks, which pods have from a claim', async () => {
     const repository = path.join(folder, 'lacking');
     file('lacking/whole/config.pbtxt', steps('gone'));
-    await expect(applyPlacement(settings, given, { ...options, tritonRepository: repository })).rejects.toMatchObject({
-      code: 'INVALID_PLACEMENT',
-      message: expect.stringMatching(/lacking\/gone: an ensemble calls this model/),
+    let out = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      out += String(text);
+      return true;
     });
+    await applyPlacement(settings, given, { ...options, tritonRepository: repository });
+    const { notes } = JSON.parse(out) as { notes: string[] };
+    expect(notes).toContainEqual(expect.stringMatching(/lacking\/gone: an ensemble calls this model/));
+    const made = path.join(folder, 'applied', placement.version, 'triton', 'triton-gpu1-2');
+    expect(readdirSync(made)).toEqual(['whole']);
   });
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeLoad } from '../../../placement/explain/index.js';
+import { buildProblem } from '../../../placement/planner/index.js';
 import { rateOf } from '../../../placement/simulator/index.js';
+import { plannerInput } from './placement-files.js';
 
 const HOUR_MS = 3_600_000;
 /** So many runs, from a time on at this rate per second; their sizes are their numbers. */
@@ -18,19 +20,38 @@ describe('the load of traces', () => {
     const load = loadOf({ trace: traceOf(18_000, 5) }, { trace: traceOf(17_280, 0.2) });
     expect([countOf(load, 0), countOf(load, 1)]).toEqual([18_000, 720]);
     expect(rateOf(load)).toBeCloseTo(5.2, 1);
+    const said = 'trace 2: its busiest 3600 s are planned for (runs: 720), as another trace covers no more';
+    expect(load.assumptions).toEqual([said]);
+    const input = plannerInput();
+    const problem = buildProblem({ ...input, load: { ...input.load, assumptions: [said] } });
+    expect(problem.assumptions).toContain(said);
+  });
+
+  it('is not that of the seconds in which a few runs of one of them came', () => {
+    // A day at 0.2 a second, and 25 runs within a minute of it.
+    const day = { trace: traceOf(17_280, 0.2) };
+    const burst = { trace: traceOf(25, 25 / 60, 40_000_000) };
+    const load = loadOf(day, burst);
+    expect([countOf(load, 0), countOf(load, 1)]).toEqual([17_280, 25]);
+    expect(rateOf(load)).toBeCloseTo(0.2, 2);
+    expect(load.assumptions).toBeUndefined();
+    // An hour beside them has enough runs to judge a placement by.
+    const all = loadOf(day, burst, { trace: traceOf(18_000, 5) });
+    expect([0, 1, 2].map((p) => countOf(all, p))).toEqual([720, 25, 18_000]);
+    expect(all.assumptions).toEqual([expect.stringMatching(/^trace 1: its busiest 3600 s /)]);
   });
 
   it('has of the longer one the busiest stretch', () => {
     const quiet = traceOf(100, 0.01);
-    const busy = traceOf(1_000, 2, 20_000_000);
+    const busy = traceOf(5_000, 20, 20_000_000);
     const trace = {
       timesMs: Float64Array.from([...quiet.timesMs, ...busy.timesMs]),
-      sizes: { n: Float64Array.from({ length: 1_100 }, (_, i) => i) },
+      sizes: { n: Float64Array.from({ length: 5_100 }, (_, i) => i) },
     };
-    const load = loadOf({ trace: traceOf(101, 1) }, { trace });
+    const load = loadOf({ trace: traceOf(2_001, 20) }, { trace });
     const sizes = [...(load.sizes.n ?? [])].filter((_, i) => load.pipelines[i] === 1);
     // A hundred seconds, its end included.
-    expect(sizes).toEqual(Array.from({ length: 201 }, (_, i) => 100 + i));
+    expect(sizes).toEqual(Array.from({ length: 2_001 }, (_, i) => 100 + i));
     expect(load.timesMs[0]).toBe(0);
   });
 

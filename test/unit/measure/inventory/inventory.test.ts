@@ -136,6 +136,10 @@ describe('a node', () => {
     expect(nodeOf(host, named('ip-10-0-1-2'), 'c.yaml')).toBe('ip-10-0-1-2');
     expect(nodeOf('GPU1', named('gpu1'), 'c.yaml')).toBe('gpu1');
     expect(asNode('..GPU_1.-x-.')).toBe('gpu-1.x');
+    // A part of the domain is no name of the host.
+    expect(asNode(`gpu1.${'a'.repeat(58)}`)).toBe(`gpu1.${'a'.repeat(58)}`);
+    expect(nodeOf(`gpu1.${'a'.repeat(40)}.${'b'.repeat(40)}`, undefined, 'c.yaml')).toBe('gpu1');
+    expect(asNode(`${'a'.repeat(62)}-b.internal`)).toBe('a'.repeat(62));
   });
 });
 
