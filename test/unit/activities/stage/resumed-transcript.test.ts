@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { ExactCache } from '../../../../activities/cache/index.js';
 import type { StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
+import { isJsonObject, type Json } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
 import { RunEventLog } from '../../../../stores/events/index.js';
 import { attempt, runnerOf, stage } from './runner-of.js';
@@ -80,6 +81,25 @@ it.each([
   const outcome = await second({ events, exact }).run(input, cached, attempt({ attempt: 2, resumeFrom }));
   expect(outcome.output).toEqual({ text });
   expect(told).toEqual(['stage.started', ...texts, 'stage.finished']);
+});
+
+it('of a stage that asks for times it is told only if they are kept too: without them the recogniser begins anew', async () => {
+  const timed: StageCall = { ...hear, with: { segments: 'segments' } };
+  const segments = [{ start: 0, end: 1, text: 'one' }];
+  const of = async (kept: Json) => {
+    const { told, events } = following();
+    const { runner } = runnerOf(
+      async (_, { emit, resumeFrom: from }) => {
+        emit(isJsonObject(from) && from.segments !== undefined ? ' two' : 'one two');
+        return { text: 'one two' };
+      },
+      { events },
+    );
+    await runner.run(input, timed, attempt({ attempt: 2, resumeFrom: kept }));
+    return told;
+  };
+  expect(await of(resumeFrom)).toEqual(['stage.started', 'one two', 'stage.finished']);
+  expect(await of({ ...resumeFrom, segments })).toEqual(['stage.started', 'one', ' two', 'stage.finished']);
 });
 
 it('a checkpoint of another kind is not told', async () => {
