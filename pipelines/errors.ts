@@ -193,7 +193,7 @@ export const ERRORS = {
   STREAM_CUT: {
     status: 502,
     retry: 'never',
-    title: 'A streamed answer broke off, and no later attempt could continue what readers have received.',
+    title: 'A streamed answer broke off or changed, and no attempt could continue what was already read.',
   },
   STREAM_FULL: {
     status: 503,

@@ -112,11 +112,14 @@ export class CallReport {
 
 /**
  * The text that an attempt of a recogniser continues, as its connector keeps it in the checkpoint; empty for any other call.
- * The text of a call with a hedge is told at its end only.
+ * The text of a call with a hedge is told at its end only. Where the stage asks for times, a recogniser begins anew behind a checkpoint
+ * without them, which a worker of an earlier release has left.
  */
 function textBefore({ call, resumeFrom }: Reported): string {
   if (call.kind !== 'transcribe' || call.hedge || !isJsonObject(resumeFrom)) return '';
-  return typeof resumeFrom.text === 'string' ? resumeFrom.text : '';
+  const { text, segments } = resumeFrom;
+  if (call.with.segments !== undefined && !Array.isArray(segments)) return '';
+  return typeof text === 'string' ? text : '';
 }
 
 /** When a call ran, in milliseconds. */

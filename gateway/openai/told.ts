@@ -35,6 +35,7 @@ const turnOf = (path: string): string => path.replace(/(-checked)?(-again)?$/, '
 export class RunTeller {
   readonly #model: ToldModel;
   readonly #run: string;
+  readonly #isRepeated: boolean;
   #text: SentText;
   #thoughts = new SentText();
   /** The model call whose text is told, by its path. */
@@ -48,6 +49,7 @@ export class RunTeller {
 
   /** @param isRepeated the client gets the whole text at the end too: one that differs from what was sent is no error */
   constructor(model: ToldModel, run: string, isRepeated = false) {
+    this.#isRepeated = isRepeated;
     this.#text = new SentText(isRepeated);
     this.#model = model;
     this.#run = run;
@@ -115,7 +117,7 @@ export class RunTeller {
   }
 
   #next(): void {
-    this.#text = new SentText();
+    this.#text = new SentText(this.#isRepeated);
     this.#thoughts = new SentText();
     this.#telling = undefined;
     this.#blank = '';

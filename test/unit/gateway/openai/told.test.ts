@@ -76,3 +76,21 @@ test('another call of the same number is told with its own arguments and result:
     { executed: { id: 'exec_r_0', name: 'look', arguments: '{"order":"2"}', output: 'look 2' } },
   ]);
 });
+
+test('a text that differs ends what is told of it, without an error, where the client gets the whole at the end', () => {
+  const model = { textStages: new Set(['hear']), agents: new Set(), callers: new Map(), face: { output: 'text' } };
+  const attempt = (n: number, text: string): RunEvent[] => {
+    const of = { stage: 'hear', path: 'hear', attempt: n };
+    return [
+      { type: 'stage.started', ...of, kind: 'transcribe', model: 'm' },
+      { type: 'stage.delta', ...of, text },
+    ];
+  };
+  const toldOf = (isRepeated: boolean, ...events: RunEvent[]) => {
+    const teller = new RunTeller(model as never, 'r', isRepeated);
+    return [...events.flatMap((event) => [...teller.of(event)]), ...teller.end({ output: { text: 'Yes. Now.' } })];
+  };
+  expect(toldOf(true, ...attempt(1, 'No.'))).toEqual([{ text: 'No.' }]);
+  expect(toldOf(true, ...attempt(1, 'No.'), ...attempt(2, 'Yes.'))).toEqual([{ text: 'No.' }]);
+  expect(() => toldOf(false, ...attempt(1, 'No.'))).toThrow('differs');
+});
