@@ -118,8 +118,7 @@ function followedUntilTurn(ask: Ask, { run, events, context, found, ends, releas
  */
 export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided> {
   const { deps, caller } = ask;
-  requirePermission(caller, 'approve');
-  if (sent.push) requirePermission(caller, 'run');
+  requirePermission(caller, 'approve', ...(sent.push ? (['run'] as const) : []));
   const { context, record } = await findTask(ask, run, { waits: 'acts' });
   if (sent.contextId !== undefined && sent.contextId !== context) {
     const message = `is not the context of the task ${run}`;
