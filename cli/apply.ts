@@ -55,6 +55,8 @@ export async function applyPlacement(
   file: string | undefined,
   options: ApplyCommandOptions,
 ): Promise<void> {
+  if (options.services && options.whenReady === undefined)
+    throw invalid('services', 'says which servers --when-ready calls: pass --when-ready too, e.g. --when-ready 10m');
   if (options.rollback) return rollBack(settings, file, options);
   if (file === undefined) throw invalid('placement', 'pass the placement.json to apply, or --rollback');
   if (options.cluster === undefined) throw invalid('cluster', 'pass the cluster.yaml that the placement was made for');

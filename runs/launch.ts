@@ -16,7 +16,7 @@ import { prepareRun } from './prepare.js';
 import { documentOfEnded, documentOfStarted, findRun } from './read.js';
 import { readTogether } from './read-together.js';
 import { noteSent } from './recorded.js';
-import { asLaterRefused } from './refused.js';
+import { asRefused } from './refused.js';
 import { type Claim, claimOf } from './retried.js';
 import { type StartedRun, startRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
@@ -144,7 +144,8 @@ async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }
   const started = await startAs(deps, order, first, over);
   if (!another || !started.run.replayed) return started;
   const { id: own, keep: keepOwn } = another();
-  return await startAs(deps, order, { ...wanted, id: own, repeated: false, isLater: true, keep: keepOwn }, over);
+  const later = { ...wanted, id: own, repeated: false, isLater: async () => true, keep: keepOwn };
+  return await startAs(deps, order, later, over);
 }
 
 const REFUSALS: ReadonlySet<string> = new Set(['RATE_LIMITED', 'OVERLOADED', 'REQUEST_ABORTED']);
@@ -203,7 +204,8 @@ async function startAs(
   const { placement } = prepared.context;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const admitted = deps.admission?.admit(applicant);
-  const ended: Leave = (await (isLater ? admitted?.catch(asLaterRefused) : admitted)) ?? (() => undefined);
+  const granted = isLater ? admitted?.catch((error: unknown) => asRefused(error, isLater)) : admitted;
+  const ended: Leave = (await granted) ?? (() => undefined);
   await keep?.().catch((error: unknown) => {
     ended('refused');
     throw error;

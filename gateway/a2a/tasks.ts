@@ -118,8 +118,7 @@ function followedUntilTurn(ask: Ask, { run, events, context, found, ends, releas
  */
 export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided> {
   const { deps, caller } = ask;
-  requirePermission(caller, 'approve');
-  if (sent.push) requirePermission(caller, 'run');
+  requirePermission(caller, 'approve', ...(sent.push ? (['run'] as const) : []));
   const { context, record } = await findTask(ask, run, { waits: 'acts' });
   if (sent.contextId !== undefined && sent.contextId !== context) {
     const message = `is not the context of the task ${run}`;
@@ -131,8 +130,11 @@ export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided
   // Each asks Temporal. The first was counted with the request. Before anything is changed, so that a refused message changes nothing.
   await chargeReads(deps, caller, decisions.length - 1);
   const subscribed = sent.push && (await subscribe(ask, { run, context }, sent.push, PUSH_FIELD));
-  for (const decision of decisions)
-    await decideAs(deps, caller, { run, ...decision }).catch((error: unknown) => withdrawn(subscribed, error));
+  for (const [i, decision] of decisions.entries()) {
+    const decided = decideAs(deps, caller, { run, ...decision });
+    // The task goes on by what was decided before a refusal: its receiver is told of that.
+    await (i === 0 ? decided.catch((error: unknown) => withdrawn(subscribed, error)) : decided);
+  }
   return { name: { run, context }, nonces: new Set(decisions.map(({ nonce }) => nonce)) };
 }
 

@@ -43,7 +43,7 @@ export function authenticateRequests(app: FastifyInstance, authenticator: Authen
     request.notes.tenant = caller.tenant;
     if (caller.key) request.notes.key = caller.key.id;
     if (request.is404) return;
-    for (const each of [permission].flat()) requirePermission(caller, each);
+    requirePermission(caller, ...[permission].flat());
   });
 }
 

@@ -94,7 +94,7 @@ async function workOf(deps: GatewayDeps, call: WaitedCall, model: Model, given: 
     return (watch) => startCall(deps, call, input, watch);
   }
   const { run, answers } = resumption;
-  for (const permission of DECIDES) requirePermission(caller, permission);
+  requirePermission(caller, ...DECIDES);
   // At its turn: what follows the decisions reads it without one.
   const { document } = await readPaced(deps, run, caller, { waits: 'acts' });
   if (document.pipeline !== model.pipeline.name) throw ofAnotherAgent(run);

@@ -61,11 +61,15 @@ export function observeRequests(app: FastifyInstance, registry: Registry): void 
 const routeOf = (request: FastifyRequest): string =>
   request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
 
-/** The path. That of a callback has a token, which stands for a key: it is left out, also where the method is wrong. */
+/**
+ * The path. That of a callback has a token, which stands for a key: it is left out, also where the method is wrong, or the path
+ * has a prefix that a proxy should have removed.
+ */
 function pathOf(request: FastifyRequest): string {
   const path = request.url.split('?', 1)[0] ?? '';
-  const isCallback = [path, routeOf(request)].some((each) => each.startsWith(`${CALLBACK_PATH}/`));
-  return isCallback ? `${CALLBACK_PATH}/:token` : path;
+  const at = path.indexOf(`${CALLBACK_PATH}/`);
+  if (at >= 0) return `${path.slice(0, at)}${CALLBACK_PATH}/:token`;
+  return routeOf(request).startsWith(`${CALLBACK_PATH}/`) ? `${CALLBACK_PATH}/:token` : path;
 }
 
 function log(request: FastifyRequest, status: number, elapsedMs: number): void {

@@ -132,7 +132,8 @@ export class Conversations {
   }
 
   /**
-   * The turns before a response. A request that is sent again goes on from what it went on from before. Throws
+   * The turns before a response. A request that is sent again goes on from what was entered before it, in which there is more than the first
+   * time if another request came at the same moment. Throws
    * `RUN_NOT_ENDED` while the conversation's last response is not complete, and `INVALID_INPUT` if too many of the last have failed.
    * @param again absent: the request was not sent before
    */

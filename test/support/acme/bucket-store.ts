@@ -49,8 +49,12 @@ export const bucketStore = (bucket: Bucket): ArtifactStore => ({
   async stat(tenant, uri) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of objectAt(bucket, `${keyOf(tenant, uri)}.json`, uri)) chunks.push(chunk);
-    const artifact: unknown = JSON.parse(Buffer.concat(chunks).toString());
-    if (isArtifact(artifact) && artifact.uri === uri) return artifact;
+    try {
+      const artifact: unknown = JSON.parse(Buffer.concat(chunks).toString());
+      if (isArtifact(artifact) && artifact.uri === uri) return artifact;
+    } catch {
+      // Reported below.
+    }
     throw new MillraceError('ARTIFACT_CORRUPT', `the metadata of ${uri} are damaged`);
   },
 

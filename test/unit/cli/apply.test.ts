@@ -49,6 +49,11 @@ it('waits for the servers of the commands at their nodes, for those of the manif
   await expect(apply({ whenReady: 1, services: true })).rejects.toThrow(awaited('http://assistant-gpu1-0:9000/v1'));
 });
 
+it('is refused with --services alone, which would call no server', async () => {
+  const fields = [{ field: 'services', message: expect.stringContaining('pass --when-ready') }];
+  await expect(apply({ services: true })).rejects.toMatchObject({ code: 'INVALID_PLACEMENT', details: { fields } });
+});
+
 it('notes where the manifests would call Temporal in the pod itself', async () => {
   const notes = async (address: string) => {
     let out = '';

@@ -199,18 +199,37 @@ describe('a client that leaves and retries', () => {
     expect(started()).toEqual([id]);
   });
 
-  it('is told not to retry by itself if it is refused and an equal request has come before: it would get that one’s run', async () => {
-    await refused(order());
-    expect(refusal).not.toBeInstanceOf(LaterRefusedError);
+  it('is told not to retry by itself if it is refused and an equal request has a run: it would get that run', async () => {
+    await leave(order());
     await refused(order());
     expect(refusal).toBeInstanceOf(LaterRefusedError);
     const headers = headersOf(refusal as LaterRefusedError);
     expect(headers).toMatchObject({ 'retry-after': '1', 'x-should-retry': 'false' });
-    await refused(order({ retry: 1 }));
-    expect(refusal).not.toBeInstanceOf(LaterRefusedError);
     // One with a key gets no run but its own.
     await refused(order({ idempotencyKey: 'key' }));
     expect(refusal).not.toBeInstanceOf(LaterRefusedError);
+  });
+
+  it('is told so too where the equal request came in the hour before', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 26, 10, 59) });
+    await leave(order());
+    vi.setSystemTime(Date.UTC(2026, 10, 26, 11, 1));
+    await refused(order());
+    expect(refusal).toBeInstanceOf(LaterRefusedError);
+  });
+
+  it('is not told so where the equal requests were refused too, or it is unknown whether one has a run', async () => {
+    for (const of of [order(), order(), order({ retry: 1 }), order()]) {
+      await refused(of);
+      expect(refusal).not.toBeInstanceOf(LaterRefusedError);
+    }
+    await leave(order({ retry: 2 }));
+    gateway.temporal.outage = grpcError(14, 'unavailable');
+    await refused(order());
+    expect(refusal).not.toBeInstanceOf(LaterRefusedError);
+    gateway.temporal.outage = undefined;
+    await refused(order());
+    expect(refusal).toBeInstanceOf(LaterRefusedError);
   });
 
   it('gets no run if it leaves while it is admitted and an equal request has one; its slot is free again', async () => {

@@ -337,6 +337,16 @@ describe('a receiver', () => {
       expect(kept.get(id)).toMatchObject([{ id, url: hook.url }]);
     });
 
+    test('is kept if one of several decisions is taken before another is refused', async () => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const { id } = await sent(client, why, {}, AT_ONCE);
+      gateway.temporal.waitAt(['ask']);
+      const both = [...decision, { data: { nonce: nonceOf('other'), approved: true } }];
+      await expect(sent(client, both, { taskId: id }, withHook)).rejects.toThrow(/NOT_WAITING/);
+      expect(gateway.temporal.sent).toMatchObject([['decide', { approved: true }]]);
+      expect(kept.get(id)).toMatchObject([{ id, url: hook.url }]);
+    });
+
     test('stays if it replaces an earlier one and the decision is refused', async () => {
       const client = await a2aClient(`${url}/a2a/chat/`);
       const { id } = await sent(client, why, {}, withHook);
