@@ -94,8 +94,7 @@ export async function runSegment(
       for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host: inner }));
       const whole = (await Promise.all(alone.values())).every(Boolean);
       if (whole) at.memo.drop(triedOf(first));
-      else if (tried && holds(inner, 'interrupted-loops-go-on'))
-        at.memo.below(triedOf(first)).end(tried as unknown as Json);
+      else if (tried) at.memo.below(triedOf(first)).end(tried as unknown as Json);
       return whole;
     },
   ]);

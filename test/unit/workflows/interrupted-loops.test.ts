@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, gte, type Pipeline, pipeline } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { callName, type Segment, type SegmentOutcome } from '../../../pipelines/run/index.js';
+import { type Change, callName, type Segment, type SegmentOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import type { Journal } from '../../../workers/hosts/journal.js';
@@ -90,6 +90,10 @@ async function through(of: Pipeline, input: JsonObject, { segment, room, more }:
   }
 }
 
+/** Of the stage in an item. */
+const nameIn = (item: number): string =>
+  callName({ path: `items[${item}]/pay`, stage: 'pay', kind: 'code', model: 'add', with: {} });
+
 const calls = ({ events }: CodeRunner): number => events.filter((event) => event === 'pay starts').length;
 
 describe('a loop of an interrupted segment that stops for a new history', () => {
@@ -113,15 +117,24 @@ describe('a loop of an interrupted segment that stops for a new history', () => 
   });
 
   it('has the attempts that were not made in the segment, where it stops before its first call', async () => {
-    const name = callName({ path: 'items[0]/pay', stage: 'pay', kind: 'code', model: 'add', with: {} });
     let segments = 0;
     const segment: Interrupted = async () => {
       segments += 1;
-      return { done: {}, rows: [], interrupted: true, tried: { [name]: { begun: 1 } } };
+      return { done: {}, rows: [], interrupted: true, tried: { [nameIn(0)]: { begun: 1 } } };
     };
     const run = through(eachItem, { items }, { segment, room: [0, 99] });
     await expect(run).rejects.toMatchObject({ code: 'STAGE_TIMEOUT', details: { stage: 'pay' } });
     expect(segments).toBe(1);
+  });
+
+  it('is asked for where it goes on alone: a history that only stops has no marker of it', async () => {
+    const asked: Change[] = [];
+    const since = (change: Change) => asked.push(change) > 0;
+    const tried = { [nameIn(0)]: { begun: 1 } };
+    const segment: Interrupted = async () => ({ done: {}, rows: [], interrupted: true, tried });
+    const run = through(eachItem, { items }, { segment, room: [0, 99], more: { since } });
+    await expect(run).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
+    expect(asked.filter((change) => change === 'interrupted-loops-go-on')).toHaveLength(1);
   });
 
   it('begins at its start in a history from before that', async () => {
