@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, gte, type Pipeline, pipeline } from '../../../pipelines/index.js';
-import type { JsonObject } from '../../../pipelines/json.js';
+import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type Change, callName, type Segment, type SegmentOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import type { Journal } from '../../../workers/hosts/journal.js';
 import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
+import { Memo } from '../../../workflows/interpreter/memo.js';
 import { changed } from '../../support/changed-host.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
@@ -66,7 +67,7 @@ interface Way {
 /** Runs a pipeline over as many histories as it takes, at most twenty. */
 async function through(of: Pipeline, input: JsonObject, { segment, room, more }: Way) {
   const runner = new CodeRunner(of);
-  const seen = { segments: 0, histories: 0, runner };
+  const seen = { segments: 0, histories: 0, runner, carried: [] as Json[] };
   let context = contextOf(of);
   for (;;) {
     let left = room[Math.min(seen.histories, room.length - 1)] ?? 0;
@@ -86,6 +87,7 @@ async function through(of: Pipeline, input: JsonObject, { segment, room, more }:
     }));
     const ended = await interpret(input, context, host);
     if (!('carried' in ended)) return { ...seen, output: ended.output };
+    seen.carried.push(copy(ended.carried.done));
     context = copy({ ...context, carried: { ...ended.carried, decided: {} } });
   }
 }
@@ -125,6 +127,20 @@ describe('a loop of an interrupted segment that stops for a new history', () => 
     const run = through(eachItem, { items }, { segment, room: [0, 99] });
     await expect(run).rejects.toMatchObject({ code: 'STAGE_TIMEOUT', details: { stage: 'pay' } });
     expect(segments).toBe(1);
+  });
+
+  it('carries the attempts of items that have not ended alone', async () => {
+    const twice = { execution: 'inline', retry: { attempts: 2 } } as const;
+    const of = pipeline('each-twice', { input: many, deadline: '10m' }, ({ input, stage, each }) => ({
+      all: each('items', input.items, (n) => stage('pay', add, { n }, twice).n, { concurrency: 1 }),
+    })) as unknown as Pipeline;
+    // The first two end in the segment, and one in each history.
+    const tried = Object.fromEntries([0, 1, 2, 3].map((item) => [nameIn(item), { begun: 1 }]));
+    const segment: Interrupted = async (...given) => ({ ...(await lostAfter(2)(...given)), tried });
+    const ended = await through(of, { items }, { segment, room: [1] });
+    expect(ended).toMatchObject({ output: { all: items.map((n) => n + 1) }, segments: 1, histories: 5 });
+    const left = ended.carried.map((done) => Memo.from(done).valueBelow('items~tried'));
+    expect(left).toEqual([{ [nameIn(3)]: { begun: 1 } }, {}, {}, {}]);
   });
 
   it('is asked for where it goes on alone: a history that only stops has no marker of it', async () => {
