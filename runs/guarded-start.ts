@@ -33,7 +33,10 @@ export async function startGuarded(deps: RunDeps, run: PreparedRun): Promise<Sta
   try {
     const started = await startRun(deps, run);
     if (started.replayed) over.abort(OVER);
-    else void guard(deps, fast, { run, job, ended, put: early ?? put(), startedAt }).finally(() => over.abort(OVER));
+    else {
+      const begun = { run, job, ended, put: early ?? put(), startedAt, confirmedAt: momentAgo() };
+      void guard(deps, fast, begun).finally(() => over.abort(OVER));
+    }
     return started;
   } catch (error) {
     over.abort(OVER);
@@ -50,10 +53,13 @@ interface Guarded {
   readonly put: Promise<string | undefined>;
   /** A moment before the start of its guardian. */
   readonly startedAt: Moment;
+  /** When Temporal had confirmed that. */
+  readonly confirmedAt: Moment;
 }
 
 /** Signals the outcome of the fast host to the guardian. If this process ends first, the guardian's start delay expires. Never rejects. */
-async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put, startedAt }: Guarded): Promise<void> {
+async function guard(deps: RunDeps, fast: FastPath, guarded: Guarded): Promise<void> {
+  const { run, job, ended, put, startedAt, confirmedAt } = guarded;
   const { id } = job;
   const timers: NodeJS.Timeout[] = [];
   const after = (ms: number) =>
@@ -68,7 +74,8 @@ async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put, star
     const gone = after(Math.min(run.context.plan.deadlineMs, LONGEST_TIMER_MS));
     const outcome = await Promise.race([ended, gone, untaken()]);
     if (outcome === undefined) return;
-    await signalGuardian(deps, run, outcome, startedAt);
+    // A run that no host has begun has not ended, however long its start took: its guardian need not wait for the rest of the delay.
+    await signalGuardian(deps, run, outcome, outcome === null ? confirmedAt : startedAt);
     if (outcome && !outcome.left) await fast.done(job);
   } catch (error) {
     deps.logger.warn(

@@ -106,19 +106,19 @@ async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<Start
  * Signals the outcome of its run to a guardian, or null, with which the guardian runs the segment. While the guardian waits for its start delay,
  * signal-with-start ends the delay, which a plain signal would not. Afterwards the run may have ended and been erased, and signal-with-start would
  * start it again: a plain signal then reaches nobody.
- * @param startedAt a moment before the guardian was started
+ * @param since from when the start delay counts: a moment before the guardian was started or, without an outcome, after that
  */
 export async function signalGuardian(
   deps: RunDeps,
   run: PreparedRun,
   outcome: SegmentOutcome | null,
-  startedAt: Moment,
+  since: Moment,
 ): Promise<void> {
   const { request, context, memo } = run;
   const { workflow } = deps.temporal;
   const signalArgs = outcomeSignal(outcome, context.guarded);
   await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-    if (ageOf(startedAt) < GUARDIAN_DELAY_MS)
+    if (ageOf(since) < GUARDIAN_DELAY_MS)
       await workflow.signalWithStart(memo.pipeline, { ...optionsOf(deps, run), signal: OUTCOME_SIGNAL, signalArgs });
     else
       await workflow

@@ -21,6 +21,9 @@ export interface Pruned {
 
 const SHA256 = /^[0-9a-f]{64}$/;
 
+/** A put moves its metadata into place, then its bytes: newer metadata may belong to bytes that are about to come. In milliseconds. */
+const PUT_MS = 300_000;
+
 /**
  * Removes the artifacts of a file store that were last used before a time. Storing an artifact, storing it again, looking it up and
  * reading all of it count as use; the last two are recorded at most once a day. The bytes are removed first: without them an
@@ -39,7 +42,7 @@ export async function pruneArtifacts(root: string, { before, tenant, dryRun }: P
         if (!dryRun && !(await removeOld(root, file, before))) continue;
         files += 1;
         bytes += found.size;
-        if (!dryRun) await removeOld(root, `${file}.json`, before);
+        if (!dryRun) await removeOld(root, `${file}.json`, Math.max(before, Date.now() - PUT_MS));
       }
     }
   }

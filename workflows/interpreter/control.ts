@@ -15,6 +15,7 @@ import { type Placement, type RunContext, type TokenUsage, usageOfRows } from '.
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { eachEntry } from './each-stream.js';
 import { HistoryFull } from './history-full.js';
+import type { Memo } from './memo.js';
 import { GraphValues } from './scope.js';
 import { sessionsOf } from './sessions-of.js';
 import { checkInput } from './sizes.js';
@@ -39,9 +40,16 @@ async function when(run: Run, step: WhenPlan, scope: Scope, at: At): Promise<Jso
   return taken ? graphValue(run, taken, scope, {}, at) : null;
 }
 
+/** Where a `repeat` keeps its last state, with the number of the round that gave it. */
+const REACHED = 'state';
+
+/** How many rounds of the `repeat` that a memo is of have ended. */
+export const roundsEnded = (memo: Memo): number =>
+  (memo.valueBelow(REACHED) as { readonly round: number } | undefined)?.round ?? 0;
+
 async function repeat(run: Run, step: RepeatPlan, scope: Scope, at: At): Promise<Json | Stopped> {
   const { id, atMost, body } = step;
-  const reached = at.memo.below('state');
+  const reached = at.memo.below(REACHED);
   let { state, round } = (reached.value ?? { state: resolve(step.start, scope), round: 0 }) as {
     state: Json;
     round: number;

@@ -32,6 +32,11 @@ export class Memo {
     return true;
   }
 
+  /** What is noted under each name. */
+  get parts(): ReadonlyMap<string, Memo> {
+    return this.#below;
+  }
+
   /** The value under `name`; undefined, and nothing is noted, where there is none. */
   valueBelow(name: string): Json | undefined {
     return this.#below.get(name)?.value;

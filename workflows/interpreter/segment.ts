@@ -8,6 +8,7 @@ import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
 import { entryLost, heldOf, isLost } from './streams.js';
+import { type Tried, triedLeft } from './tried-left.js';
 
 /**
  * Runs a group of inline steps as one segment. After it was interrupted, for example by a lost journal, the remaining steps run one by one on their
@@ -94,14 +95,11 @@ export async function runSegment(
       for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host: inner }));
       const whole = (await Promise.all(alone.values())).every(Boolean);
       if (whole) at.memo.drop(triedOf(first));
-      else if (tried && holds(inner, 'interrupted-loops-go-on'))
-        at.memo.below(triedOf(first)).end(tried as unknown as Json);
+      else if (tried) at.memo.below(triedOf(first)).end(triedLeft(tried, steps, at) as unknown as Json);
       return whole;
     },
   ]);
 }
-
-type Tried = NonNullable<SegmentOutcome['tried']>;
 
 /** Where the memo of a graph keeps the attempts of an interrupted segment, when the run stops for a new history. No step has such an id. */
 const triedOf = ({ id }: Step): string => `${id}~tried`;
@@ -146,7 +144,7 @@ function cancelRows({ table }: Run, stages: ReadonlySet<string>): void {
  * The host for the steps that a segment left undone. A stage has the attempts that were not started there, and a call
  * that failed there for good is not repeated.
  */
-function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>): RunHost {
+function afterTries(host: RunHost, tried: Tried): RunHost {
   return {
     runStage(stage, input, made, placed, shown) {
       const before = tried[callName(made)];

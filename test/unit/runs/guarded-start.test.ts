@@ -241,4 +241,25 @@ describe('a guarded start', () => {
     expect(calls).toEqual(['start', 'started', 'tell']);
     expect(signals).toEqual([null]);
   });
+
+  it.each<[string, SegmentOutcome | null, string]>([
+    ['lets the guardian begin at once: nothing has ended', null, 'tell'],
+    ['starts none that may have ended', OUTCOME, 'tell plainly'],
+  ])('that took as long as the start delay %s', async (_, outcome, told) => {
+    const now = Date.now.bind(Date);
+    const slow = vi.spyOn(Date, 'now');
+    const start = async () => void slow.mockImplementation(() => now() + 3_000);
+    const { deps, calls, signals, answer, take, tell } = setUp({ start });
+    take();
+    answer();
+    try {
+      await startGuarded(deps, prepareRun(deps, requestOf(asks)));
+      tell(outcome);
+      await settled();
+    } finally {
+      slow.mockRestore();
+    }
+    expect(calls.slice(0, 4)).toEqual(['put', 'start', 'started', told]);
+    expect(signals).toEqual([outcome]);
+  });
 });

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, gte, type Pipeline, pipeline } from '../../../pipelines/index.js';
-import type { JsonObject } from '../../../pipelines/json.js';
-import { callName, type Segment, type SegmentOutcome } from '../../../pipelines/run/index.js';
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import { type Change, callName, type Segment, type SegmentOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import type { Journal } from '../../../workers/hosts/journal.js';
 import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
+import { Memo } from '../../../workflows/interpreter/memo.js';
 import { changed } from '../../support/changed-host.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
@@ -66,7 +67,7 @@ interface Way {
 /** Runs a pipeline over as many histories as it takes, at most twenty. */
 async function through(of: Pipeline, input: JsonObject, { segment, room, more }: Way) {
   const runner = new CodeRunner(of);
-  const seen = { segments: 0, histories: 0, runner };
+  const seen = { segments: 0, histories: 0, runner, carried: [] as Json[] };
   let context = contextOf(of);
   for (;;) {
     let left = room[Math.min(seen.histories, room.length - 1)] ?? 0;
@@ -86,9 +87,14 @@ async function through(of: Pipeline, input: JsonObject, { segment, room, more }:
     }));
     const ended = await interpret(input, context, host);
     if (!('carried' in ended)) return { ...seen, output: ended.output };
+    seen.carried.push(copy(ended.carried.done));
     context = copy({ ...context, carried: { ...ended.carried, decided: {} } });
   }
 }
+
+/** Of the stage in an item. */
+const nameIn = (item: number): string =>
+  callName({ path: `items[${item}]/pay`, stage: 'pay', kind: 'code', model: 'add', with: {} });
 
 const calls = ({ events }: CodeRunner): number => events.filter((event) => event === 'pay starts').length;
 
@@ -113,15 +119,38 @@ describe('a loop of an interrupted segment that stops for a new history', () => 
   });
 
   it('has the attempts that were not made in the segment, where it stops before its first call', async () => {
-    const name = callName({ path: 'items[0]/pay', stage: 'pay', kind: 'code', model: 'add', with: {} });
     let segments = 0;
     const segment: Interrupted = async () => {
       segments += 1;
-      return { done: {}, rows: [], interrupted: true, tried: { [name]: { begun: 1 } } };
+      return { done: {}, rows: [], interrupted: true, tried: { [nameIn(0)]: { begun: 1 } } };
     };
     const run = through(eachItem, { items }, { segment, room: [0, 99] });
     await expect(run).rejects.toMatchObject({ code: 'STAGE_TIMEOUT', details: { stage: 'pay' } });
     expect(segments).toBe(1);
+  });
+
+  it('carries the attempts of items that have not ended alone', async () => {
+    const twice = { execution: 'inline', retry: { attempts: 2 } } as const;
+    const of = pipeline('each-twice', { input: many, deadline: '10m' }, ({ input, stage, each }) => ({
+      all: each('items', input.items, (n) => stage('pay', add, { n }, twice).n, { concurrency: 1 }),
+    })) as unknown as Pipeline;
+    // The first two end in the segment, and one in each history.
+    const tried = Object.fromEntries([0, 1, 2, 3].map((item) => [nameIn(item), { begun: 1 }]));
+    const segment: Interrupted = async (...given) => ({ ...(await lostAfter(2)(...given)), tried });
+    const ended = await through(of, { items }, { segment, room: [1] });
+    expect(ended).toMatchObject({ output: { all: items.map((n) => n + 1) }, segments: 1, histories: 5 });
+    const left = ended.carried.map((done) => Memo.from(done).valueBelow('items~tried'));
+    expect(left).toEqual([{ [nameIn(3)]: { begun: 1 } }, {}, {}, {}]);
+  });
+
+  it('is asked for where it goes on alone: a history that only stops has no marker of it', async () => {
+    const asked: Change[] = [];
+    const since = (change: Change) => asked.push(change) > 0;
+    const tried = { [nameIn(0)]: { begun: 1 } };
+    const segment: Interrupted = async () => ({ done: {}, rows: [], interrupted: true, tried });
+    const run = through(eachItem, { items }, { segment, room: [0, 99], more: { since } });
+    await expect(run).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
+    expect(asked.filter((change) => change === 'interrupted-loops-go-on')).toHaveLength(1);
   });
 
   it('begins at its start in a history from before that', async () => {

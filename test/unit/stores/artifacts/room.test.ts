@@ -175,3 +175,15 @@ test('what is stored again while it is pruned stays, with its metadata', async (
   expect(await pruneArtifacts(root, { before })).toEqual({ files: 1, bytes: 1_000 });
   expect(await readdir(path.dirname(file))).toEqual([]);
 });
+
+test('pruning leaves no metadata without bytes, also where that is newer', async () => {
+  const store = await openFileStore(root);
+  const { sha256 } = await put(store, randomBytes(1_000));
+  const file = path.join(root, 'acme', sha256.slice(0, 2), sha256);
+  const ago = (ms: number) => new Date(Date.now() - ms);
+  await utimes(file, ago(30 * 86_400_000), ago(30 * 86_400_000));
+  // A put has written it again and died before its bytes came.
+  await utimes(`${file}.json`, ago(3_600_000), ago(3_600_000));
+  expect(await pruneArtifacts(root, { before: Date.now() - 86_400_000 })).toEqual({ files: 1, bytes: 1_000 });
+  expect(await readdir(path.dirname(file))).toEqual([]);
+});
