@@ -126,7 +126,8 @@ function partsOf(piece: string): readonly string[] {
   if (at <= 0) return [piece];
   const [base, ending] = [piece.slice(0, at), piece.slice(at + 1).toLowerCase()];
   if (ending === 's') return [base, IS_AFTER.has(base.toLowerCase()) ? CONTRACTED_IS.raw : POSSESSIVE];
-  const written = ENDINGS[ending];
+  // `France'constructor` has none of them.
+  const written = Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : undefined;
   return written === undefined ? [piece] : [base, written];
 }
 

@@ -345,4 +345,5 @@ export const HOLES: readonly QuestionPair[] = [
   ['What list is the guest on?', 'What is the guest list on?'],
   ['What fire is the forest in?', 'What is the forest fire in?'],
   ['Which is the guest?', 'What is the guest?'],
+  ["What is the capital of France'constructor?", 'What is the capital of France?'],
 ];
