@@ -109,19 +109,37 @@ export function resolvePartly(binding: Binding, scope: Scope, held: (source: str
   return Object.fromEntries(fields.filter(([, value]) => value !== ABSENT));
 }
 
+/** Operators whose value is made of all the text that they are given. The value of any other one is a truth, a number, or a part of that. */
+const OF_ALL_TEXT: ReadonlySet<string> = new Set(['join', 'either', 'sentences', 'tokens']);
+
 /**
- * The binding with each occurrence of `hidden` replaced by null. A text or an operator that has one in it is not evaluated then: it becomes
- * data with its parts. Its value without `hidden` would not show where in a text that stood, or what it was compared with.
+ * The binding with each occurrence of `hidden` replaced by null. A text, or an operator of `OF_ALL_TEXT`, that has one in it is not evaluated
+ * then: it becomes data with its parts, since its value without `hidden` would not show where in a text that stood. Any other operator keeps
+ * `hidden`: its value is what the reader of the binding sees. Evaluated, it is therefore about as large as the binding's own value at most.
+ *
+ * @param hidden the value of this binding is not null
  */
 export function mask(binding: Binding, hidden: Binding): Binding {
-  if (JSON.stringify(binding) === JSON.stringify(hidden)) return null;
+  if (isSame(binding, hidden)) return null;
   if (Array.isArray(binding)) return binding.map((item) => mask(item, hidden));
   if (!isJsonObject(binding)) return binding;
+  const { $op, of } = binding;
+  if (typeof $op === 'string' && Array.isArray(of)) return maskedOperator(binding, $op, of, hidden);
   const masked = Object.fromEntries(Object.entries(binding).map(([key, value]) => [key, mask(value, hidden)]));
-  if (JSON.stringify(masked) === JSON.stringify(binding)) return masked;
-  if (Array.isArray(masked.$text)) return { text: masked.$text };
-  return typeof masked.$op === 'string' && Array.isArray(masked.of) ? { op: masked.$op, of: masked.of } : masked;
+  return Array.isArray(masked.$text) && !isSame(masked, binding) ? { text: masked.$text } : masked;
 }
+
+function maskedOperator(binding: Binding, name: string, of: readonly Binding[], hidden: Binding): Binding {
+  if (!OF_ALL_TEXT.has(name)) return binding;
+  // Behind `hidden` nothing is read, whatever its size.
+  const end = name === 'either' ? of.findIndex((part) => isSame(part, hidden)) : -1;
+  const read = end < 0 ? of : of.slice(0, end + 1);
+  // The parts of a list of short texts may be larger than the text: what is only joined by `hidden` stays a text.
+  const masked = read.map((part, i) => (name === 'join' && i > 0 ? part : mask(part, hidden)));
+  return isSame(masked, of) ? binding : { op: name, of: masked };
+}
+
+const isSame = (a: Binding, b: Binding): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function lookUp(path: string, scope: Scope): Json | undefined {
   const [source = '', ...fields] = path.split('.');

@@ -1,6 +1,5 @@
 import { isAway } from '../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json } from '../../pipelines/json.js';
-import { bytesOf, MOST_BYTES } from '../../pipelines/json-limits.js';
 import {
   type Binding,
   mask,
@@ -19,7 +18,6 @@ import { leftBy, usageOf } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf, insertedBy, ownerOf } from './call.js';
 import { type Candidate, type Candidates, candidatesOf, endedCandidates, inputOf } from './candidates.js';
-import { sha256 } from './digest.js';
 import { concernsAll, holds } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
@@ -199,15 +197,6 @@ const versionOf = (version: Binding, scope: Scope): string => canonicalJson(reso
 /** What a semantic cache compares. The context lacks the key: objects and lists that differ must have texts that do. */
 const textOf = (key: Json): string => (typeof key === 'object' && key !== null ? canonicalJson(key) : String(key));
 
-/** The input may have half of a call beside its cache, and so may the context. */
-const MOST_CONTEXT_BYTES = MOST_BYTES / 2;
-
-/** The input without the key. What is computed with the key stands there in its parts, which may be larger than the input. */
-function contextOf(input: Binding, key: Binding, scope: Scope): Json {
-  const context = resolve(mask(input, key), scope);
-  return bytesOf(context, MOST_CONTEXT_BYTES) <= MOST_CONTEXT_BYTES ? context : sha256(canonicalJson(context));
-}
-
 /** The cache to query first; a semantic one with its key resolved. */
 function cacheOf(
   { context: { sessionsOf } }: Run,
@@ -229,7 +218,7 @@ function cacheOf(
   return {
     ...limits,
     key: textOf(resolve(limits.key, scope) ?? ''),
-    context: contextOf(input, limits.key, scope),
+    context: resolve(mask(input, limits.key), scope),
     ...own,
     ...(principal !== undefined && { principal }),
   };

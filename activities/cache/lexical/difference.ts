@@ -257,17 +257,19 @@ function rolesDiffer(a: readonly Token[], b: readonly Token[]): boolean {
   return one.includes((agent ?? others ?? '').replace(/e$/, '')) && one.join(' ') === two.join(' ');
 }
 
-/** The verb of `was helped by`, in base form. */
+/** The verb of `was helped by` and `who's helped by`, in base form. */
 function passiveOf(tokens: readonly Token[]): string | undefined {
   const by = tokens.findIndex(
     ({ word }, at) => at > 0 && word === 'by' && basesOfPast(wordAt(tokens, at - 1)).length > 0,
   );
-  const passive = by > 0 && tokens.slice(0, by).some(({ word }) => BE.has(word));
+  const passive = by > 0 && tokens.slice(0, by).some(({ word }) => BE.has(word) || word === POSSESSIVE);
   return passive ? basesOfPast(wordAt(tokens, by - 1))[0] : undefined;
 }
 
 /** `A place at a primary school`, `a primary school place`: a preposition is gone, and what it joined is turned round. */
 function isCompound(left: readonly string[], right: readonly string[], [mine, other]: Difference['only']): boolean {
+  // `Who's the coach the boss hired`: where the other text has `is`, a `'s` joins nothing.
+  if ([...mine, ...other].some(({ word }) => BE.has(word))) return false;
   const joins = (tokens: readonly Token[]) => tokens.some(({ word }) => PREPOSITIONS.has(word) || word === POSSESSIVE);
   if (joins(mine) === joins(other) || left.length !== right.length) return false;
   let from = 0;

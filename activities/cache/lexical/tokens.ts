@@ -1,4 +1,4 @@
-import { isKnown } from '../verifier/thesaurus.js';
+import { isKnown, isNoun as isMostlyNoun } from '../verifier/thesaurus.js';
 import { basesOfPast, SAME_AS_PAST } from './inflection.js';
 import { opensWithSymbol } from './text.js';
 import { ARTICLES, FUNCTION_WORDS, SAFE_NAMES, SHORT_UNITS } from './words.js';
@@ -88,14 +88,25 @@ function withHas(tokens: readonly Token[]): Token[] {
       const before = tokens[i + at]?.word ?? '';
       // `Where is the lost property`: behind an article it is an adjective.
       if (ARTICLES.has(before) || !isParticiple(word)) return false;
-      // `Who's the coach picked for it`; further behind, `to run` and `for frozen peas` are none, nor is `Sweden`.
-      return at < 3 || !(BEFORE_THING.has(before) || SAFE_NAMES.has(word));
+      // `Who's the coach picked for it`; further behind, `to run` and `for frozen peas` are none, nor are `Sweden` and `that I need`.
+      const other = BEFORE_THING.has(before) || SAFE_NAMES.has(word) || isOther(word, before, tokens[i + at + 2]);
+      return at < 3 || !other;
     });
     return tokenOf(participle ? POSSESSIVE : 'is');
   });
 }
 const CONTRACTED_IS = tokenOf("'S-IS");
 const BEFORE_THING = new Set('of in at for from with to into between about against'.split(' '));
+/** Words with the form of a participle that are none. */
+const OTHERS = new Set('need feed seed weed deed bed red hundred'.split(' '));
+/** Participles, and things as often. */
+const THINGS = new Set('cost run shed'.split(' '));
+/** `The form that I need`, `the average funeral cost`: not `the run cost us`. */
+function isOther(word: string, before: string, next: Token | undefined): boolean {
+  if (OTHERS.has(word)) return true;
+  const isLast = next === undefined || /^[.?!\u2026]$/.test(next.raw);
+  return THINGS.has(word) && isLast && isMostlyNoun(before) && !FUNCTION_WORDS.has(before);
+}
 /** Which `basesOfPast` does not know. */
 const PARTICIPLES = new Set(
   'agreed disagreed freed decreed guaranteed refereed laid repaid rebuilt resold retold foretold misled misheard overheard overrun rerun upheld withheld withstood outgrown overthrown redrawn sewn sown sawn mown hewn shorn strewn slain flung slung strung wrung stunk slunk slit lit knit leapt learnt burnt dreamt spilt spoilt smelt leant unwound rewound'.split(
@@ -126,7 +137,8 @@ function partsOf(piece: string): readonly string[] {
   if (at <= 0) return [piece];
   const [base, ending] = [piece.slice(0, at), piece.slice(at + 1).toLowerCase()];
   if (ending === 's') return [base, IS_AFTER.has(base.toLowerCase()) ? CONTRACTED_IS.raw : POSSESSIVE];
-  const written = ENDINGS[ending];
+  // `France'constructor` has none of them.
+  const written = Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : undefined;
   return written === undefined ? [piece] : [base, written];
 }
 

@@ -8,10 +8,10 @@ import { ORTHOGRAPHY } from './words.js';
 const PLACES = new Set('british american uk usa britain america commonwealth'.split(' '));
 const isAboutWriting = (word: string): boolean => ORTHOGRAPHY.has(word) && !PLACES.has(word);
 
-const NAMES = new RegExp(
-  `(?<![\\p{L}\\p{N}])(?:${ALIASES.map(([from]) => from.replaceAll('.', '\\.')).join('|')})(?![\\p{L}\\p{N}])`,
-  'giu',
-);
+/** A name as a whole; a `'s` stands behind a word. */
+const whole = (name: string): string =>
+  `${name.startsWith("'") ? '' : '(?<![\\p{L}\\p{N}])'}${name.replaceAll('.', '\\.')}`;
+const NAMES = new RegExp(`(?:${ALIASES.map(([from]) => whole(from)).join('|')})(?![\\p{L}\\p{N}])`, 'giu');
 const OPENING = /^(?:what|who|where|when|how|why)'?s$/;
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { code, contains, join, type Pipeline, pipeline, semantic, text } from '../../../pipelines/index.js';
+import { code, contains, either, join, type Pipeline, pipeline, semantic, text } from '../../../pipelines/index.js';
 import { type Binding, mask } from '../../../pipelines/plan/index.js';
 import type { StageCall } from '../../../pipelines/run/index.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
@@ -22,6 +22,9 @@ const asSeparator = pipeline('as-separator', { input: shape }, ({ input: { key, 
 }));
 const compared = pipeline('compared', { input: shape }, ({ input: { before, key }, stage }) => ({
   n: stage('a', ask, { prompt: key, known: contains(before, key) }, { cache: semantic({ key }) }).n,
+}));
+const first = pipeline('first', { input: shape }, ({ input: { before, key }, stage }) => ({
+  n: stage('a', ask, { prompt: either(key, before) }, { cache: semantic({ key }) }).n,
 }));
 
 /** What the stage was asked, and its look-up in the cache. */
@@ -55,19 +58,18 @@ describe('the context of a cached stage', () => {
     ]);
   });
 
-  it('tells apart lists that the key joins, and texts that it is compared with', async () => {
+  it('tells apart lists that the key joins, and what comes of comparing it', async () => {
     const joined = await askedOf(asSeparator, { list: ['a', 'b'] });
-    expect(joined).toMatchObject({ prompt: 'anot b', context: { prompt: { op: 'join', of: [['a', 'b'], null] } } });
-    const known = await askedOf(compared, { before: 'not here' });
-    expect(known.context).toEqual({ prompt: null, known: { op: 'contains', of: ['not here', null] } });
+    expect(joined).toMatchObject({ prompt: 'anot b', context: { prompt: 'anot b' } });
+    const [one, other] = [await askedOf(compared, { before: 'it is not so' }), await askedOf(compared, {})];
+    expect(one.context).toEqual({ prompt: null, known: true });
+    expect(other.context).toEqual({ prompt: null, known: false });
   });
 
-  it('is a digest where the parts are larger than a call', async () => {
-    const large = (end: string) => askedOf(compared, { before: 'x'.repeat(800_000) + end });
-    const [one, other] = [await large('1'), await large('2')];
-    expect(one.context).toMatch(/^[0-9a-f]{64}$/);
-    expect(other.context).not.toBe(one.context);
-    expect((await large('1')).context).toBe(one.context);
+  it('is no larger than the input where the key is compared with a large text, or comes before one', async () => {
+    const before = 'x'.repeat(400_000);
+    expect((await askedOf(compared, { before })).context).toEqual({ prompt: null, known: false });
+    expect((await askedOf(first, { before })).context).toEqual({ prompt: { op: 'either', of: [null] } });
   });
 });
 
@@ -77,4 +79,16 @@ it('evaluates what the key is not in', () => {
   const size: Binding = { $op: 'size', of: [{ $ref: 'input.b' }] };
   expect(mask({ a: said, b: [size, key] }, key)).toEqual({ a: said, b: [size, null] });
   expect(mask({ $text: ['x', { $text: [key, 'y'] }] }, key)).toEqual({ text: ['x', { text: [null, 'y'] }] });
+});
+
+it('leaves operators whose value is a truth, a number or a part, and takes apart those that make texts', () => {
+  const key = { $ref: 'input.key' };
+  const b = { $ref: 'input.b' };
+  for (const $op of ['eq', 'contains', 'lt', 'size', 'get', 'at', 'entries'] as const)
+    expect(mask({ $op, of: [b, key] }, key)).toEqual({ $op, of: [b, key] });
+  expect(mask({ $op: 'join', of: [[b, key], ' '] }, key)).toEqual({ op: 'join', of: [[b, null], ' '] });
+  expect(mask({ $op: 'join', of: [b, key] }, key)).toEqual({ $op: 'join', of: [b, key] });
+  expect(mask({ $op: 'either', of: [b, key, b] }, key)).toEqual({ op: 'either', of: [b, null] });
+  expect(mask({ $op: 'either', of: [b, { $text: [key] }] }, key)).toEqual({ op: 'either', of: [b, { text: [null] }] });
+  expect(mask({ $op: 'sentences', of: [key] }, key)).toEqual({ op: 'sentences', of: [null] });
 });

@@ -345,4 +345,6 @@ export const HOLES: readonly QuestionPair[] = [
   ['What list is the guest on?', 'What is the guest list on?'],
   ['What fire is the forest in?', 'What is the forest fire in?'],
   ['Which is the guest?', 'What is the guest?'],
+  ["Is it correct to write France's capital city?", "Is it correct to write France's capital?"],
+  ["What is the capital of France'constructor?", 'What is the capital of France?'],
 ];

@@ -210,6 +210,8 @@ describe('a verifier is not asked about', () => {
     ['order', 'Can we see them?', 'Can they see us?'],
     ['order', 'Who helped Anna?', 'Who was helped by Anna?'],
     ['order', 'Which team beat Norway?', 'Which team was beaten by Norway?'],
+    ['order', "Who's the old boss beaten by the team?", 'Who is the old boss that beat the team?'],
+    ['order', "Who's the new coach the boss hired?", 'Who is the boss the new coach hired?'],
     ['name', 'Is SI a good choice?', 'Is Si a good choice?'],
     ['name', 'What does the r flag do?', 'What does the R flag do?'],
     ['unit', 'How much is 5 gigabytes?', 'How much is 5 megabytes?'],

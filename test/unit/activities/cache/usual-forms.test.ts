@@ -229,6 +229,21 @@ const RULES: readonly (readonly [rule: string, same: readonly QuestionPair[], di
     ],
   ],
   [
+    'a contracted is, before what only looks like a participle',
+    [
+      ["What's the form that I need?", 'What is the form that I need?'],
+      ["What's the number on my red card?", 'What is the number on my red card?'],
+      ["What's the square root of two hundred?", 'What is the square root of 200?'],
+      ["What's the average funeral cost?", 'What is the average funeral cost?'],
+      ["Who's the owner of the tool shed?", 'Who is the owner of the tool shed?'],
+    ],
+    [
+      ["What's the move to Leeds cost us?", 'What is the move to Leeds cost us?'],
+      ["Who's the coach at the club run out of?", 'Who is the coach at the club run out of?'],
+      ["What's the man at the door taken?", 'What is the man at the door taken?'],
+    ],
+  ],
+  [
     'ways to write what is not asked about',
     [
       ["What's wrong with my phone?", 'What is wrong with my phone?'],
