@@ -56,7 +56,11 @@ function within(have: z.ZodType, want: z.ZodType, fills: boolean, above: Compare
 /** Whether a field may be absent, or null where it must not be, though it has a default. */
 function isLacking(own: z.ZodType | undefined, field: z.ZodType): boolean {
   if (usualOf(field) === undefined) return false;
-  return own === undefined || (mayBeAbsent(own) && (own.isOptional() || !takes(field, null)));
+  if (own === undefined) return true;
+  if (!mayBeAbsent(own)) return false;
+  // A schema that has a default itself has filled it in.
+  const mayBeMissing = takes(own, undefined) && usualOf(own) === undefined;
+  return mayBeMissing || (takes(own, null) && !takes(field, null));
 }
 
 function first<T>(all: Iterable<T>, find: (item: T) => string | undefined): string | undefined {

@@ -6,6 +6,7 @@ import { apply, asText, OPERATORS } from './expression.js';
  * - `{ $ref: 'input.speech' }`       a field of the run's input or of a step's value (`<step>.<field>...`)
  * - `{ $text: ['Hello ', b] }`       the parts concatenated as text
  * - `{ $op: 'gte', of: [b, 0.5] }`   an operator of the expression language
+ *   With `absent: true`, which `pipeline()` gives to a field that may be left out but not be null, it may give nothing instead of null
  * - `{ $const: value }`              a literal value, whatever its keys
  * - any other JSON                   itself, with bindings inside it resolved
  */
@@ -51,18 +52,21 @@ export function unknownOperator(binding: Binding): string | undefined {
 /** Evaluates a binding. */
 export const resolve = (binding: Binding, scope: Scope): Json => found(binding, scope) ?? null;
 
-/** Undefined for what is absent; as a field of an object it stays so, and schemas with optional fields accept the value. */
-function found(binding: Binding, scope: Scope): Json | undefined {
+/**
+ * Undefined for what is absent; as a field of an object it stays so, and schemas with optional fields accept the value.
+ *
+ * @param keeps whether it is part of an operator with the mark `absent`
+ */
+function found(binding: Binding, scope: Scope, keeps = false): Json | undefined {
   if (Array.isArray(binding)) return binding.map((item) => resolve(item, scope));
   if (!isJsonObject(binding)) return binding;
   if (typeof binding.$ref === 'string') return lookUp(binding.$ref, scope);
   if ('$const' in binding) return binding.$const as Json;
   if (Array.isArray(binding.$text)) return binding.$text.map((part) => asText(resolve(part, scope))).join('');
   if (typeof binding.$op === 'string' && Array.isArray(binding.of)) {
-    return applied(
-      binding.$op,
-      (binding.of as readonly Binding[]).map((part) => found(part, scope)),
-    );
+    const own = keeps || binding.absent === true;
+    const of = (binding.of as readonly Binding[]).map((part) => found(part, scope, own));
+    return (own ? applied : appliedToAll)(binding.$op, of);
   }
   const resolved: Record<string, Json> = {};
   for (const [key, value] of Object.entries(binding)) {
@@ -72,41 +76,62 @@ function found(binding: Binding, scope: Scope): Json | undefined {
   return resolved satisfies JsonObject;
 }
 
+const appliedToAll = (name: string, of: readonly (Json | undefined)[]): Json =>
+  apply(
+    name,
+    of.map((each) => each ?? null),
+  );
+
 /**
- * The value of an operator. A field that its object lacks is absent, and so is the first of several values if none is there and the last one is
- * absent.
+ * The value of an operator with the mark `absent`. A field that its object lacks is absent, and so is the first of several values if none is there
+ * and the last one is absent.
  */
 function applied(name: string, of: readonly (Json | undefined)[]): Json | undefined {
   const [first, key] = of;
   if (name === 'get' && typeof key === 'string') return fieldOf(first, key);
-  const value = apply(
-    name,
-    of.map((each) => each ?? null),
-  );
+  const value = appliedToAll(name, of);
   const isAbsent = name === 'either' && value === null && of.length > 1 && of.at(-1) === undefined;
   return isAbsent ? undefined : value;
 }
 
-/** A binding of nothing. */
-const ABSENT: Binding = { $op: 'get', of: [{ $const: {} }, 'absent'] };
+/** A binding of nothing, as an argument of an operator with the mark `absent`. */
+const ABSENT: Binding = { $op: 'get', of: [{ $const: {} }, 'absent'], absent: true };
+
+const NULL: Binding = { $const: null };
+
+type Held = (source: string) => boolean;
 
 /**
  * The binding with everything evaluated but what reads a held source: `resolve` does the rest where those are known, with the same
  * result as if it had done all.
  */
-export function resolvePartly(binding: Binding, scope: Scope, held: (source: string) => boolean): Binding {
+export const resolvePartly = (binding: Binding, scope: Scope, held: Held): Binding =>
+  partly(binding, scope, held) ?? NULL;
+
+/** Undefined for what is absent; `keeps` as of `found`. */
+function partly(binding: Binding, scope: Scope, held: Held, keeps = false): Binding | undefined {
   if (!sourcesOf(binding).some(held)) {
-    const value = found(binding, scope);
-    return value === undefined ? ABSENT : { $const: value };
+    const value = found(binding, scope, keeps);
+    return value === undefined ? undefined : { $const: value };
   }
-  const partly = (part: Binding) => resolvePartly(part, scope, held);
-  if (Array.isArray(binding)) return binding.map(partly);
+  const part = (inner: Binding) => resolvePartly(inner, scope, held);
+  if (Array.isArray(binding)) return binding.map(part);
   if (!isJsonObject(binding) || typeof binding.$ref === 'string') return binding;
-  if (Array.isArray(binding.$text)) return { $text: binding.$text.map(partly) };
-  if (typeof binding.$op === 'string' && Array.isArray(binding.of))
-    return { $op: binding.$op, of: (binding.of as readonly Binding[]).map(partly) };
-  const fields = Object.entries(binding).map(([key, value]) => [key, partly(value as Binding)] as const);
-  return Object.fromEntries(fields.filter(([, value]) => value !== ABSENT));
+  if (Array.isArray(binding.$text)) return { $text: binding.$text.map(part) };
+  if (typeof binding.$op === 'string' && Array.isArray(binding.of)) {
+    const marked = binding.absent === true;
+    const own = keeps || marked;
+    const of = (binding.of as readonly Binding[]).map(
+      (inner) => partly(inner, scope, held, own) ?? (own ? ABSENT : NULL),
+    );
+    return marked ? { $op: binding.$op, of, absent: true } : { $op: binding.$op, of };
+  }
+  const rest: Record<string, Json> = {};
+  for (const [key, value] of Object.entries(binding)) {
+    const field = partly(value as Binding, scope, held);
+    if (field !== undefined) rest[key] = field;
+  }
+  return rest;
 }
 
 /** Operators whose value is made of all the text that they are given. The value of any other one is a truth, a number, or a part of that. */

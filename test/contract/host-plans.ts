@@ -48,13 +48,6 @@ export function hostPlans(name: string, host: () => SuiteHost): void {
         })),
       ],
       ['an unknown operator', broken((own) => ({ ...own, output: { n: { $op: 'guess', of: [1] } } }))],
-      [
-        'a step that is called like the input',
-        {
-          ...broken((own) => ({ ...own, stages: [{ ...stage, id: 'input' }], output: { n: 1 } })),
-          placement: { input: { connector: 'code', device: 'worker', queue: 'nobody' } },
-        },
-      ],
     ];
     it.each(cases)('fails a run with %s', async (_, context) => {
       const end = await host().run(single('broken', add, {}), { n: 1 }, { context });

@@ -48,7 +48,6 @@ function checkGraph(graph: Graph, around: ReadonlySet<string>, checked: Checked)
   for (const step of graph.stages as readonly Step[]) {
     if (!isObject(step) || typeof step.id !== 'string') throw invalid('a step has no id');
     const { id } = step;
-    if (id === 'input') throw invalid('its id is the name of the run’s input', id);
     if (checked.ids.has(id)) throw invalid('another step has the same id', id);
     checked.ids.add(id);
     checkStep(step, visible, checked);

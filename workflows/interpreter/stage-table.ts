@@ -67,8 +67,8 @@ export class StageTable {
   start(stage: string, by: Partial<StageRecord> = {}): void {
     const row = this.#rows.get(stage);
     if (!row) return;
-    const { error: _, ...rest } = row;
-    const started = row.count ? row.count.started + 1 : row.status === 'waiting' || row.status === 'skipped' ? 1 : 2;
+    const rest = withoutFailure(row);
+    const started = startsOf(row) + 1;
     const done = row.count?.done ?? (row.status === 'done' ? 1 : 0);
     this.#rows.set(stage, { ...rest, ...by, status: 'running', ...(started > 1 && { count: { done, started } }) });
     this.#onChange(this.rows);
@@ -133,7 +133,8 @@ export class StageTable {
 
   skip(stage: string, instead?: string): void {
     const row = this.#rows.get(stage);
-    if (row?.status === 'waiting' || instead !== undefined) {
+    // One that has succeeded before stays done.
+    if (row?.status === 'waiting' || (instead !== undefined && row?.status !== 'done')) {
       this.#change(stage, { status: 'skipped', ...(instead !== undefined && { instead }) });
     }
   }
@@ -156,7 +157,7 @@ export class StageTable {
    */
   close(ended: 'done' | 'failed'): void {
     for (const { stage, status, count } of this.rows) {
-      if (ended === 'done' && count && count.done > 0 && status !== 'skipped') this.#succeeded(stage);
+      if (ended === 'done' && count && count.done > 0) this.#succeeded(stage);
       else if (status === 'running') this.#change(stage, { status: 'cancelled' });
       else if (status === 'waiting' && ended === 'done') this.#change(stage, { status: 'skipped' });
     }
@@ -165,8 +166,7 @@ export class StageTable {
   #succeeded(stage: string): void {
     const row = this.#rows.get(stage);
     if (!row || row.status === 'done') return;
-    const { error: _, ...rest } = row;
-    this.#rows.set(stage, rest);
+    this.#rows.set(stage, withoutFailure(row));
     this.#change(stage, { status: 'done' });
   }
 
@@ -192,9 +192,15 @@ function addTo(counts: Map<string, number>, stage: string, by: 1 | -1): void {
   else counts.delete(stage);
 }
 
-const startsOf = ({ count, status }: StageRecord): number =>
-  count?.started ?? (status === 'waiting' || status === 'skipped' ? 0 : 1);
+/** One that is skipped after it has failed keeps its error; another one has not started. */
+const startsOf = ({ count, status, error }: StageRecord): number =>
+  count?.started ?? (status === 'waiting' || (status === 'skipped' && error === undefined) ? 0 : 1);
 const endsOf = ({ count, status }: StageRecord): number => count?.done ?? (status === 'done' ? 1 : 0);
+
+/** The row without what says how its latest start failed, or why it was skipped. */
+function withoutFailure({ error: _, instead, ...row }: StageRecord): StageRecord {
+  return row.status !== 'skipped' && instead !== undefined ? { ...row, instead } : row;
+}
 
 function added(a: StageRecord, b: StageRecord): { done: number; started: number } | undefined {
   const started = startsOf(a) + startsOf(b);

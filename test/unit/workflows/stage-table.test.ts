@@ -97,6 +97,41 @@ describe('a stage that is started several times', () => {
     expect(shown(table)).toEqual([['failed', { done: 0, started: 2 }]]);
   });
 
+  /** Starts one after the other: whether each succeeds, fails and is skipped, or is skipped without a start. */
+  const optional = (ends: readonly ('succeeds' | 'fails' | 'is not started')[]) => {
+    const table = tableOf();
+    for (const end of ends) {
+      if (end !== 'is not started') table.start('speak');
+      if (end === 'succeeds') table.finish('speak', outcome);
+      if (end === 'fails') table.fail('speak', failure);
+      if (end !== 'succeeds') table.skip('speak', end === 'fails' ? failure.code : 'degraded');
+    }
+    table.close('done');
+    return table;
+  };
+
+  it.each([
+    ['succeeds', 'fails'],
+    ['fails', 'succeeds'],
+  ] as const)('is done if it may be skipped and first %s, then %s', (first, second) => {
+    const table = optional([first, second]);
+    expect(shown(table)).toEqual([['done', { done: 1, started: 2 }]]);
+    expect(table.rows[0]?.error).toBeUndefined();
+    expect(table.rows[0]?.instead).toBeUndefined();
+  });
+
+  it.each([
+    ['succeeds', 'is not started'],
+    ['is not started', 'succeeds'],
+  ] as const)('counts no start if it was skipped without one: it %s, then it %s', (first, second) => {
+    expect(shown(optional([first, second]))).toEqual([['done', undefined]]);
+  });
+
+  it('is skipped if it never succeeded, with each of its starts', () => {
+    expect(shown(optional(['fails', 'fails']))).toEqual([['skipped', { done: 0, started: 2 }]]);
+    expect(shown(optional(['fails']))).toEqual([['skipped', undefined]]);
+  });
+
   it('is done after a new history too, to which an earlier release carried it as running', () => {
     const table = tableOf();
     const [row] = table.rows;
