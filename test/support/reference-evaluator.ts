@@ -228,10 +228,10 @@ class Book {
 }
 
 /** A binding's value. */
-const resolve = (bound: Binding, names: Names): Json => valueOf(bound, names, false) ?? null;
+const resolve = (bound: Binding, names: Names): Json => givenBy(bound, names, false) ?? null;
 
 /** Undefined for what is absent. What an operator gives is so only with its mark `absent`, or that of one around it. */
-function valueOf(bound: Binding, names: Names, marked: boolean): Json | undefined {
+function givenBy(bound: Binding, names: Names, marked: boolean): Json | undefined {
   if (Array.isArray(bound)) return (bound as readonly Json[]).map((item) => resolve(item, names));
   if (!isJsonObject(bound)) return bound;
   if ('$ref' in bound) return lookUp(bound.$ref as string, names);
@@ -239,11 +239,11 @@ function valueOf(bound: Binding, names: Names, marked: boolean): Json | undefine
   if ('$text' in bound) return (bound.$text as Json[]).map((part) => text(resolve(part, names))).join('');
   if ('$op' in bound) {
     const isMarked = marked || bound.absent === true;
-    const all = (bound.of as Json[]).map((part) => valueOf(part, names, isMarked));
+    const all = (bound.of as Json[]).map((part) => givenBy(part, names, isMarked));
     return isMarked && isAbsent(bound.$op, all) ? undefined : operate(bound.$op as string, all.map(orNull));
   }
   const entries = Object.entries(bound).flatMap(([key, value]) => {
-    const field = valueOf(value, names, false);
+    const field = givenBy(value, names, false);
     return field === undefined ? [] : [[key, field] as const];
   });
   return Object.fromEntries(entries);
