@@ -20,8 +20,9 @@ const RUNS = { least: 4_000, most: 20_000, objectives: 8 };
 
 /**
  * The load of all pipelines, by index. A trace that is too long to be simulated many times is reduced to its busiest
- * stretch. Traces that cover a longer time than another one are reduced to their busiest stretch of that time, if enough runs are left, and
- * the load's assumptions say so. Rates are expanded to enough runs to see queues settle within the objective.
+ * stretch. Traces that cover a longer time than another one are reduced to their busiest stretch of that time, if enough runs are left;
+ * otherwise the other one counts at a lower rate. The load's assumptions say either. Rates are expanded to enough runs to see queues settle
+ * within the objective.
  *
  * @param stated by column: the size of every run that the load does not state
  */
@@ -40,12 +41,15 @@ export function makeLoad(
   const wanted = (total * sloMs * RUNS.objectives) / 1000;
   const runs = Math.min(RUNS.most, Math.max(RUNS.least, Math.ceil(wanted)));
   const known = arriving.map((each) => ('trace' in each ? busiest(each) : each));
-  const ms = sharedMs(known.flatMap((each) => ('trace' in each ? [each] : [])));
+  const stretches = known.flatMap((each) => ('trace' in each ? [each] : []));
+  const ms = sharedMs(stretches);
+  const plannedMs = Math.max(0, ...stretches.map(({ coversMs }) => (isLonger(coversMs, ms) ? ms : coversMs)));
   const assumptions: string[] = [];
   const loads = known.map((each, p) => {
     if ('trace' in each) {
       const trace = within(each, ms);
       if (trace !== each.trace) assumptions.push(shortened(p, ms, trace));
+      else if (each.isTelling && isLonger(plannedMs, each.coversMs)) assumptions.push(slowed(p, each, plannedMs));
       return traceLoad(trace);
     }
     const count = Math.max(1, Math.round((runs * each.rate) / total));
@@ -58,6 +62,11 @@ export function makeLoad(
 
 const shortened = (p: number, ms: number, { timesMs }: Trace): string =>
   `trace ${p + 1}: its busiest ${Math.ceil(ms / 1000)} s are planned for (runs: ${timesMs.length}), as another trace covers no more`;
+
+function slowed(p: number, { trace, coversMs }: Stretch, plannedMs: number): string {
+  const rate = Number(((trace.timesMs.length * 1000) / plannedMs).toPrecision(2));
+  return `trace ${p + 1} covers ${Math.ceil(coversMs / 1000)} s of ${Math.ceil(plannedMs / 1000)} s: planned at ${rate} runs/s`;
+}
 
 function withSizes(load: Load, stated: Readonly<Record<string, number>>): Load {
   const added = Object.entries(stated).map(([column, value]) => {
@@ -111,22 +120,26 @@ function busiest({ trace, coversMs }: Extract<Arriving, { readonly trace: Trace 
 }
 
 /**
- * The shortest time that a trace covers in which all of them have enough runs to judge a placement by; infinite if there is none. Some
- * dozens of runs within a minute of a day would leave hardly any of the others.
+ * The shortest time that a trace covers in which all of them have enough runs to judge a placement by, or half of their runs; infinite if
+ * there is none. Some dozens of runs within a minute of a day would leave hardly any of the others.
  */
 function sharedMs(stretches: readonly Stretch[]): number {
   const times = stretches.flatMap(({ coversMs, isTelling }) => (isTelling && coversMs > 0 ? [coversMs] : []));
   const runsIn = (ms: number) => stretches.reduce((sum, each) => sum + within(each, ms).timesMs.length, 0);
+  const least = Math.min(RUNS.least, runsIn(Number.POSITIVE_INFINITY) / 2);
   const ascending = [...new Set(times)].sort((a, b) => a - b);
-  return ascending.find((ms) => runsIn(ms) >= RUNS.least) ?? Number.POSITIVE_INFINITY;
+  return ascending.find((ms) => runsIn(ms) >= least) ?? Number.POSITIVE_INFINITY;
 }
 
 /** Times that differ by more than this factor are not the same. */
 const ALIKE = 1.2;
 
+/** Whether one time is longer than another, and not about the same. */
+const isLonger = (ms: number, thanMs: number): boolean => ms > ALIKE * thanMs;
+
 /** The trace, or of one that covers a longer time its busiest part: runs of one pipeline alone would lower the rates of all. */
 function within({ trace, coversMs }: Stretch, ms: number): Trace {
-  if (coversMs <= ALIKE * ms) return trace;
+  if (!isLonger(coversMs, ms)) return trace;
   const { timesMs } = trace;
   let [from, to] = [0, 0];
   for (let i = 0, j = 0; i < timesMs.length; i += 1) {

@@ -34,11 +34,23 @@ describe('the load of traces', () => {
     const load = loadOf(day, burst);
     expect([countOf(load, 0), countOf(load, 1)]).toEqual([17_280, 25]);
     expect(rateOf(load)).toBeCloseTo(0.2, 2);
-    expect(load.assumptions).toBeUndefined();
+    expect(load.assumptions).toEqual(['trace 2 covers 58 s of 86395 s: planned at 0.00029 runs/s']);
     // An hour beside them has enough runs to judge a placement by.
     const all = loadOf(day, burst, { trace: traceOf(18_000, 5) });
     expect([0, 1, 2].map((p) => countOf(all, p))).toEqual([720, 25, 18_000]);
-    expect(all.assumptions).toEqual([expect.stringMatching(/^trace 1: its busiest 3600 s /)]);
+    expect(all.assumptions).toEqual([
+      expect.stringMatching(/^trace 1: its busiest 3600 s /),
+      'trace 2 covers 58 s of 3600 s: planned at 0.0069 runs/s',
+    ]);
+  });
+
+  it('keeps the rate of the shorter one where both have few runs, if half of them remain', () => {
+    const load = loadOf({ trace: traceOf(3_600, 1) }, { trace: traceOf(864, 0.01) });
+    expect([countOf(load, 0), countOf(load, 1)]).toEqual([3_600, 36]);
+    expect(rateOf(load)).toBeCloseTo(1.01, 2);
+    expect(load.assumptions).toEqual([
+      'trace 2: its busiest 3599 s are planned for (runs: 36), as another trace covers no more',
+    ]);
   });
 
   it('has of the longer one the busiest stretch', () => {
