@@ -55,8 +55,9 @@ export class StageTable {
     if (rows.length === 0) return;
     for (const row of rows) {
       const before = this.#rows.get(row.stage);
-      // There it has not started; here it has.
-      if (before && startsOf(before) > 0 && startsOf(row) === 0 && row.instead === undefined) continue;
+      // There it has not started; here it has. One that has succeeded here stays done if it was skipped there.
+      const isSkipped = row.instead !== undefined && before?.status !== 'done';
+      if (before && startsOf(before) > 0 && startsOf(row) === 0 && !isSkipped) continue;
       const count = before && added(before, row);
       const usage = usageSum(before?.usage, row.usage);
       this.#rows.set(row.stage, { ...row, ...(count && { count }), ...(usage && { usage }) });

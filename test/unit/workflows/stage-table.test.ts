@@ -147,6 +147,16 @@ describe('a stage that is started several times', () => {
     table.take([{ ...(row as StageRecord), status: 'skipped' }]);
     expect(shown(table)).toEqual([['done', undefined]]);
   });
+
+  it('stays done if a segment skips it without a start', () => {
+    const [row] = optional(['is not started']).rows;
+    const table = ran([true]);
+    table.take([row as StageRecord]);
+    expect(shown(table)).toEqual([['done', undefined]]);
+    const failed = ran([false]);
+    failed.take([row as StageRecord]);
+    expect(failed.rows[0]).toMatchObject({ status: 'skipped', instead: 'degraded' });
+  });
 });
 
 describe('the decisions in the table', () => {
