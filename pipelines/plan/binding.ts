@@ -145,7 +145,7 @@ const OF_ALL_TEXT: ReadonlySet<string> = new Set(['join', 'either', 'sentences',
  * @param hidden the value of this binding is not null
  */
 export function mask(binding: Binding, hidden: Binding): Binding {
-  if (isSame(binding, hidden)) return null;
+  if (isSame(unmarked(binding), unmarked(hidden))) return null;
   if (Array.isArray(binding)) return binding.map((item) => mask(item, hidden));
   if (!isJsonObject(binding)) return binding;
   const { $op, of } = binding;
@@ -177,3 +177,10 @@ const fieldOf = (value: Json | undefined, key: string): Json | undefined =>
 
 const own = (object: JsonObject, key: string): Json | undefined =>
   Object.hasOwn(object, key) ? object[key] : undefined;
+
+/** Without the mark `absent`, which depends on the field that is bound: the same value elsewhere, as the key of a cache, has none. */
+function unmarked(binding: Binding): Binding {
+  if (!isJsonObject(binding) || typeof binding.$op !== 'string') return binding;
+  const { absent: _, ...rest } = binding;
+  return rest;
+}

@@ -27,6 +27,12 @@ const first = pipeline('first', { input: shape }, ({ input: { before, key }, sta
   n: stage('a', ask, { prompt: either(key, before) }, { cache: semantic({ key }) }).n,
 }));
 
+const askAny = code('ask-any', { input: asked.partial(), output: done }, () => ({ n: 1 }));
+const ofAnyType = pipeline('of-any-type', { input: shape.extend({ key: z.any() }) }, ({ input, stage }) => {
+  const key = either(input.key, 'hello');
+  return { n: stage('a', askAny, { prompt: key }, { cache: semantic({ key }) }).n };
+});
+
 /** What the stage was asked, and its look-up in the cache. */
 async function askedOf(of: unknown, more: Partial<typeof input>) {
   const calls: { readonly prompt: unknown; readonly cache: StageCall['cache'] }[] = [];
@@ -71,6 +77,11 @@ describe('the context of a cached stage', () => {
     expect((await askedOf(compared, { before })).context).toEqual({ prompt: null, known: false });
     expect((await askedOf(first, { before })).context).toEqual({ prompt: { op: 'either', of: [null] } });
   });
+
+  it('lacks the key also where the field that it is bound to may be absent', async () => {
+    expect(ofAnyType.plan.stages[0]).toMatchObject({ input: { prompt: { absent: true } } });
+    expect(await askedOf(ofAnyType, {})).toEqual({ prompt: 'not ', key: 'not ', context: { prompt: null } });
+  });
 });
 
 it('evaluates what the key is not in', () => {
@@ -79,6 +90,8 @@ it('evaluates what the key is not in', () => {
   const size: Binding = { $op: 'size', of: [{ $ref: 'input.b' }] };
   expect(mask({ a: said, b: [size, key] }, key)).toEqual({ a: said, b: [size, null] });
   expect(mask({ $text: ['x', { $text: [key, 'y'] }] }, key)).toEqual({ text: ['x', { text: [null, 'y'] }] });
+  const get = { $op: 'get', of: [{ $ref: 'input.b' }, 'key'] };
+  expect(mask({ a: { ...get, absent: true }, b: get }, get)).toEqual({ a: null, b: null });
 });
 
 it('leaves operators whose value is a truth, a number or a part, and takes apart those that make texts', () => {
