@@ -3,7 +3,6 @@ import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject, type Json } from '../json.js';
 import { bare } from '../media.js';
 import type { Binding } from '../plan/binding.js';
-import { keepingAbsent } from './absent.js';
 import { takes } from './converted-input.js';
 import { invalid } from './invalid.js';
 
@@ -47,8 +46,7 @@ function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
     const own = filled(value, field, `${where}.${key}`);
     // A value that is null where that is allowed stays so.
     const replaced = usual !== undefined && (field instanceof z.ZodDefault || !takes(field, null));
-    if (replaced) result[key] = { $op: 'either', of: [own, { $const: usual }] };
-    else result[key] = computed ? keepingAbsent(own, field) : own;
+    result[key] = replaced ? { $op: 'either', of: [own, { $const: usual }] } : own;
   }
   return result;
 }

@@ -188,7 +188,7 @@ export class Tracer {
     const { as = 'inline' } = options;
     if (other?.plan === undefined) throw invalid(id, 'needs a pipeline: what pipeline() returns');
     if (as !== 'inline' && as !== 'child') throw invalid(`${id}.as`, `must be "inline" or "child", not "${as}"`);
-    const binding = toBinding(input, `${id}.input`, this.#scope, other.input);
+    const binding = toBinding(input, `${id}.input`, this.#scope);
     for (const stage of other.code.values()) this.#keep(id, stage);
     this.#keepKinds(id, [...other.kinds.values()]);
     for (const [stage, given] of other.authored) this.authored.set(`${id}/${stage}`, given);

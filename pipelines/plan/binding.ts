@@ -6,7 +6,7 @@ import { apply, asText, OPERATORS } from './expression.js';
  * - `{ $ref: 'input.speech' }`       a field of the run's input or of a step's value (`<step>.<field>...`)
  * - `{ $text: ['Hello ', b] }`       the parts concatenated as text
  * - `{ $op: 'gte', of: [b, 0.5] }`   an operator of the expression language
- *   With `absent: true`, which `pipeline()` gives to a field that may be left out but not be null, it may give nothing instead of null
+ *   With `absent: true`, which `pipeline()` gives to a field of a stage's input that may be left out but not be null, it may give nothing, not null
  * - `{ $const: value }`              a literal value, whatever its keys
  * - any other JSON                   itself, with bindings inside it resolved
  */

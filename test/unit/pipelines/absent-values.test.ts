@@ -65,10 +65,13 @@ describe('an absent field', () => {
     expect(Object.keys(given(id, input) as JsonObject)).toEqual([]);
   });
 
-  it('stays absent in objects and lists that are given, and in the input of another pipeline', () => {
+  it('stays absent in objects and lists that are given', () => {
     expect(given('nested', {})).toStrictEqual({ one: {}, all: [{}] });
-    expect(given('run', { person: { name: 'Ada' } })).toStrictEqual({ name: 'Ada' });
-    expect(given('fields', {})).toStrictEqual({ name: 'Ada' });
+  });
+
+  it('is null in the input of another pipeline, whose outputs and other stages read it too, or its default', () => {
+    expect(given('run', { person: { name: 'Ada' } })).toStrictEqual({ name: 'Ada', title: null });
+    expect(given('fields', {})).toStrictEqual({ name: 'Ada', title: null });
     expect(given('usual', {})).toStrictEqual({ title: 'Dr' });
   });
 
