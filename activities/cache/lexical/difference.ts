@@ -3,7 +3,7 @@ import { basesOfPast, singularOf } from './inflection.js';
 import { lookAlikes } from './look-alikes.js';
 import { isNumber } from './numbers.js';
 import { isVerbInIse, spelt } from './spelling.js';
-import { isRequested, POSSESSIVE, type Token, wordAt } from './tokens.js';
+import { isRequested, isShortVerb, POSSESSIVE, type Token, wordAt } from './tokens.js';
 import {
   ARTICLES,
   BE,
@@ -262,7 +262,7 @@ function passiveOf(tokens: readonly Token[]): string | undefined {
   const by = tokens.findIndex(
     ({ word }, at) => at > 0 && word === 'by' && basesOfPast(wordAt(tokens, at - 1)).length > 0,
   );
-  const passive = by > 0 && tokens.slice(0, by).some(({ word }) => BE.has(word) || word === POSSESSIVE);
+  const passive = by > 0 && tokens.slice(0, by).some(({ word }, at) => BE.has(word) || isShortVerb(tokens, at));
   return passive ? basesOfPast(wordAt(tokens, by - 1))[0] : undefined;
 }
 
