@@ -55,7 +55,8 @@ export function ofNetwork({ at, error: { code, message } }: Failed, { host }: Cl
     const remedy = 'correct TEMPORAL_ADDRESS, or the DNS of this machine';
     return { cause: `the name ${host} does not resolve (${code})`, remedy };
   }
-  if (code === SILENT) return { cause: 'no response: a firewall may drop the packets', remedy: NETWORK, isSilent: true };
+  if (code === SILENT)
+    return { cause: 'no response: a firewall may drop the packets', remedy: NETWORK, isSilent: true };
   return { cause: `${message}`, remedy: NETWORK };
 }
 

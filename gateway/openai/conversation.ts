@@ -51,7 +51,7 @@ export interface Conversation {
  * Converts a conversation to a pipeline's input: all messages if it takes `messages`, the last one if it takes a text,
  * earlier ones as `history`, and media as `parts` or `images` if it has these fields. Anything without a field is
  * rejected unless the pipeline's author has listed it as ignored: no part of a request is dropped silently but what the
- * model itself thought before, which has a field only where messages have `reasoning`.
+ * model itself thought before, where messages cannot have `reasoning`.
  */
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
   const { turns, fields } = systemFor(model, namedFor(model, conversation.turns));
@@ -150,7 +150,7 @@ function listed(model: Model, list: string, turns: readonly Turn[]): Json {
   const stray = takesParts(model, list) ? undefined : turns.find(({ message }) => message.parts);
   if (stray === undefined) {
     const messages = turns.map(({ message }) => message);
-    const most = model.form.has(`${list}.0.reasoning`) ? MOST_THOUGHTS : 0;
+    const most = model.form.lacks(`${list}.0`, 'reasoning') ? 0 : MOST_THOUGHTS;
     return withThoughts(messages, most) as unknown as Json;
   }
   const what = named(stray);

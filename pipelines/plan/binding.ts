@@ -134,13 +134,17 @@ function partly(binding: Binding, scope: Scope, held: Held, keeps = false): Bind
   return rest;
 }
 
-/** Operators whose value is made of all the text that they are given. The value of any other one is a truth, a number, or a part of that. */
-const OF_ALL_TEXT: ReadonlySet<string> = new Set(['join', 'either', 'sentences', 'tokens']);
+/**
+ * Operators whose value is made of all the text that they are given. The value of `either` is one of its alternatives, that of any other one a
+ * truth, a number, or a part of what it is given.
+ */
+const OF_ALL_TEXT: ReadonlySet<string> = new Set(['join', 'sentences', 'tokens']);
 
 /**
  * The binding with each occurrence of `hidden` replaced by null. A text, or an operator of `OF_ALL_TEXT`, that has one in it is not evaluated
- * then: it becomes data with its parts, since its value without `hidden` would not show where in a text that stood. Any other operator keeps
- * `hidden`: its value is what the reader of the binding sees. Evaluated, it is therefore about as large as the binding's own value at most.
+ * then: it becomes data with its parts, since its value without `hidden` would not show where in a text that stood. Any other operator but
+ * `either` keeps `hidden`: its value is what the reader of the binding sees. Evaluated, it is therefore about as large as the binding's own
+ * value at most, plus a separator of `join`.
  *
  * @param hidden the value of this binding is not null
  */
@@ -155,14 +159,36 @@ export function mask(binding: Binding, hidden: Binding): Binding {
 }
 
 function maskedOperator(binding: Binding, name: string, of: readonly Binding[], hidden: Binding): Binding {
+  if (name === 'either') return maskedEither(binding, of, hidden);
   if (!OF_ALL_TEXT.has(name)) return binding;
-  // Behind `hidden` nothing is read, whatever its size.
-  const end = name === 'either' ? of.findIndex((part) => isSame(part, hidden)) : -1;
-  const read = end < 0 ? of : of.slice(0, end + 1);
   // The parts of a list of short texts may be larger than the text: what is only joined by `hidden` stays a text.
-  const masked = read.map((part, i) => (name === 'join' && i > 0 ? part : mask(part, hidden)));
+  const masked = of.map((part, i) => (name === 'join' && i > 0 ? part : mask(part, hidden)));
   return isSame(masked, of) ? binding : { op: name, of: masked };
 }
+
+/**
+ * The first alternative that is masked is never null, so nothing behind it is read. The value of those before it stands alone, not beside all of
+ * them, and what is masked stands there only where that value is null: the one that is read may be a short text, and the others large.
+ */
+function maskedEither(binding: Binding, of: readonly Binding[], hidden: Binding): Binding {
+  const parts = alternativesOf(of, hidden);
+  const masked = parts.map((part) => mask(part, hidden));
+  const end = masked.findIndex((part, i) => !isSame(part, parts[i] as Binding));
+  const last = masked[end];
+  if (last === undefined) return binding;
+  if (end === 0) return { op: 'either', of: [last] };
+  const before: Binding = { $op: 'either', of: parts.slice(0, end) };
+  const hasBefore: Binding = { $text: [{ $op: 'has', of: [before] }] };
+  return { op: 'either', of: [before, last === null ? null : { $op: 'get', of: [{ false: last }, hasBefore] }] };
+}
+
+/** With those of an `either` among them in its place. */
+const alternativesOf = (of: readonly Binding[], hidden: Binding): readonly Binding[] =>
+  of.flatMap((part) =>
+    isJsonObject(part) && part.$op === 'either' && Array.isArray(part.of) && !isSame(part, hidden)
+      ? alternativesOf(part.of, hidden)
+      : [part],
+  );
 
 const isSame = (a: Binding, b: Binding): boolean => JSON.stringify(a) === JSON.stringify(b);
 

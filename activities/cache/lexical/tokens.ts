@@ -13,7 +13,7 @@ export interface Token {
   readonly start: boolean;
 }
 
-/** A possessive `'s`. */
+/** A possessive `'s`, and one behind `who` and the like that `withHas` keeps: `isShortVerb`. */
 export const POSSESSIVE = "'s";
 
 /** Words with their inner marks (`o'clock`, `3.5`, `10:30`, `b.com`, `gluten-free`); every other sign alone. */
@@ -96,6 +96,9 @@ function withHas(tokens: readonly Token[]): Token[] {
   });
 }
 const CONTRACTED_IS = tokenOf("'S-IS");
+/** Whether the `'s` at a place is the verb `is` or `has` rather than a possessive: `who's hired`, not `Tom's hired car`. */
+export const isShortVerb = (tokens: readonly Token[], at: number): boolean =>
+  at > 0 && wordAt(tokens, at) === POSSESSIVE && IS_AFTER.has(wordAt(tokens, at - 1));
 const BEFORE_THING = new Set('of in at for from with to into between about against'.split(' '));
 /** Words with the form of a participle that are none. */
 const OTHERS = new Set('need feed seed weed deed bed red hundred'.split(' '));

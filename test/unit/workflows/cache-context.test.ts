@@ -1,15 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, contains, either, join, type Pipeline, pipeline, semantic, text } from '../../../pipelines/index.js';
-import { type Binding, mask } from '../../../pipelines/plan/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { type Binding, mask, resolve } from '../../../pipelines/plan/index.js';
 import type { StageCall } from '../../../pipelines/run/index.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
 /* What a semantic cache keeps answers apart by: all of a stage's input but the key. */
 
-const shape = z.object({ before: z.string(), key: z.string(), after: z.string(), list: z.array(z.string()) });
-const input = { before: '', key: 'not ', after: '', list: [] as string[] };
+const shape = z.object({
+  before: z.string(),
+  key: z.string(),
+  after: z.string(),
+  list: z.array(z.string()),
+  summary: z.string().nullable(),
+  document: z.string().nullable(),
+});
+const none = null as string | null;
+const input = { before: '', key: 'not ', after: '', list: [] as string[], summary: none, document: none };
 const asked = z.object({ prompt: z.string(), known: z.boolean().optional() });
 const done = z.object({ n: z.number() });
 
@@ -25,6 +34,12 @@ const compared = pipeline('compared', { input: shape }, ({ input: { before, key 
 }));
 const first = pipeline('first', { input: shape }, ({ input: { before, key }, stage }) => ({
   n: stage('a', ask, { prompt: either(key, before) }, { cache: semantic({ key }) }).n,
+}));
+const otherwise = pipeline('otherwise', { input: shape }, ({ input: { summary, document, key }, stage }) => ({
+  n: stage('a', ask, { prompt: either(summary, either(document, key)) }, { cache: semantic({ key }) }).n,
+}));
+const composed = pipeline('composed', { input: shape }, ({ input: { summary, before, key }, stage }) => ({
+  n: stage('a', ask, { prompt: either(summary, text`${before}${key}`) }, { cache: semantic({ key }) }).n,
 }));
 
 const askAny = code('ask-any', { input: asked.partial(), output: done }, () => ({ n: 1 }));
@@ -82,6 +97,24 @@ describe('the context of a cached stage', () => {
     expect(ofAnyType.plan.stages[0]).toMatchObject({ input: { prompt: { absent: true } } });
     expect(await askedOf(ofAnyType, {})).toEqual({ prompt: 'not ', key: 'not ', context: { prompt: null } });
   });
+
+  it('has no alternative that the input does not have', async () => {
+    const large = 'x'.repeat(400_000);
+    const contexts = [
+      (await askedOf(otherwise, { summary: 'Short.', document: large })).context,
+      (await askedOf(otherwise, { document: 'Long.' })).context,
+      (await askedOf(otherwise, {})).context,
+      (await askedOf(composed, { summary: 'Short.', before: large })).context,
+      (await askedOf(composed, { before: 'Do ' })).context,
+    ];
+    expect(contexts).toEqual([
+      { prompt: { op: 'either', of: ['Short.', null] } },
+      { prompt: { op: 'either', of: ['Long.', null] } },
+      { prompt: { op: 'either', of: [null, null] } },
+      { prompt: { op: 'either', of: ['Short.', null] } },
+      { prompt: { op: 'either', of: [null, { text: ['Do ', null] }] } },
+    ]);
+  });
 });
 
 it('evaluates what the key is not in', () => {
@@ -101,7 +134,22 @@ it('leaves operators whose value is a truth, a number or a part, and takes apart
     expect(mask({ $op, of: [b, key] }, key)).toEqual({ $op, of: [b, key] });
   expect(mask({ $op: 'join', of: [[b, key], ' '] }, key)).toEqual({ op: 'join', of: [[b, null], ' '] });
   expect(mask({ $op: 'join', of: [b, key] }, key)).toEqual({ $op: 'join', of: [b, key] });
-  expect(mask({ $op: 'either', of: [b, key, b] }, key)).toEqual({ op: 'either', of: [b, null] });
-  expect(mask({ $op: 'either', of: [b, { $text: [key] }] }, key)).toEqual({ op: 'either', of: [b, { text: [null] }] });
   expect(mask({ $op: 'sentences', of: [key] }, key)).toEqual({ op: 'sentences', of: [null] });
+});
+
+it('gives one value for the alternatives before the key, and reads none behind it', () => {
+  const key = { $ref: 'input.key' };
+  const [b, c] = [{ $ref: 'input.b' }, { $ref: 'input.c' }];
+  const anyOf = (...of: Binding[]): Binding => ({ $op: 'either', of });
+  const masked = (...of: Binding[]): Binding => ({ op: 'either', of });
+  expect(mask(anyOf(b, key, c), key)).toEqual(masked(anyOf(b), null));
+  expect(mask(anyOf(anyOf(key, b), c), key)).toEqual(masked(null));
+  expect(mask(anyOf({ $text: [key] }, c), key)).toEqual(masked({ text: [null] }));
+  expect(mask(anyOf(b, anyOf(b, c)), anyOf(b, c))).toEqual(masked(anyOf(b), null));
+  expect(mask(anyOf(b, c), key)).toEqual(anyOf(b, c));
+  const nested = mask(anyOf(b, anyOf(c, { $op: 'sentences', of: [key] })), key);
+  const contextFor = (values: JsonObject) => resolve(nested, new Map([['input', values]]));
+  expect(contextFor({ b: 'b', c: 'c' })).toEqual(masked('b', null));
+  expect(contextFor({ c: '' })).toEqual(masked('', null));
+  expect(contextFor({})).toEqual(masked(null, { op: 'sentences', of: [null] }));
 });

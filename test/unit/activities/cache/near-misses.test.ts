@@ -212,6 +212,7 @@ describe('a verifier is not asked about', () => {
     ['order', 'Which team beat Norway?', 'Which team was beaten by Norway?'],
     ['order', "Who's the old boss beaten by the team?", 'Who is the old boss that beat the team?'],
     ['order', "Who's the new coach the boss hired?", 'Who is the boss the new coach hired?'],
+    ['order', "Had Tom's car passed by the school?", "Was Tom's car passed by the school?"],
     ['name', 'Is SI a good choice?', 'Is Si a good choice?'],
     ['name', 'What does the r flag do?', 'What does the R flag do?'],
     ['unit', 'How much is 5 gigabytes?', 'How much is 5 megabytes?'],

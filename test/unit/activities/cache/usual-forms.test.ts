@@ -294,4 +294,9 @@ describe('a verifier is not asked about', () => {
   ])('but about what may be a typing error or a form of a word: %s %s', (a, b) => {
     expect(differenceOf(a, b)).toMatchObject({ soft: true });
   });
+
+  it('but about a thing that is named without its preposition', () => {
+    const [a, b] = ['How do I renew a permit for parking?', 'How is a parking permit renewed?'];
+    for (const found of [differenceOf(a, b), differenceOf(b, a)]) expect(found).toMatchObject({ soft: true });
+  });
 });

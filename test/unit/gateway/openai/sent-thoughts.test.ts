@@ -6,18 +6,22 @@ import { chat, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { ChatMessage } from '../../../../pipelines/stages/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
+const withHistory = (name: string, history: z.ZodType) =>
+  pipeline(
+    name,
+    {
+      input: z.object({ prompt: z.string(), history: history.optional() }),
+      openai: { chat: { input: 'prompt', output: 'text' } },
+    },
+    ({ input, stage }) => ({ text: stage('answer', chat({ model: 'assistant' }), { prompt: input.prompt }).text }),
+  );
+
+const message = { role: z.enum(['user', 'assistant']), content: z.string() };
 /** Messages of its history have two members, and no others. */
-const strict = pipeline(
-  'strict',
-  {
-    input: z.object({
-      prompt: z.string(),
-      history: z.array(z.strictObject({ role: z.enum(['user', 'assistant']), content: z.string() })).optional(),
-    }),
-    openai: { chat: { input: 'prompt', output: 'text' } },
-  },
-  ({ input, stage }) => ({ text: stage('answer', chat({ model: 'assistant' }), { prompt: input.prompt }).text }),
-);
+const strict = withHistory('strict', z.array(z.strictObject(message)));
+/** They may have more. */
+const loose = withHistory('loose', z.array(z.looseObject(message)));
+const json = withHistory('json', z.array(z.json()));
 
 const thought = (reasoning: string): ChatMessage => ({ role: 'assistant', content: 'So.', reasoning });
 const silent: ChatMessage = { role: 'assistant', content: 'So.' };
@@ -36,7 +40,7 @@ describe('what a model thought before', () => {
 describe('what a client sends back of it', () => {
   let gateway: TestGateway;
   beforeEach(async () => {
-    const pipelines = [chatModel, strict] as unknown as Pipeline[];
+    const pipelines = [chatModel, strict, loose, json] as unknown as Pipeline[];
     gateway = await testGateway({ maxJsonBytes: 4_000_000 }, { pipelines, placementOf: () => ({}) });
     gateway.temporal.onStart = (run) => run.end({ output: { text: 'So.' }, stages: [] });
   });
@@ -52,6 +56,10 @@ describe('what a client sends back of it', () => {
 
   it('is left out where the messages of the pipeline have no field for it', async () => {
     expect(await post('strict', ['I look.'])).toEqual([user, silent]);
+  });
+
+  it.each(['loose', 'json'])('is kept where the messages of the pipeline may have any field: %s', async (model) => {
+    expect(await post(model, ['I look.'])).toEqual([user, thought('I look.')]);
   });
 
   it('makes no request too large: the oldest is left out', async () => {
