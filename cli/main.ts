@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { loadSettings } from '../workers/config/load.js';
 import type { Settings } from '../workers/settings.js';
+import { asksForRelease } from './arguments.js';
 import { keyCommands } from './commands/keys.js';
 import { modelCommands } from './commands/models.js';
 import { pipelineCommands } from './commands/pipelines.js';
@@ -11,7 +12,6 @@ import { serverCommands } from './commands/servers.js';
 import { storeCommands } from './commands/stores.js';
 import { exitCodeOf, printFailure } from './failure.js';
 import { EXIT, endWhenWritten, endWithReader } from './output.js';
-import { asksForRelease } from './version.js';
 import { columnsOf, wrapped } from './wrap.js';
 
 const HELP = `

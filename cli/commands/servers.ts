@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import type { demo } from '../demo.js';
 import { EXIT } from '../output.js';
-import { printRelease } from '../version.js';
 import type { LoadSettings } from './load-settings.js';
 
 /** Commands that start, stop and check servers and processes. */
@@ -48,5 +47,8 @@ export function serverCommands(cli: Command, settings: LoadSettings): void {
     .command('settings')
     .description('list every setting with its default and its reason')
     .action(async () => (await import('../settings.js')).listSettings());
-  cli.command('version').description('print the release, as "millrace --version" does').action(printRelease);
+  cli
+    .command('version')
+    .description('print the release, as "millrace --version" does')
+    .action(async () => (await import('../version.js')).printRelease());
 }

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { afterEach, expect, it, vi } from 'vitest';
+import { asksForRelease } from '../../../cli/arguments.js';
 import { serverCommands } from '../../../cli/commands/servers.js';
-import { asksForRelease } from '../../../cli/version.js';
 import { releaseOf } from '../../../workers/release.js';
 
 afterEach(() => vi.restoreAllMocks());
