@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
@@ -7,6 +7,7 @@ import { type Generated, generate, shellWords } from '../placement/apply/index.j
 import { calledPools, type PlacementDocument } from '../placement/document/index.js';
 import { readInventory } from '../placement/inventory/index.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
+import { isLoopback } from '../runtime/loopback.js';
 import { AppliedHistory } from '../workers/applied-history.js';
 import { endpointsOf } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
@@ -38,6 +39,8 @@ export interface ApplyCommandOptions {
   readonly modelsClaim: string;
   /** Longest wait, in milliseconds, for the placement's servers before it becomes that of new runs. */
   readonly whenReady?: number;
+  /** Whether it waits for the servers of the manifests, at their Services; default: those of the commands, at their nodes. */
+  readonly services?: boolean;
   readonly rollback?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -52,6 +55,8 @@ export async function applyPlacement(
   file: string | undefined,
   options: ApplyCommandOptions,
 ): Promise<void> {
+  if (options.services && options.whenReady === undefined)
+    throw invalid('services', 'says which servers --when-ready calls: pass --when-ready too, e.g. --when-ready 10m');
   if (options.rollback) return rollBack(settings, file, options);
   if (file === undefined) throw invalid('placement', 'pass the placement.json to apply, or --rollback');
   if (options.cluster === undefined) throw invalid('cluster', 'pass the cluster.yaml that the placement was made for');
@@ -59,6 +64,7 @@ export async function applyPlacement(
   const generated = generate(placement, readInventory(textOf(options.cluster), options.cluster), {
     base: await loadModels(settings),
     configOf: (model) => configIn(options.tritonRepository, model),
+    configIfAny: (model) => configIfAny(options.tritonRepository, model),
     cpuKinds: new Set(options.cpuKinds),
     weights: options.weights,
     speculative: speculativeOf(options.speculative),
@@ -80,9 +86,16 @@ export async function applyPlacement(
   });
   const folder = path.resolve(options.out, placement.version);
   writeAll(folder, generated, options.tritonRepository);
+  const notes = [
+    ...generated.notes,
+    ...notesOnParts(generated, options.tritonRepository),
+    ...notesOnTemporal(endpointsOf(settings).temporal),
+  ];
   if (options.whenReady !== undefined && !options.dryRun) {
-    const text = generated.files.find(({ path: name }) => name === 'models.json')?.text ?? '{}';
-    const models = parseModels(JSON.parse(text), path.join(folder, 'models.json'));
+    const atNodes = generated.files.find(({ path: name }) => name === 'models.json')?.text ?? '{}';
+    const text = options.services ? generated.serviceModels : atNodes;
+    const source = options.services ? 'kubernetes.yaml' : 'models.json';
+    const models = parseModels(JSON.parse(text), path.join(folder, source));
     await whenReady(
       settings,
       models,
@@ -96,8 +109,7 @@ export async function applyPlacement(
   const applied = options.dryRun || history === undefined ? false : history.apply(placement).changed;
   const drain = before === undefined ? [] : left(before, placement, settings.MILLRACE_TASK_QUEUE);
   if (options.json) {
-    const { servers, notes } = generated;
-    const rows = servers.map(({ name, type, node, devices }) => ({
+    const rows = generated.servers.map(({ name, type, node, devices }) => ({
       name,
       type,
       node,
@@ -107,7 +119,7 @@ export async function applyPlacement(
     return;
   }
   print(folder);
-  for (const each of generated.notes) note(`note: ${each}`);
+  for (const each of notes) note(`note: ${each}`);
   if (applied && options.whenReady === undefined) {
     note(
       'No server was called: new runs wait for those that do not answer yet. --when-ready 10m switches when all do.',
@@ -119,6 +131,26 @@ export async function applyPlacement(
   else note(`${placement.version} is applied already.`);
   if (drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
 }
+
+/** Parts of ensembles that cannot be linked: the manifests do not need them, since their pods have the weights from a claim. */
+function notesOnParts({ linked }: Generated, repository: string | undefined): string[] {
+  if (repository === undefined) return [];
+  const lacking = [...new Set(linked.map(({ model }) => model))].filter(
+    (model) => !existsSync(path.resolve(repository, model)),
+  );
+  return lacking.map(
+    (model) =>
+      `${path.resolve(repository, model)}: an ensemble calls this model, and the repository has no such folder: a Triton that commands/ starts does not load the ensemble; on Kubernetes the claim of the models has to have it`,
+  );
+}
+
+/** A pod reaches only itself at this machine's address. */
+const notesOnTemporal = (address: string): string[] =>
+  isLoopback(address)
+    ? [
+        `kubernetes.yaml: its workers and KEDA would call Temporal at ${address}, which is the pod itself: set TEMPORAL_ADDRESS`,
+      ]
+    : [];
 
 function rollBack(settings: Settings, file: string | undefined, { json }: ApplyCommandOptions): void {
   if (file !== undefined) throw invalid('placement', 'a rollback restores the previous placement: pass none');
@@ -149,13 +181,18 @@ function left(before: PlacementDocument, after: PlacementDocument, taskQueue: st
   return [...queues(before)].filter((queue) => !kept.has(queue)).sort();
 }
 
-function writeAll(folder: string, { files }: Generated, repository: string | undefined): void {
+function writeAll(folder: string, { files, linked }: Generated, repository: string | undefined): void {
   rmSync(folder, { recursive: true, force: true });
   for (const { path: name, text } of files) {
     const file = path.join(folder, name);
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, text, { mode: name.endsWith('.sh') ? 0o755 : 0o644 });
     if (path.basename(name) === 'config.pbtxt' && repository !== undefined) linkModel(path.dirname(file), repository);
+  }
+  if (repository === undefined) return;
+  for (const { path: name, model } of linked) {
+    const own = path.resolve(repository, model);
+    if (existsSync(own)) symlinkSync(own, path.join(folder, name));
   }
 }
 
@@ -185,6 +222,12 @@ function speculativeOf(given: Readonly<Record<string, string>>): Record<string, 
 
 function configIn(repository: string | undefined, model: string): string | undefined {
   return repository === undefined ? undefined : textOf(path.join(repository, model, 'config.pbtxt'));
+}
+
+/** Triton can complete a model without one; an ensemble has one. */
+function configIfAny(repository: string | undefined, model: string): string | undefined {
+  const isThere = repository !== undefined && existsSync(path.join(repository, model, 'config.pbtxt'));
+  return isThere ? configIn(repository, model) : undefined;
 }
 
 function textOf(file: string): string {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { durationMs } from '../pipelines/duration.js';
 
-/** Parsers of option values. They throw commander's `InvalidArgumentError` with the expected form. */
+/** Parsers of option values, which throw commander's `InvalidArgumentError` with the expected form, and of the command line. */
 
 export function asCount(text: string): number {
   if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1_000) return Number(text);
@@ -57,3 +57,10 @@ export function asList(text: string): readonly string[] {
 
 /** A name of an option that may be repeated. */
 export const asNames = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+
+/**
+ * Whether a command line is `millrace --version`. An option of the program would also be taken from `millrace runs`, which has a `--version`
+ * of its own: that of a plan.
+ * @param argv as Node has it, with the paths of Node and of the program
+ */
+export const asksForRelease = (argv: readonly string[]): boolean => argv.length === 3 && argv[2] === '--version';

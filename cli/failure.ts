@@ -26,13 +26,16 @@ export function exitCodeOf(error: unknown): number {
   return EXIT.failed;
 }
 
-/** Prints why a command failed. */
-export function printFailure(error: unknown): void {
+/**
+ * Prints why a command failed.
+ * @param gatewayUrl the gateway that a setting names; undefined: that of this machine, which `millrace up` starts
+ */
+export function printFailure(error: unknown, gatewayUrl?: string): void {
   const code = error instanceof MillraceError || error instanceof ClientError ? error.code : undefined;
   complain(`millrace: ${code ? `${code}: ` : ''}${messageOf(error)}`);
   if (error instanceof ClientError) {
     for (const { field, message } of error.fields) complain(`  ${field}: ${message}`);
-    if (error.status === 0) note('start a gateway with "millrace up"');
+    if (error.status === 0 && gatewayUrl === undefined) note('start a gateway with "millrace up"');
   }
   if (code === undefined && error instanceof Error && error.stack) note(error.stack);
 }

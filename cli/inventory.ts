@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
-  asName,
+  asNode,
   deviceLines,
   exportedBy,
   kindOf,
+  nodeOf,
   runningServers,
   thisMachine,
   withNode,
@@ -30,11 +31,12 @@ const BUSY = 0.05;
 export async function writeInventory(settings: Settings, options: InventoryCommandOptions): Promise<void> {
   const { out } = options;
   const machine = await thisMachine(options.nvidiaSmi);
-  const node = options.node ?? asName(machine.host);
-  if (node !== asName(node) || node === '') {
+  const before = out === '-' ? undefined : read(out);
+  const node = options.node ?? nodeOf(machine.host, before, out);
+  if (node !== asNode(node) || node === '') {
     throw wrongOption(
       '--node',
-      `"${node}" is not a node name: use lower-case letters, digits and "-", at most 63, e.g. gpu1`,
+      `"${node}" is not a node name: use lower-case letters, digits, "-" and ".", at most 63, e.g. gpu1`,
     );
   }
   const exported = options.exporter === undefined ? [] : await exportedBy(options.exporter);
@@ -42,7 +44,7 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   const count = devices.reduce((sum, line) => sum + (line.count ?? 1), 0);
   const connectors = connectorsOf(settings);
   const { servers, notes } = await runningServers(await loadModels(settings), connectors, node, count);
-  const text = withNode(out === '-' ? undefined : read(out), { node, devices, endpoints: servers }, out);
+  const text = withNode(before, { node, devices, endpoints: servers }, out);
   for (const { id, name, utilisation = 0 } of exported) {
     if (utilisation >= BUSY) {
       const share = `${Math.round(utilisation * 100)} %`;

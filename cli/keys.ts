@@ -77,14 +77,35 @@ export async function limitKey(settings: Settings, id: string, options: LimitKey
 const limitsOf = ({ rate, runs }: LimitKeyOptions): Pick<ApiKey, 'limits'> =>
   rate || runs ? { limits: { ...(rate && { rate: { perSecond: rate } }), ...(runs && { runs }) } } : {};
 
-/** `millrace keys revoke`: revokes a key at once, or after the time that a client needs to switch to its new key. */
+/**
+ * `millrace keys revoke`: revokes a key at once, or after the time that a client needs to switch to its new key. A key that ends
+ * before that time, or has ended, stays as it is.
+ */
 export async function revokeKey(settings: Settings, id: string, { after: grace }: { after?: string }): Promise<void> {
   const file = fileOf(settings);
-  const end = grace === undefined ? { revokedAt: new Date().toISOString() } : { expiresAt: after(grace, 'after') };
-  await changeKey(file, id, (key) => ({ ...key, ...end }));
-  note(
-    `key ${id} ${grace === undefined ? 'is revoked' : `ends at ${end.expiresAt}`}; gateways apply it within a second`,
-  );
+  if (grace === undefined) {
+    const revokedAt = new Date().toISOString();
+    await changeKey(file, id, (key) => ({ ...key, revokedAt }));
+    note(`key ${id} is revoked; gateways apply it within a second`);
+    return;
+  }
+  const expiresAt = after(grace, 'after');
+  let told = '';
+  await changeKey(file, id, (key) => {
+    const why = whyKept(key, expiresAt);
+    told = why === undefined ? `ends at ${expiresAt}; gateways apply it within a second` : `stays as it is: ${why}`;
+    return why === undefined ? { ...key, expiresAt } : key;
+  });
+  note(`key ${id} ${told}`);
+}
+
+/** Why a key is not given an end; undefined if the end shortens its life. */
+function whyKept(key: ApiKey, end: string): string | undefined {
+  const state = stateOf(key);
+  if (state !== 'active') return `it is ${state} already`;
+  const { expiresAt } = key;
+  const isEarlier = expiresAt !== undefined && Date.parse(expiresAt) <= Date.parse(end);
+  return isEarlier ? `it ends at ${expiresAt} already` : undefined;
 }
 
 /** Changes one key of a file. Throws `INVALID_INPUT` if there is none. */

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { loadSettings } from '../workers/config/load.js';
+import type { Settings } from '../workers/settings.js';
+import { asksForRelease } from './arguments.js';
 import { keyCommands } from './commands/keys.js';
 import { modelCommands } from './commands/models.js';
 import { pipelineCommands } from './commands/pipelines.js';
@@ -33,6 +35,9 @@ Exit codes: ${EXIT.ok} done · ${EXIT.failed} the run or command failed · ${EXI
  */
 const AT_ONCE: ReadonlySet<string> = new Set(['up', 'doctor']);
 
+/** Of the command, once they are read. */
+let loaded: Settings | undefined;
+
 function program(): Command {
   const cli = new Command('millrace')
     .description('Runs inference pipelines that must not lose work.')
@@ -48,7 +53,10 @@ function program(): Command {
     .exitOverride((error) => {
       throw error.exitCode === 0 ? error : Object.assign(error, { exitCode: EXIT.usage });
     });
-  const settings = () => loadSettings(process.env, cli.opts<{ config?: string }>().config);
+  const settings = async () => {
+    loaded = await loadSettings(process.env, cli.opts<{ config?: string }>().config);
+    return loaded;
+  };
   serverCommands(cli, settings);
   modelCommands(cli, settings);
   runCommands(cli, settings);
@@ -61,14 +69,15 @@ function program(): Command {
 
 endWithReader();
 try {
-  await program().parseAsync();
+  const cli = program();
+  await (asksForRelease(process.argv) ? cli.parseAsync(['version'], { from: 'user' }) : cli.parseAsync());
 } catch (error) {
   const { exitCode } = error as { exitCode?: unknown };
   if (typeof exitCode === 'number') {
     // commander has printed its message.
     process.exitCode = exitCode;
   } else {
-    printFailure(error);
+    printFailure(error, loaded?.MILLRACE_GATEWAY_URL);
     process.exitCode = exitCodeOf(error);
     // At once: what was opened before the error is of no use.
     await endWhenWritten(0);

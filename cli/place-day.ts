@@ -27,6 +27,7 @@ export interface DayCommandOptions extends PlaceInputOptions {
   readonly rate?: readonly number[];
   readonly objective?: 'cost' | 'rate';
   readonly whatIf?: readonly string[];
+  readonly batchDelay?: number;
 }
 
 /** Time from the start of a server to its first answer: an LLM of some billion parameters from a local disk. */
@@ -71,9 +72,15 @@ export async function placeDay(settings: Settings, options: DayCommandOptions): 
   else show(scheduleText(schedule, input.inventory, table));
 }
 
-function refuseOthers({ rate = [], objective = 'cost', whatIf = [] }: DayCommandOptions): void {
+function refuseOthers({ rate = [], objective = 'cost', whatIf = [], batchDelay }: DayCommandOptions): void {
   if (rate.length > 0) throw wrongOption('--rate', 'a day has a rate for each hour: pass --rates day.csv, or --trace');
   if (objective !== 'cost') throw wrongOption('--objective', 'a day is planned for its cost: leave it out');
+  if (batchDelay !== undefined) {
+    throw wrongOption(
+      '--batch-delay',
+      'the batches of a day do not wait: leave it out, or place one hour by "millrace place"',
+    );
+  }
   if (whatIf.length > 0) {
     throw wrongOption(
       '--what-if',

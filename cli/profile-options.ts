@@ -27,6 +27,12 @@ export function profileOptions(command: Command): Command {
     .option('--variant <name>', 'name of this way of serving the model, e.g. fp16', 'default')
     .option('--quality <number>', 'of the answers, from 0 to 1', asShare, 1)
     .option('--memory <model=amount>', 'memory of a model’s weights, e.g. whisper=1.6GiB; repeatable', asPairs, {})
+    .option(
+      '--per-token <model=amount>',
+      'memory of a token in an LLM’s key-value cache, e.g. assistant=128KiB; with --memory; repeatable',
+      asPairs,
+      {},
+    )
     .option('--audio <file>', 'speech to recognise (WAV); default: the demo’s question')
     .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue')
     .option('--check', 'measure nothing: check whether the profiles still match the endpoints')

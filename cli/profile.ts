@@ -34,6 +34,7 @@ export interface ProfileCommandOptions {
   readonly variant: string;
   readonly quality: number;
   readonly memory: Readonly<Record<string, string>>;
+  readonly perToken: Readonly<Record<string, string>>;
   readonly audio?: string;
   readonly module?: string;
   readonly check?: boolean;
@@ -46,7 +47,9 @@ export interface ProfileCommandOptions {
 export async function profilePipeline(settings: Settings, name: string, options: ProfileCommandOptions): Promise<void> {
   const { plan, kinds } = await findPipeline(settings, name, options.module);
   const targets = targetsOf(plan, await loadModels(settings), await kindsOf(options), options.stage);
-  checkMemory(options.memory, targets);
+  checkMemory('--memory', options.memory, targets);
+  checkMemory('--per-token', options.perToken, targets);
+  checkTokens(options, targets);
   const folder = profilesIn(options.profiles);
   const machine = describeMachine(await thisMachine());
   const backends = new Backends(settings);
@@ -89,6 +92,7 @@ async function measure(
         variant,
         quality,
         memory: options.memory,
+        perToken: options.perToken,
         audio,
         kinds,
         machine,
@@ -153,16 +157,28 @@ async function kindsOf({ cluster, deviceKind }: ProfileCommandOptions) {
   return { inventory: await readCluster(cluster) };
 }
 
-function checkMemory(given: Readonly<Record<string, string>>, targets: readonly Target[]): void {
+type MemoryOption = '--memory' | '--per-token';
+
+function checkMemory(option: MemoryOption, given: Readonly<Record<string, string>>, targets: readonly Target[]): void {
   for (const [model, amount] of Object.entries(given)) {
     if (!targets.some((target) => target.model === model)) {
       throw wrongOption(
-        '--memory',
+        option,
         `model "${model}" is not profiled here (known: ${targets.map((t) => t.model).join(', ')})`,
       );
     }
     const { error } = memory.safeParse(amount);
-    if (error) throw wrongOption('--memory', `${model}: ${error.issues.map(({ message }) => message).join('; ')}`);
+    if (error) throw wrongOption(option, `${model}: ${error.issues.map(({ message }) => message).join('; ')}`);
+  }
+}
+
+/** Only an LLM has a cache of tokens, and its size means something beside the weights only. */
+function checkTokens({ memory: weights, perToken }: ProfileCommandOptions, targets: readonly Target[]): void {
+  for (const model of Object.keys(perToken)) {
+    if (!targets.some((target) => target.model === model && target.pool.kind === 'chat'))
+      throw wrongOption('--per-token', `"${model}" is no LLM: leave it out`);
+    if (!Object.hasOwn(weights, model))
+      throw wrongOption('--per-token', `${model}: pass --memory ${model}=<amount> too`);
   }
 }
 

@@ -12,7 +12,7 @@ import { refuseEndless } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
 import { invalidMedia, isPlain, type WavFormat } from './wav-format.js';
-import { wavHeader } from './write-wav.js';
+import { MOST_DATA_BYTES, wavHeader } from './write-wav.js';
 
 /** Whether audio is known to have a format. Unknown properties, such as the rate of an MP4, count as different. */
 export const fits = ({ mime, sampleRate, channels }: Artifact, format: AudioFormat): boolean =>
@@ -83,9 +83,6 @@ async function measure(bytes: AsyncIterable<Uint8Array>): Promise<{ found: WavFo
   const { format, frames } = reader.end();
   return { found: format, frames };
 }
-
-/** Sizes in a WAV header have 32 bits. */
-const MOST_DATA_BYTES = 0xffff_ff00;
 
 async function* wavBytes(
   artifact: Artifact,

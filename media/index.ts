@@ -20,5 +20,6 @@ export { decodedSize, type MediaFacts, probeMedia } from './probe-media.js';
 export { readWhole } from './read-whole.js';
 export { clamp, joinedFloats, joinedInts, toInt16 } from './samples.js';
 export { withImage } from './sharp.js';
+export { sizedWav } from './sized-wav.js';
 export { isSampleRate, SAMPLE_RATES } from './wav-format.js';
 export { wavHeader, writeWav } from './write-wav.js';

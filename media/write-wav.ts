@@ -1,5 +1,8 @@
 const HEADER_BYTES = 44;
 
+/** Most bytes of samples in a file: sizes in a WAV header have 32 bits. */
+export const MOST_DATA_BYTES = 0xffff_ff00;
+
 /** Writes a 16-bit mono WAV file: the header, then the little-endian samples. */
 export function* writeWav(
   samples: Int16Array,

@@ -193,7 +193,7 @@ export const ERRORS = {
   STREAM_CUT: {
     status: 502,
     retry: 'never',
-    title: 'A streamed answer broke off, and no later attempt could continue what readers have received.',
+    title: 'A streamed answer broke off or changed, and no attempt could continue what was already read.',
   },
   STREAM_FULL: {
     status: 503,
@@ -314,6 +314,8 @@ export interface ErrorDetails {
   readonly elsewhere?: true;
   /** The call has ended, and the outcome that it has recorded cannot be read: to make it again would be to repeat it. */
   readonly recorded?: true;
+  /** With `RESUME_DIVERGED`: the call has succeeded with another input. Absent: it has not, and the run before went on without it. */
+  readonly differs?: true;
   /** The attempt had not opened its streams, since the state store was away: it has committed nothing of them. */
   readonly unstreamed?: true;
   /** No further attempt is made, which would fail the same way: as the call did in the run that this one resumes, for instance. */

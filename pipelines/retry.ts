@@ -17,7 +17,10 @@ const AWAY = { leastMs: 100, mostMs: 1_000, jitter: 0.25 };
 export interface Tried {
   /** Attempts in which no model received a call. */
   readonly waits: number;
-  /** Time waited for a server that is away since the last call, in milliseconds. */
+  /**
+   * Time waited for a server that is away, in milliseconds, since the last call, or the last attempt that was lost or whose worker stopped. Above
+   * 0, the attempt before has ended by waiting: followers know that the stage has started, and have no text of it.
+   */
   readonly waitedMs: number;
   /** The endpoint at which the last call failed. */
   readonly avoid?: string;

@@ -11,7 +11,7 @@ import type { ResumableRecords } from '../stores/records/index.js';
 import type { LatestRuns } from '../stores/retries/index.js';
 import type { Subscriptions } from '../stores/subscriptions/index.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { Applicant } from './admission/admission.js';
+import type { Applicant, Leave } from './admission/admission.js';
 import type { RunList } from './list/run-list.js';
 import type { EndingRun, RunEnd } from './outcome.js';
 import type { RunStarts } from './run-starts.js';
@@ -19,7 +19,7 @@ import type { RunStarts } from './run-starts.js';
 /** Dependencies of starting, following and reading runs. The composition root owns and closes them. */
 export interface RunParts {
   /** Admission control. Absent: every run may start. */
-  readonly admission?: { admit(applicant: Applicant): Promise<() => void> };
+  readonly admission?: { admit(applicant: Applicant): Promise<Leave> };
   /** Assigns a plan's stages to connectors, devices and task queues. Throws `MODEL_NOT_CONFIGURED`. */
   placementOf(plan: Plan): Placement;
   readonly temporal: Client;

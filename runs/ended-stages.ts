@@ -1,4 +1,13 @@
-import { allSteps, type Graph, graphsOf, type Plan, readsOf, type Step } from '../pipelines/plan/index.js';
+import {
+  allSteps,
+  type Graph,
+  graphsOf,
+  isStage,
+  type Plan,
+  readsOf,
+  type Step,
+  streamsInto,
+} from '../pipelines/plan/index.js';
 import type { RunContext, StageRecord } from '../pipelines/run/index.js';
 
 /**
@@ -7,8 +16,25 @@ import type { RunContext, StageRecord } from '../pipelines/run/index.js';
  */
 export function endedStages(plan: Plan, rows: readonly StageRecord[]): string[] {
   const byId = new Map(rows.map((row) => [row.stage, row]));
-  const isRead = new Set([...allSteps(plan)].filter((step) => hasBegun(step, byId)).flatMap(readsOf));
-  return ofGraph(plan, (id) => isRead.has(id), byId);
+  const over = new Set<string>();
+  // What a step reads stands before it.
+  for (const step of [...allSteps(plan)].reverse()) {
+    for (const id of endedBy(step, over.has(step.id), byId)) over.add(id);
+  }
+  return ofGraph(plan, (id) => over.has(id), byId);
+}
+
+/**
+ * The steps that had ended, as a step shows that reads them.
+ * @param isOver whether the step has ended itself
+ */
+function endedBy(step: Step, isOver: boolean, rows: Rows): readonly string[] {
+  if (isOver) return readsOf(step);
+  if (!hasBegun(step, rows)) return [];
+  const streams = streamsInto(step).map(({ from }) => from);
+  // It begins with the first pieces of a stream.
+  const hasAll = streams.length === 0 || (isStage(step) && rows.get(step.id)?.status === 'done');
+  return hasAll ? readsOf(step) : readsOf(step).filter((id) => !streams.includes(id));
 }
 
 type Rows = ReadonlyMap<string, StageRecord>;
@@ -29,12 +55,19 @@ function ofGraph({ stages }: Graph, isOver: (id: string) => boolean, rows: Rows)
 const isDone = (row: StageRecord | undefined): boolean =>
   row !== undefined && (row.status === 'done' || (row.status === 'skipped' && row.instead !== undefined));
 
-/** Whether a step has begun, all that it reads being there: of control flow, one inside it. A cancelled stage may not have. */
+/** Whether a step has begun, all that it reads being there: of control flow, one inside it. */
 const hasBegun = (step: Step, rows: Rows): boolean => {
-  const status = rows.get(step.id)?.status;
-  if (status !== undefined) return status === 'done' || status === 'failed';
+  const row = rows.get(step.id);
+  if (row) return row.status === 'done' || row.status === 'failed' || hasTraces(row);
   return graphsOf(step).some((graph) => [...allSteps(graph)].some((inner) => hasBegun(inner, rows)));
 };
+
+/**
+ * Whether a row of any status has what only a stage that has begun can have. A cancelled one without it may only have been held by a segment,
+ * whose stages are all shown as running.
+ */
+const hasTraces = ({ count, calls, decisions, endpoint, instead }: StageRecord): boolean =>
+  [count, calls, decisions, endpoint, instead].some((trace) => trace !== undefined);
 
 /**
  * What people have decided in a run, for the run that resumes it: the same is not asked for twice. A call that an approval of its session

@@ -1,6 +1,7 @@
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { messageOf } from '../pipelines/errors.js';
 import type { SegmentOutcome } from '../pipelines/run/index.js';
+import { type Moment, momentAgo } from '../runtime/moment.js';
 import type { FastJob } from '../stores/jobs/index.js';
 import type { FastPath, RunDeps } from './deps.js';
 import { never, OVER } from './over.js';
@@ -23,6 +24,7 @@ export async function startGuarded(deps: RunDeps, run: PreparedRun): Promise<Sta
   const { request, guarded: segment } = run;
   if (!fast || !segment) return await startRun(deps, run);
   const job: FastJob = { id: request.id, segment, at: Date.now() };
+  const startedAt = momentAgo();
   const over = new AbortController();
   // Before it is queued: the outcome may arrive before Temporal has confirmed the start.
   const ended = deps.answers?.outcome(job.id, over.signal) ?? never();
@@ -31,7 +33,10 @@ export async function startGuarded(deps: RunDeps, run: PreparedRun): Promise<Sta
   try {
     const started = await startRun(deps, run);
     if (started.replayed) over.abort(OVER);
-    else void guard(deps, fast, { run, job, ended, put: early ?? put() }).finally(() => over.abort(OVER));
+    else {
+      const begun = { run, job, ended, put: early ?? put(), startedAt, confirmedAt: momentAgo() };
+      void guard(deps, fast, begun).finally(() => over.abort(OVER));
+    }
     return started;
   } catch (error) {
     over.abort(OVER);
@@ -46,10 +51,15 @@ interface Guarded {
   readonly ended: Promise<SegmentOutcome | null>;
   /** The queued text of the job; undefined if it was not queued. */
   readonly put: Promise<string | undefined>;
+  /** A moment before the start of its guardian. */
+  readonly startedAt: Moment;
+  /** When Temporal had confirmed that. */
+  readonly confirmedAt: Moment;
 }
 
 /** Signals the outcome of the fast host to the guardian. If this process ends first, the guardian's start delay expires. Never rejects. */
-async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Guarded): Promise<void> {
+async function guard(deps: RunDeps, fast: FastPath, guarded: Guarded): Promise<void> {
+  const { run, job, ended, put, startedAt, confirmedAt } = guarded;
   const { id } = job;
   const timers: NodeJS.Timeout[] = [];
   const after = (ms: number) =>
@@ -64,7 +74,8 @@ async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Gu
     const gone = after(Math.min(run.context.plan.deadlineMs, LONGEST_TIMER_MS));
     const outcome = await Promise.race([ended, gone, untaken()]);
     if (outcome === undefined) return;
-    await signalGuardian(deps, run, outcome);
+    // A run that no host has begun has not ended, however long its start took: its guardian need not wait for the rest of the delay.
+    await signalGuardian(deps, run, outcome, outcome === null ? confirmedAt : startedAt);
     if (outcome && !outcome.left) await fast.done(job);
   } catch (error) {
     deps.logger.warn(

@@ -3,6 +3,7 @@ import type { JsonObject } from '../pipelines/json.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { RunResult } from '../pipelines/run/index.js';
 import { linkedAbort } from '../runtime/limited.js';
+import type { Leave } from './admission/admission.js';
 import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
@@ -15,6 +16,7 @@ import { prepareRun } from './prepare.js';
 import { documentOfEnded, documentOfStarted, findRun } from './read.js';
 import { readTogether } from './read-together.js';
 import { noteSent } from './recorded.js';
+import { asRefused } from './refused.js';
 import { type Claim, claimOf } from './retried.js';
 import { type StartedRun, startRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
@@ -136,13 +138,14 @@ interface Signals {
 }
 
 async function start(deps: RunDeps, order: Order, wanted: Wanted, { over, gone }: Signals): Promise<Started> {
-  const { id, repeated, there, keep, another } = await claimOf(deps, order, gone);
+  const { id, repeated, there, isLater, keep, another } = await claimOf(deps, order, gone);
   if (there) return { run: { id, memo: there, replayed: true }, ended: () => undefined };
-  const first = { ...wanted, id, repeated: repeated || another !== undefined, keep };
+  const first = { ...wanted, id, repeated: repeated || another !== undefined, isLater, keep };
   const started = await startAs(deps, order, first, over);
   if (!another || !started.run.replayed) return started;
   const { id: own, keep: keepOwn } = another();
-  return await startAs(deps, order, { ...wanted, id: own, repeated: false, keep: keepOwn }, over);
+  const later = { ...wanted, id: own, repeated: false, isLater: async () => true, keep: keepOwn };
+  return await startAs(deps, order, later, over);
 }
 
 const REFUSALS: ReadonlySet<string> = new Set(['RATE_LIMITED', 'OVERLOADED', 'REQUEST_ABORTED']);
@@ -177,7 +180,7 @@ async function endedBefore(
 async function startAs(
   deps: RunDeps,
   { pipeline, caller, input, sent, idempotencyKey, options, asks, subscribable = false, notes }: Order,
-  { id, repeated, keep, ...wanted }: Wanted & Pick<Claim, 'id' | 'repeated' | 'keep'>,
+  { id, repeated, isLater, keep, ...wanted }: Wanted & Pick<Claim, 'id' | 'repeated' | 'isLater' | 'keep'>,
   over: AbortSignal,
 ): Promise<Started> {
   const { tenant } = caller;
@@ -200,9 +203,11 @@ async function startAs(
   });
   const { placement } = prepared.context;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
-  const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
+  const admitted = deps.admission?.admit(applicant);
+  const granted = isLater ? admitted?.catch((error: unknown) => asRefused(error, isLater)) : admitted;
+  const ended: Leave = (await granted) ?? (() => undefined);
   await keep?.().catch((error: unknown) => {
-    ended();
+    ended('refused');
     throw error;
   });
   // Before the start: the result may arrive before Temporal has confirmed it.

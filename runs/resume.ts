@@ -66,15 +66,24 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   const { placement, decisions: kept = {} } = prepared.context;
   const left = Object.keys(decisions).length - Object.keys(kept).length;
   const applicant = { id: next, pipeline: request.pipeline, placement, caller, priority, repeated: true };
+  // Before it has a slot: to refuse it would free that, also where another request, which permits repeats, has started the run meanwhile.
+  const hold = await checkRecord(deps, id, {
+    plan,
+    stages,
+    endedAt: description.closeTime,
+    createdAt: memo.createdAt,
+    left,
+    wish,
+  });
   const ended = await deps.admission?.admit(applicant);
   try {
-    await holdRecord(deps, id, { plan, stages, endedAt: description.closeTime, createdAt: memo.createdAt, left, wish });
+    await hold();
     const started = await startRun(deps, prepared);
     if (started.replayed) return { there: next };
     deps.starts.count(plan.name, priority);
     return { started, input };
   } catch (error) {
-    ended?.();
+    ended?.('refused');
     throw error;
   }
 }
@@ -102,11 +111,12 @@ async function stagesThere(deps: RunDeps, id: string): Promise<readonly StageRec
 }
 
 /**
- * Keeps the records for the new run. Throws `NOT_RESUMABLE` if that of the run has been erased, and `RECORD_INCOMPLETE` if steps that have ended may
- * be missing in them, or in what the new run starts with.
+ * Checks the records for the new run, and keeps those of the runs before. Throws `NOT_RESUMABLE` if that of the run has been erased, and
+ * `RECORD_INCOMPLETE` if steps that have ended may be missing in them, or in what the new run starts with.
+ * @returns keeps that of the run; throws `NOT_RESUMABLE` if it has been erased since
  */
-async function holdRecord(
-  { records }: RunDeps,
+async function checkRecord(
+  deps: RunDeps,
   id: string,
   {
     plan,
@@ -124,11 +134,11 @@ async function holdRecord(
     readonly left: number;
     readonly wish: Resumption;
   },
-): Promise<void> {
+): Promise<() => Promise<void>> {
+  const { records } = deps;
   if (!records) throw new MillraceError('NOT_RESUMABLE', 'this gateway has no record of runs');
   const runMs = plan.deadlineMs + BACKSTOP_MS;
-  const ageMs = Date.now() - Date.parse(createdAt);
-  const record = await records.summary(id, ageMs);
+  const record = await records.summary(id, Date.now() - Date.parse(createdAt));
   if (record.erased) throw erased();
   const inTable = stages
     ? lackingIn({ plan, stages, endedAt }, record, records.keptMs ?? Number.POSITIVE_INFINITY)
@@ -145,7 +155,9 @@ async function holdRecord(
     });
   }
   const before = { ended: endedStages(plan, stages ?? []), repeat };
-  if (!(await records.hold(id, before, runMs, ageMs))) throw erased();
+  return async () => {
+    if (!(await records.hold(id, before, runMs, Date.now() - Date.parse(createdAt)))) throw erased();
+  };
 }
 
 /** Temporal removes a history some time after the record is gone: resumed by its history alone, the run would repeat what it has done. */

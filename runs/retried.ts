@@ -30,6 +30,8 @@ export interface Claim {
   readonly id: string;
   /** The run may exist: the request then gets it. */
   readonly repeated: boolean;
+  /** Whether an equal request has a run, which a retry of this one gets if this one gets none. To be asked once this one is refused. Absent: no. */
+  readonly isLater?: (() => Promise<boolean>) | undefined;
   /** The run exists. */
   readonly there?: RunMemo;
   /** Makes it the latest run of equal requests in place of another one. Called when it may start: retries must not be led to a run that is refused. */
@@ -57,7 +59,8 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
   if (retry === undefined || onLeaveOf(order) === 'cancel') return { id: fresh(), repeated: false };
   const now = Date.now();
   if (retry > 0) return await earlier(deps, order, now);
-  const id = derivedId(order, digestOf(order), now);
+  const digest = digestOf(order);
+  const id = derivedId(order, digest, now);
   const another = () => {
     const own = fresh();
     const keep = async () => {
@@ -73,28 +76,28 @@ export async function claimOf(deps: RunDeps, order: Order, gone: AbortSignal): P
   };
   // While the state store is away, Temporal tells that the id is taken.
   const isFirst = await deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => undefined);
-  if (isFirst === false) return { ...another(), repeated: false };
+  const isLater = async () => {
+    const kept = await keptIds(deps, order, digest, now);
+    // What this request has kept itself.
+    if (isFirst) kept.delete(id);
+    return await isOneThere(deps, order, kept);
+  };
+  if (isFirst === false) return { ...another(), repeated: false, isLater };
   // Not while that is unknown: a request that comes after another one may get no run, and retries of the other one would get this id.
   const isTaken = isFirst && (await keepBySent(deps, order, id, 'claim', now)) === false;
   const keep = isTaken ? () => keepBySent(deps, order, id, 'replace', now) : undefined;
-  return { id, repeated: false, keep, another };
+  return { id, repeated: false, isLater, keep, another };
 }
 
 async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim> {
-  // The latest first: only a gateway whose clock is ahead, and that in the last minute, has kept one in the next hour.
-  const at = [now + CLOCKS_MS, now, now - RETRY_WINDOW_MS];
-  const [own, sent] = [digestOf(order), sentDigest(order)];
-  // What was sent is the request's own in every hour; what is made of it is another client's too, who has sent it in other words.
-  const digests = sent === undefined ? [own] : [sent, own];
-  const names = [...new Set(digests.flatMap((digest) => at.map((time) => derivedId(order, digest, time))))];
-  const found = await Promise.all(names.map((name) => deps.latest?.latest(name).catch(() => undefined)));
-  const kept = new Set(found.filter((id) => id !== undefined));
+  const own = digestOf(order);
+  const kept = await keptIds(deps, order, own, now);
   // The run of the latest may never have started, and that of which this is the retry has.
   for (const id of kept) {
     const run = await existing(deps, order, id);
     if (run) return run;
   }
-  for (const id of new Set(at.map((time) => derivedId(order, own, time)))) {
+  for (const id of new Set(hoursOf(now).map((time) => derivedId(order, own, time)))) {
     const run = kept.has(id) ? undefined : await existing(deps, order, id);
     if (run?.there && Date.parse(run.there.createdAt) >= now - RETRY_WINDOW_MS) return run;
   }
@@ -104,6 +107,28 @@ async function earlier(deps: RunDeps, order: Order, now: number): Promise<Claim>
   // A request that has come meanwhile is later than the one of which this is a retry.
   await keepBySent(deps, order, id, 'claim', now);
   return { id, repeated: true };
+}
+
+/**
+ * Times in the hours in which equal requests of the last hour may have been kept. The latest first: only a gateway whose clock is ahead, and
+ * that in the last minute, has kept one in the next hour.
+ */
+const hoursOf = (now: number): readonly number[] => [now + CLOCKS_MS, now, now - RETRY_WINDOW_MS];
+
+/** The ids that the state store has for equal requests, whether their runs have started or not; none while it is away. */
+async function keptIds({ latest }: RunDeps, order: Order, own: string, now: number): Promise<Set<string>> {
+  const sent = sentDigest(order);
+  // What was sent is the request's own in every hour; what is made of it is another client's too, who has sent it in other words.
+  const digests = sent === undefined ? [own] : [sent, own];
+  const names = new Set(digests.flatMap((digest) => hoursOf(now).map((time) => derivedId(order, digest, time))));
+  const found = await Promise.all([...names].map((name) => latest?.latest(name).catch(() => undefined)));
+  return new Set(found.filter((id) => id !== undefined));
+}
+
+/** Whether one of the runs has started; no, while that is unknown. Unlike `existing` it changes nothing. */
+async function isOneThere(deps: RunDeps, { caller }: Order, ids: ReadonlySet<string>): Promise<boolean> {
+  const yes = async (id: string) => (await findRun(deps, id, caller).catch(() => undefined)) !== undefined;
+  return (await Promise.all([...ids].map(yes))).includes(true);
 }
 
 /**

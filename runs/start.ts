@@ -10,11 +10,13 @@ import { PRIORITY_KEYS, queueOrder } from '../pipelines/plan/index.js';
 import {
   GUARDIAN_DELAY_MS,
   OUTCOME_SIGNAL,
+  outcomeSignal,
   type RunToStart,
   SEARCH_ATTRIBUTES,
   type SegmentOutcome,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/run/index.js';
+import { ageOf, type Moment } from '../runtime/moment.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
 import { asRunMemo, type RunMemo } from './memo.js';
@@ -101,14 +103,33 @@ async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<Start
 }
 
 /**
- * Signals the outcome of its run to a guardian, which ends its start delay; with null the guardian runs the segment. A plain signal would
- * not end the delay, signal-with-start does. The workflow exists, so none is started.
+ * Signals the outcome of its run to a guardian, or null, with which the guardian runs the segment. While the guardian waits for its start delay,
+ * signal-with-start ends the delay, which a plain signal would not. Afterwards the run may have ended and been erased, and signal-with-start would
+ * start it again: a plain signal then reaches nobody.
+ * @param since from when the start delay counts: a moment before the guardian was started or, without an outcome, after that
  */
-export async function signalGuardian(deps: RunDeps, run: PreparedRun, outcome: SegmentOutcome | null): Promise<void> {
-  const signal = { signal: OUTCOME_SIGNAL, signalArgs: [outcome] };
-  await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-    deps.temporal.workflow.signalWithStart(run.memo.pipeline, { ...optionsOf(deps, run), ...signal }),
-  );
+export async function signalGuardian(
+  deps: RunDeps,
+  run: PreparedRun,
+  outcome: SegmentOutcome | null,
+  since: Moment,
+): Promise<void> {
+  const { request, context, memo } = run;
+  const { workflow } = deps.temporal;
+  const signalArgs = outcomeSignal(outcome, context.guarded);
+  await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
+    if (ageOf(since) < GUARDIAN_DELAY_MS)
+      await workflow.signalWithStart(memo.pipeline, { ...optionsOf(deps, run), signal: OUTCOME_SIGNAL, signalArgs });
+    else
+      await workflow
+        .getHandle(request.id)
+        .signal(OUTCOME_SIGNAL, ...signalArgs)
+        .catch(unlessGone);
+  });
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
 }
 
 function optionsOf(deps: RunDeps, run: PreparedRun) {

@@ -9,6 +9,8 @@ import type { Logger } from '../telemetry/logger.js';
  * kernel sends no event.
  */
 const POLL_MS = 1_000;
+/** Longest pause between two readings of a file that could not be read and has not changed, in polls. */
+const MOST_POLLS = 60;
 
 /** All that are open in this process. */
 const open = new Set<WatchedFile<unknown>>();
@@ -29,7 +31,9 @@ export function watchedFilesGauge(registry: Registry): void {
 }
 
 /**
- * The current content of a file. If it becomes unreadable the last content stays in effect, the error is logged, and it is stale.
+ * The current content of a file. If it becomes unreadable the last content stays in effect, the error is logged, and it is stale; it is
+ * read again until that succeeds, since what prevents it may pass without a change of the file (EMFILE, EIO): after a second, and
+ * then after pauses that double up to a minute, since a large file that is not valid costs as much each time.
  */
 export class WatchedFile<T> {
   readonly what: string;
@@ -39,7 +43,12 @@ export class WatchedFile<T> {
   readonly #timer: NodeJS.Timeout;
   #seen: string;
   #current: T;
-  #stale = false;
+  /** Why the content is not that of the file. */
+  #failure: string | undefined;
+  /** The pause after the last failure, in polls. */
+  #pause = 1;
+  /** Polls until an unchanged file is read again. */
+  #left = 0;
 
   /**
    * Throws what `read` throws for the first content.
@@ -64,7 +73,7 @@ export class WatchedFile<T> {
 
   /** Whether the content is not that of the file: it could not be read. */
   get stale(): boolean {
-    return this.#stale;
+    return this.#failure !== undefined;
   }
 
   close(): void {
@@ -74,16 +83,29 @@ export class WatchedFile<T> {
 
   #check(): void {
     const stamp = stampOf(this.#file);
-    if (stamp === this.#seen) return;
+    const isSame = stamp === this.#seen;
+    if (isSame && !this.#isDue()) return;
     this.#seen = stamp;
     try {
       this.#current = this.#read(this.#file);
-      this.#stale = false;
+      this.#failure = undefined;
     } catch (error) {
-      this.#stale = true;
+      const failure = messageOf(error);
+      const isKnown = isSame && failure === this.#failure;
+      this.#failure = failure;
+      this.#pause = isSame ? Math.min(2 * this.#pause, MOST_POLLS) : 1;
+      this.#left = this.#pause;
+      if (isKnown) return;
       const message = `${this.what} cannot be read; the last ones read stay in effect`;
-      this.#logger.error({ file: this.#file, error: messageOf(error) }, message);
+      this.#logger.error({ file: this.#file, error: failure }, message);
     }
+  }
+
+  /** Whether this poll reads an unchanged file again. */
+  #isDue(): boolean {
+    if (!this.stale) return false;
+    this.#left -= 1;
+    return this.#left <= 0;
   }
 }
 

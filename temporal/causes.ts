@@ -6,6 +6,8 @@ export interface Trouble {
   readonly cause: string;
   /** What to do, if it is more than starting the server or correcting its address. */
   readonly remedy?: string;
+  /** It has not responded in time: it may only be slow. */
+  readonly isSilent?: true;
 }
 
 /** The settings that a server was probed with. */
@@ -53,8 +55,9 @@ export function ofNetwork({ at, error: { code, message } }: Failed, { host }: Cl
     const remedy = 'correct TEMPORAL_ADDRESS, or the DNS of this machine';
     return { cause: `the name ${host} does not resolve (${code})`, remedy };
   }
-  const cause = code === SILENT ? 'no response: a firewall may drop the packets' : `${message}`;
-  return { cause, remedy: NETWORK };
+  if (code === SILENT)
+    return { cause: 'no response: a firewall may drop the packets', remedy: NETWORK, isSilent: true };
+  return { cause: `${message}`, remedy: NETWORK };
 }
 
 /** The cause of a failed TLS handshake, if one of the two sides has named it. */

@@ -11,7 +11,8 @@ import { troubleOf } from './trouble.js';
 export const CONNECT_MS = 3_000;
 
 /**
- * How long connecting is retried if a probe finds no fault but the server does not respond in time, in milliseconds.
+ * How long connecting is retried if the server does not respond in time and a probe finds no other fault, in milliseconds. The last try may begin just
+ * before, and take twenty seconds with its probes.
  */
 const PATIENCE_MS = 12_000;
 
@@ -44,7 +45,7 @@ export async function connectClient(server: TemporalServer): Promise<Connection>
   });
 }
 
-/** Connects; retries while a probe finds no fault: the server, or this machine, is only slow. */
+/** Connects; retries while a probe finds no fault but silence: the server, or this machine, may only be slow. */
 export async function patiently<T>(server: TemporalServer, connect: () => Promise<T>): Promise<T> {
   for (const end = performance.now() + PATIENCE_MS; ; ) {
     try {
@@ -52,7 +53,7 @@ export async function patiently<T>(server: TemporalServer, connect: () => Promis
     } catch (error) {
       if (error instanceof MillraceError) throw error;
       const trouble = await troubleOf(server);
-      if (!trouble && performance.now() < end) continue;
+      if ((!trouble || trouble.isSilent) && performance.now() < end) continue;
       throw unreachable(server, trouble ?? { cause: messageOf(error) }, error);
     }
   }

@@ -38,7 +38,7 @@ export async function troubleOf(server: TemporalServer): Promise<Trouble | undef
     certificate: tls === false ? undefined : tls.clientCertPair?.crt,
   };
   if (ended.at === 'answer') return ofAnswer(ended, client);
-  return ofNetwork(ended, client) ?? (tls ? ofTls(ended, client, place) : ofPlain(place));
+  return ofNetwork(ended, client) ?? (tls ? ofTls(ended, client, place) : ofPlain(ended, place));
 }
 
 async function ofTls(failed: Failed, client: Client, place: Place): Promise<Trouble> {
@@ -46,16 +46,16 @@ async function ofTls(failed: Failed, client: Client, place: Place): Promise<Trou
   const named = ofHandshake(failed, client);
   if (named) return named;
   if (await speaksPlain(place)) return TLS_IS_ON;
-  if (code === SILENT) return { cause: 'it accepts connections but does not respond' };
+  if (code === SILENT) return { cause: 'it accepts connections but does not respond', isSilent: true };
   // Some servers close the connection without an alert if a certificate is missing or rejected.
   if (failed.at === 'session') return ofClientCertificate(client, code);
   return { cause: `the TLS handshake fails: ${message.trim()}` };
 }
 
-async function ofPlain(place: Place): Promise<Trouble> {
-  return (await speaksTls(place))
-    ? TLS_IS_OFF
-    : { cause: 'it accepts connections but does not respond like a gRPC server' };
+async function ofPlain({ error }: Failed, place: Place): Promise<Trouble> {
+  if (await speaksTls(place)) return TLS_IS_OFF;
+  const cause = 'it accepts connections but does not respond like a gRPC server';
+  return error.code === SILENT ? { cause, isSilent: true } : { cause };
 }
 
 const speaksPlain = async (place: Place): Promise<boolean> => (await probe(place, PROBE_MS)).at === 'answer';

@@ -220,6 +220,4 @@ async function logTrouble(temporal: TemporalServer, logger: Logger): Promise<voi
 /** With an authenticating proxy, gRPC would bypass it, so it is off unless it is enabled explicitly. */
 const servesGrpc = (settings: Settings): boolean =>
   settings.MILLRACE_KSERVE_GRPC_PORT !== 0 &&
-  (settings.MILLRACE_KEYS !== undefined ||
-    settings.MILLRACE_PROXY_AUTHENTICATES === 'no' ||
-    settings.MILLRACE_PROXY_GRPC === 'on');
+  (settings.MILLRACE_PROXY_AUTHENTICATES === 'no' || settings.MILLRACE_PROXY_GRPC === 'on');

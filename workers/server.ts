@@ -1,8 +1,9 @@
-/** `millrace/server`: worker and gateway for programs that run them, and the type of the configuration file. */
+/** `millrace/server`: worker and gateway for programs that run them, and the types of what the configuration file holds. */
 import type { Config } from './config/define.js';
 import type { Settings } from './settings.js';
 
 export type { Door, DoorGateway, DoorOrder } from '../gateway/index.js';
+export type { ArtifactInfo, ArtifactStore, ByteRange, Inspector } from '../stores/artifacts/index.js';
 export { type Config, defineConfig, type Served } from './config/define.js';
 
 /** A process of Millrace in a program. */

@@ -74,6 +74,12 @@ export function readSettings(
   };
 }
 
+/** Names of variables that pages for clients once used, which resemble those of other settings. */
+const FORMER: ReadonlyMap<string, SettingName> = new Map([
+  ['MILLRACE_KEY', 'MILLRACE_API_KEY'],
+  ['MILLRACE_URL', 'MILLRACE_GATEWAY_URL'],
+]);
+
 /**
  * Variables whose name starts with `MILLRACE_` and that are not settings. `meant`: the setting with that name minus the
  * prefix, or with a similar name, if there is one.
@@ -88,7 +94,7 @@ export function unknownSettings(
     .filter((name) => name.startsWith('MILLRACE_') && !known.has(name))
     .map((name) => {
       const bare = name.slice('MILLRACE_'.length);
-      const meant = known.has(bare) ? bare : closest(name, known);
+      const meant = known.has(bare) ? bare : (FORMER.get(name) ?? closest(name, known));
       return meant === undefined ? { name } : { name, meant };
     });
 }

@@ -22,6 +22,7 @@ import {
   type EventsTo,
   eventWithin,
   OUTCOME_SIGNAL,
+  outcomeOfSignal,
   type RunContext,
   type RunResult,
   runOfDelivery,
@@ -88,7 +89,7 @@ type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<Segment
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
 export class TemporalHost implements RunHost {
   /** Outcomes received from a fast host. */
-  readonly #outcomes: Json[] = [];
+  readonly #outcomes: (SegmentOutcome | null)[] = [];
   readonly #room = new MessageRoom();
   readonly #turns = new SegmentTurns();
   readonly #activities: PendingWork;
@@ -125,8 +126,10 @@ export class TemporalHost implements RunHost {
     this.#plan = context.plan;
     this.waits = new Waits(context.carried?.decided);
     this.pieces = new TemporalPieces(context, this.#room, this.#activities);
+    const { guarded } = context;
     setDefaultSignalHandler((name, ...args) => {
-      if (name === OUTCOME_SIGNAL) this.#outcomes.push((args[0] ?? null) as Json);
+      const outcome = name === OUTCOME_SIGNAL ? outcomeOfSignal(args, guarded) : undefined;
+      if (outcome !== undefined) this.#outcomes.push(outcome);
     });
   }
 
@@ -211,7 +214,7 @@ export class TemporalHost implements RunHost {
     const ids = new Set([...allSteps({ stages: segment.steps, output: null })].map(({ id }) => id));
     return untilRun({
       segment,
-      inbox: (segment.guarded === undefined ? [] : this.#outcomes) as (SegmentOutcome | null)[],
+      inbox: segment.guarded === undefined ? [] : this.#outcomes,
       runOnce: (leftMs, begun) => this.#segment({ ...segment, leftMs }, begun),
       waits: (now) => {
         if (now === this.#storeless.has(ids)) return;

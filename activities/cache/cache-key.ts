@@ -41,7 +41,7 @@ export interface ExactRequest {
   readonly waiting?: Waiting | undefined;
 }
 
-/** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs`, `untilMidnight`, `version` and `embedder`
+/** A lookup of the semantic cache. The fields down to `context`, `principal`, `ttlMs`, `untilMidnight`, `version`, `agree` and `embedder`
  * determine the partition. */
 export interface CacheRequest {
   readonly tenant: string;
@@ -111,10 +111,11 @@ export interface CacheKeys {
  * require.
  *
  * How long answers are served is part of the partition too: an answer stored with a longer limit must not be served beyond
- * a shorter one.
+ * a shorter one. So is the rule of when two answers agree: a report of a wrong answer counts in the evidence that the answer
+ * was stored under, which belongs to one rule.
  */
 export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
-  const { tenant, pipeline, stage, kind, model, context, embedder, principal = null } = request;
+  const { tenant, pipeline, stage, kind, model, context, embedder, agree, principal = null } = request;
   const partition = jsonHash({
     format: FORMAT,
     tenant,
@@ -124,6 +125,7 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
     model,
     context,
     ...servedFor(request),
+    ...(agree !== undefined && { agree }),
     embedder,
     principal,
     fingerprint,

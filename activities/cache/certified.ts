@@ -121,15 +121,18 @@ export class Certified {
   }
 }
 
-/** Labels of a stage's hits are pooled over its callers, options and inputs. */
+/**
+ * Labels of a stage's hits are pooled over its callers, options and inputs. Labels by another rule of when two answers agree are other
+ * evidence: what one rule counts as right, another may count as wrong.
+ */
 export const judgedOf = (
-  { tenant, pipeline, stage, kind, model, embedder }: CacheRequest,
+  { tenant, pipeline, stage, kind, model, embedder, agree = { by: 'text' } }: CacheRequest,
   fingerprint: string,
 ): Judged => ({
   tenant,
   pipeline,
   stage,
-  of: jsonHash([kind, model, embedder, fingerprint, VERIFIER]).slice(0, 16),
+  of: jsonHash([kind, model, embedder, fingerprint, VERIFIER, agree]).slice(0, 16),
 });
 
 /** The evidence of the verifier with a model. Another model, other weights of it or another label are other evidence. */

@@ -3,6 +3,7 @@ import { compare, type Difference, difference } from './lexical/difference.js';
 import { type NotPlain, plainEnglish } from './lexical/language.js';
 import { MAX_CHARS, normaliseText } from './lexical/text.js';
 import type { Token } from './lexical/tokens.js';
+import { writesOtherwise } from './lexical/written.js';
 
 export type { Difference };
 
@@ -38,6 +39,7 @@ export function differenceOf(a: string, b: string): Difference | undefined {
   const why = ORDER.find((each) => each === left || each === right);
   if (why) return difference(why, WHY[why]);
   const found = compare(left as readonly Token[], right as readonly Token[]);
+  if ((!found || found.soft) && writesOtherwise(a, b)) return difference('mention', WHY.mention);
   return found?.kind === 'marks' && asksAndTells(a, b) && onlyAtEnd(found)
     ? difference('signs', 'one asks and the other tells', found.only)
     : found;

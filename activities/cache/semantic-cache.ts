@@ -122,7 +122,9 @@ export class SemanticCache {
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#entries = new Entries(redis);
     this.#flight = new SingleFlight(this.#entries, this.#timeouts.leaseMs);
-    this.#similar = new SimilarTexts(new VectorSets(redis), this.#entries);
+    this.#similar = new SimilarTexts(new VectorSets(redis), this.#entries, undefined, (request, error) =>
+      this.#warnings.warn('comparison', aboutOf(request, error), 'cached text not compared'),
+    );
     this.#embedders = new Embedders(embedderFor, this.#timeouts.embedMs);
     this.#metrics = metrics;
     this.#warnings = new RationedWarnings(logger);

@@ -41,17 +41,24 @@ export interface Candidate {
   readonly entailment?: number;
 }
 
+/** A cached answer to a text whose embedding is near. */
+type Near = Pick<Candidate, 'id' | 'entry' | 'similarity'>;
+
+/** Hears of a text that could not be compared. */
+type OnFailure = (request: CacheRequest, error: unknown) => void;
+
 /** Finds answers to texts with the same meaning, and removes vectors whose answers have expired. */
 export class SimilarTexts {
   readonly #vectors: VectorSets;
   readonly #entries: Entries;
-
   readonly #most: number;
+  readonly #onFailure: OnFailure;
 
-  constructor(vectors: VectorSets, entries: Entries, most = MAX_ELEMENTS) {
+  constructor(vectors: VectorSets, entries: Entries, most = MAX_ELEMENTS, onFailure: OnFailure = () => undefined) {
     this.#vectors = vectors;
     this.#entries = entries;
     this.#most = most;
+    this.#onFailure = onFailure;
   }
 
   /** The matching in use, for the start-up log. */
@@ -72,15 +79,27 @@ export class SimilarTexts {
     valid: (output: JsonObject) => boolean | Promise<boolean>,
   ): Promise<Candidate | undefined> {
     let best: Candidate | undefined;
-    for (const { id, entry, similarity } of await this.#near(at, request, vector, signal)) {
-      if (!(await valid(entry.output))) continue;
-      const found = differenceOf(entry.text, request.key);
-      if (!found) return { id, entry, similarity, tier: 'guard', score: 1 };
-      if (request.maxErrorRate === undefined || !found.soft) continue;
-      const score = scoreOf(entry.text, request.key, found, similarity);
-      if (score > (best?.score ?? 0)) best = { id, entry, similarity, tier: 'verifier', score };
+    for (const near of await this.#near(at, request, vector, signal)) {
+      if (!(await valid(near.entry.output))) continue;
+      const found = this.#compared(near, request);
+      if (found?.tier === 'guard') return found;
+      if (found && found.score > (best?.score ?? 0)) best = found;
     }
     return best;
+  }
+
+  /** Undefined if the texts differ in what nothing may overrule here. A text that cannot be compared is no reason to miss the others. */
+  #compared(near: Near, request: CacheRequest): Candidate | undefined {
+    try {
+      const { text } = near.entry;
+      const found = differenceOf(text, request.key);
+      if (!found) return { ...near, tier: 'guard', score: 1 };
+      if (request.maxErrorRate === undefined || !found.soft) return undefined;
+      return { ...near, tier: 'verifier', score: scoreOf(text, request.key, found, near.similarity) };
+    } catch (error) {
+      this.#onFailure(request, error);
+      return undefined;
+    }
   }
 
   /** Bytes that a text's vector takes in its set; 0 if there are no vector sets or the text is too long. */
@@ -105,12 +124,7 @@ export class SimilarTexts {
     );
   }
 
-  async #near(
-    at: CacheKeys,
-    request: CacheRequest,
-    vector: Vector,
-    signal: AbortSignal,
-  ): Promise<{ id: string; entry: Entry; similarity: number }[]> {
+  async #near(at: CacheKeys, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<Near[]> {
     if (!(await this.#usable(request.key))) return [];
     const neighbours = await this.#vectors.search(at.vectors, await vector(signal), NEIGHBOURS);
     const near = neighbours.filter(({ similarity }) => similarity >= request.minSimilarity);

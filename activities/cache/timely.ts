@@ -1,16 +1,17 @@
 /** Words of texts whose answer changes by itself: asked again an hour later, they ask for something else. */
 const ENGLISH = [
-  'today|tonight|tonite|tomorrow|tommorow|tommorrow|yesterday|now|currently|current|latest|newest|recent|recently|right now|at the moment|so far|still|yet',
+  '(?:today|tonight|tonite|tomorrow|tommorow|tommorrow|yesterday)s?|now|currently|current|latest|newest|recent|recently|right now|at the moment|so far|still|yet',
   'nowadays|presently|lately|these days|at present|up to date|as of|upcoming',
-  'this (?:morning|afternoon|evening|minute|hour|week|weekend|month|quarter|year|season|spring|summer|autumn|fall|winter)',
-  '(?:last|next|past|coming) (?:night|few|couple|hour|week|weekend|month|quarter|year|season|decade|spring|summer|autumn|fall|winter)',
-  '(?:this|last|next|coming) (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november|december)',
+  'this (?:morning|afternoon|evening|minute|hour|week|weekend|month|quarter|year|season|spring|summer|autumn|fall|winter)s?',
+  '(?:last|next|past|coming) (?:night|few|couple|hour|week|weekend|month|quarter|year|season|decade|spring|summer|autumn|fall|winter)s?',
+  '(?:this|last|next|coming) (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november|december)s?',
   'in \\d+ (?:minutes?|hours?|days?|weeks?|months?)|in (?:an?|one|two|three|four|five|six|ten|half an|a few|a couple of) (?:minutes?|hours?)|\\d+ (?:minutes?|hours?|days?|weeks?|months?|years?) ago|ago',
   "how (?:long|many (?:seconds|minutes|hours|days|weeks|months|years))(?: [a-z’']{1,20}){0,4} (?:until|till|til|since|left|to go)",
+  "how (?:long|many (?:hours|days|weeks|months|sleeps))(?: [a-z’']{1,20}){0,3} (?:to|before) (?:(?:the|my|our|your|next) )?(?:\\d{1,2}(?:st|nd|rd|th)? (?:of )?)?(?:christmas|xmas|easter|new year|halloween|thanksgiving|hanukkah|diwali|ramadan|eid|passover|valentine|black friday|birthday|holidays|weekend|world cup|olympics|elections?|spring|summer|autumn|winter|monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|april|june|july|august|september|october|november|december)",
   'what time is it|what time it is|what date|what day is|what (?:month|year|season) is it',
   "(?:what[’']?s|what is|tell me|give me) the (?:exact |local |current )?(?:time|date)(?= (?:in|at|there|here|please)|\\s*[.?!,]|\\s*$)",
   'weather|forecasts?|temperature outside|(?:stock|share) prices?|exchange rates?|prices? of (?:gold|oil|bitcoin|silver)|(?:gold|oil|bitcoin) price|traffic|score of',
-  '(?:the|any|top|breaking) news|headlines|how (?:is|are) the (?:stock )?markets?|standings|who(?: is|[’\\u0027]s| are) winning|trending|any updates?|what(?:[’\\u0027]s| is) new|in stock|sold out|air quality|is it (?:rain|snow)ing|will it (?:be )?(?:rain|snow)(?:ing)?|(?:the )?next (?:bus|train|tram|flight|ferry|boat|departure|match|game|meeting)|(?:bitcoin|ether|a dollar|a euro|the dollar|the euro|the pound) (?:worth|cost)|(?:bitcoin|euro|dollar|pound) (?:price|rate)|(?:when|what time) (?:is|does) (?:the )?(?:sunset|sunrise|sun (?:set|rise))',
+  '(?:the|any|top|breaking) news|headlines|how (?:is|are) the (?:stock )?markets?|standings|who(?: is|[’\\u0027]?s| are) winning|trending|any updates?|what(?:[’\\u0027]?s| is) new|in stock|sold out|air quality|is it (?:rain|snow)ing|will it (?:be )?(?:rain|snow)(?:ing)?|(?:the )?next (?:bus|train|tram|flight|ferry|boat|departure|match|game|meeting)|(?:bitcoin|ether|a dollar|a euro|the dollar|the euro|the pound) (?:worth|cost)|(?:bitcoin|euro|dollar|pound) (?:price|rate)|(?:when|what time) (?:is|does) (?:the )?(?:sunset|sunrise|sun (?:set|rise))',
 ];
 
 /** The same in other languages whose scripts have words; many inflect them. */
@@ -22,7 +23,7 @@ const OTHERS = [
   '(?:vor|in) (?:\\d+|einer|einem|zwei|drei) (?:minuten?|stunden?|tage?n?|wochen?|monate?n?|jahre?n?)',
   'hoy|mañana|ayer|anteayer|anoche|ahora|actual|actuales|actualmente|tiempo (?:hace|hará)|clima|pronósticos?|noticias|qué hora|que hora|est[ae] (?:noche|tarde|semana|mes|año|fin de semana)',
   '(?:semana|mes|año) (?:que viene|pasad[ao])|próxim[ao]s?|hace (?:\\d+|una?|dos|tres) (?:minutos?|horas?|días?|semanas?|mes(?:es)?|años?)|tipo de cambio|qué (?:día|fecha) es|que (?:día|fecha) es|(?:todavía|aún|ya|sigue) (?:est[áa]|abiert[oa]|cerrad[oa])|va a llover|hay tráfico|cuántos días (?:faltan|quedan)|(?:el|a cómo está el) (?:precio|dólar|euro) (?:del? oro|hoy|está)|a cómo está|precio del (?:oro|petróleo|bitcoin)',
-  "aujourd['’]hui|demain|hier|avant-hier|après-demain|maintenant|actuel(?:le)?s?|actuellement|en ce moment|récemment|météo|quel temps|quelle heure|ce (?:soir|matin|mois|week-end)|cet après-midi",
+  "aujourd['’]?hui|demain|hier|avant-hier|après-demain|maintenant|actuel(?:le)?s?|actuellement|en ce moment|récemment|météo|quel temps|quelle heure|ce (?:soir|matin|mois|week-end)|cet après-midi",
   'cette (?:semaine|nuit|année)|(?:semaine|mois|année) (?:prochaine?|derni(?:er|ère))|prochaine?s?|il y a \\d+|dans (?:\\d+|une|deux) (?:minutes?|heures?)|actualités?|dernières (?:nouvelles|infos)|taux de change|quel(?:le)? (?:jour|date) (?:sommes|est|est-on)|quelle est la date(?=\\s*[?.!]|\\s*$)|quoi de neuf|est-(?:ce|il|elle) (?:encore|déjà|toujours) (?:ouvert|fermé|là)e?|combien de jours (?:avant|jusqu)|l[’\\u0027]an (?:dernier|prochain)|ce week-?end|cours (?:du|de l[’\\u0027]) ?(?:bitcoin|or|pétrole|euro|dollar)|pleut-il (?:à|dehors|en)|va-t-il pleuvoir',
   'oggi|domani|ieri|adesso|stasera|stamattina|che or[ae]|che tempo|meteo|previsioni|notizie|attual\\p{L}*|in questo momento|quest[ao] (?:settimana|mese|anno|sera|notte)|prossim[aoie]|scors[aoie]|che giorno|(?:è|sono) (?:ancora|già) (?:apert|chius)[oaie]|piove(?=\\s*\\?)|pioverà|quanti giorni mancano|quanto vale (?:un|il) (?:bitcoin|dollaro|euro|oro)|questa mattina|\\d+ (?:minuti|ore|giorni|settimane|mesi|anni) fa',
   'hoje|amanhã|ontem|agora|atual|atuais|atualmente|neste momento|que horas|previsão do tempo|notícias|est[ae] (?:semana|mês|ano|noite|tarde)|próxim[oa]s?|(?:semana|mês|ano) passad[oa]|que dia é|vai chover|ainda está|quantos dias faltam|cotação|como está o trânsito|há \\d+ (?:minutos?|horas?|dias?|semanas?|meses|anos?)',
@@ -32,8 +33,8 @@ const OTHERS = [
   'bugün\\p{L}*|yarın\\p{L}*|dün(?:kü|den)?|şimdi\\p{L}*|şu an\\p{L}*|güncel\\p{L}*|hava (?:durumu|nasıl)|saat kaç|(?:dolar|euro|avro|altın|bitcoin) (?:kaç|ne kadar)|(?:yağmur|kar) yağ\\p{L}*|kaç gün (?:kaldı|var)|hâlâ|haberler|son dakika|(?:bu|gelecek|geçen) (?:hafta|ay|yıl|gece|akşam|sabah)\\p{L}*',
   'сегодня|сегодняшн\\p{L}*|завтра|завтрашн\\p{L}*|послезавтра|вчера|вчерашн\\p{L}*|позавчера|сейчас|теперь|текущ\\p{L}*|нынешн\\p{L}*|погод\\p{L}*|новост\\p{L}*|который (?:сейчас )?час|будет дождь|(?<!(?:почему|отчего|зачем) )ид[её]т дождь|сколько дней до|курс биткоина|ещ[её] (?:открыт|закрыт)\\p{L}*|следующий (?:поезд|автобус|рейс|трамвай)|сколько времени|курсы? (?:доллара|евро|валют|рубля)',
   '(?:этой|следующей|прошлой) неделе|(?:этом|прошлом|следующем) (?:месяце|году)|сьогодні\\p{L}*|вчора|зараз|котра година',
-  'dnes|dnešn\\p{L}*|zítra|včera|teď|nyní|aktuáln\\p{L}*|počasí|kolik je hodin|idag|i dag|imorgon|i morgon|i morgen|igår|i går|just nu|akkurat nå|lige nu|väder\\p{L}*|vädret|vejret|nyheter|nyheder',
-  'σήμερα|αύριο|χθες|τώρα|καιρός|τι ώρα|astăzi|mâine|acum|vremea|tänään|huomenna|eilen|hari ini|besok|kemarin|sekarang|saat ini|cuaca|terbaru|hôm nay|ngày mai|hôm qua|bây giờ|hiện tại|hiện nay|thời tiết|mấy giờ',
+  'dnes|dneska|dnešn\\p{L}*|zítra|zítřejš\\p{L}*|včera|včerejš\\p{L}*|teď|nyní|aktuáln\\p{L}*|počasí|kolik je hodin|idag|i dag|dagens|kvällens|kveldens|aftenens|veckans|ugens|ukens|imorgon|i morgon|i morgen|igår|i går|just nu|akkurat nå|lige nu|väder\\p{L}*|vädret|vejret|nyheter|nyheder',
+  'σήμερα|αύριο|χθες|τώρα|καιρός|τι ώρα|azi|astăzi|astazi|diseară|mâine|acum|vremea|tänään|huomenna|eilen|hari ini|besok|kemarin|sekarang|saat ini|cuaca|terbaru|hôm nay|ngày mai|hôm qua|bây giờ|hiện tại|hiện nay|thời tiết|mấy giờ',
   'आज|आजकल|कल|परसों|अभी|फिलहाल|वर्तमान|मौजूदा|मौसम|समाचार|ताज़ा|ताजा|कितने बजे|बारिश होगी|कितने दिन (?:बचे|बाकी)|का भाव|अगली (?:ट्रेन|बस|उड़ान)|क्या समय|समय क्या|(?:इस|अगले|पिछले) (?:हफ़्ते|हफ्ते|सप्ताह|महीने|साल)',
 ];
 
@@ -57,11 +58,16 @@ const CHANGING = new RegExp(
   'iu',
 );
 
+/** `How many days to Glastonbury`: of a word in small letters it may ask how long something takes. */
+const COUNTDOWN =
+  /(?<!\p{L})[Hh]ow many (?:days|weeks|months|sleeps)(?: [a-z’']{1,20}){0,3} (?:to|before) (?:the )?\p{Lu}\p{L}/u;
+
 /** Characters that are looked at, half of them from each end of a text: there the question is. */
 const MOST = 16_384;
 
 /** Whether the answer to a text depends on when it is asked. A list of words: it knows the usual ones, not all. */
 export function isTimely(text: string): boolean {
   const seen = text.length <= MOST ? text : `${text.slice(0, MOST / 2)}\n${text.slice(-MOST / 2)}`;
-  return CHANGING.test(seen.normalize('NFC'));
+  const composed = seen.normalize('NFC');
+  return CHANGING.test(composed) || COUNTDOWN.test(composed);
 }

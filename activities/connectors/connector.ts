@@ -255,7 +255,11 @@ export interface CallContext {
    * Absent if the host has no media.
    */
   readonly artifacts?: Pick<CodeArtifacts, 'read' | 'write'>;
-  /** Stores progress for the next attempt, which gets the last value as `resumeFrom`; `null` discards it. */
+  /**
+   * Stores progress for the next attempt, which gets the last value as `resumeFrom`; `null` discards it. `transcribe`: a `text` in it
+   * is what has been emitted so far. Clients that follow the run get it again, and the next attempt emits only what follows. Where the stage
+   * asks for `segments`, a checkpoint without a list of that name has no such text.
+   */
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
   /**

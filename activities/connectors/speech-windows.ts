@@ -1,3 +1,5 @@
+import { joinedFloats } from '../../media/samples.js';
+
 /** Whisper's window: 30 s at 16 kHz. Longer audio would be cut there, in the middle of a word. */
 export const SAMPLE_RATE = 16_000;
 const SECONDS = 30;
@@ -25,7 +27,8 @@ export interface WindowOptions {
 
 /**
  * Cuts a stream of samples into windows, none empty. Cuts depend on the samples alone, not on the chunks, so every
- * attempt cuts in the same places. Holds at most one window and one chunk.
+ * attempt cuts in the same places. Holds at most one window and one chunk. A window may be an hour of thousands of chunks:
+ * they are joined once.
  */
 export async function* windows(
   chunks: AsyncIterable<Float32Array>,
@@ -34,15 +37,22 @@ export async function* windows(
   const searched = Math.floor(most * SEARCHED);
   const tail = Math.floor(Math.min(sampleRate * LEAST_TAIL_SECONDS, searched));
   const frame = Math.max(1, Math.floor(Math.min(sampleRate / FRAMES_PER_SECOND, searched / 2)));
-  let held = new Float32Array(0);
+  const pieces: Float32Array[] = [];
+  let length = 0;
   for await (const chunk of chunks) {
-    held = join(held, chunk);
+    pieces.push(chunk);
+    length += chunk.length;
+    if (length < most + tail) continue;
+    let held = joinedFloats(pieces.splice(0));
     while (held.length >= most + tail) {
       const cut = quietest(held, most - searched, most, frame);
       yield held.subarray(0, cut);
       held = held.slice(cut);
     }
+    pieces.push(held);
+    length = held.length;
   }
+  let held = joinedFloats(pieces.splice(0));
   if (held.length > most) {
     // What remains must fit into a window too.
     const cut = quietest(
@@ -71,13 +81,6 @@ function quietest(samples: Float32Array, from: number, to: number, frame: number
     }
   }
   return cut;
-}
-
-function join(a: Float32Array, b: Float32Array): Float32Array<ArrayBuffer> {
-  const joined = new Float32Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }
 
 /** The same stream without its first `count` samples. */

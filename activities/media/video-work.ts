@@ -5,6 +5,7 @@ import {
   type MediaFacts,
   MOST_PIXELS,
   probeMedia,
+  sizedWav,
   withImage,
 } from '../../media/index.js';
 import { invalidMedia } from '../../media/wav-format.js';
@@ -69,7 +70,8 @@ export const sound: Operation = async ({ input, bench }) => {
   const { audio } = await probeMedia(video, bench);
   if (!audio) throw invalidMedia('the video has no audio track');
   const output = ['-ac', '1', '-c:a', 'pcm_s16le', '-f', 'wav'];
-  return { audio: await store(bench, 'audio', ffmpegOver([video], { maps: ['0:a:0'], output }, bench)) };
+  const decoded = () => ffmpegOver([video], { maps: ['0:a:0'], output }, bench);
+  return { audio: await store(bench, 'audio', await sizedWav(decoded)) };
 };
 
 export const clip: Operation = async ({ input, bench }) => {

@@ -53,27 +53,35 @@ export class Pools {
 
   /**
    * Takes a changed models file: pools are added, removed and replaced; where only endpoints have changed, the pool stays, with
-   * the measurements of its other endpoints. Calls in flight end where they are. Throws `INVALID_SETTING` before anything has
-   * changed.
+   * the measurements of its other endpoints. Calls in flight end where they are. Throws `INVALID_SETTING` before any pool has
+   * changed, and then holds no client that it did not have before.
    */
   reload(models: ModelsConfig): void {
-    for (const [name, config] of Object.entries(models)) {
-      const connector = connectorOf(name, config, this.#parts.connectors);
-      // A link that a connector refuses is told before anything has changed. Nothing is connected before the first call.
-      if (config.tls || config.headers) for (const { url } of config.endpoints) connector.connect(url, config).close();
-    }
-    for (const [name, pool] of this.#pools) {
-      const config = models[name];
-      if (config && pool.sameBut(config)) pool.reconfigure(config.endpoints);
-      else {
-        // Its successor first: servers that both have keep their client.
-        if (config) this.#pools.set(name, this.#open(name, config));
-        else this.#pools.delete(name);
-        pool.retire();
+    // All clients first, since a connector may refuse an address, a link or a key. None connects before its first call.
+    const held: Backend[] = [];
+    try {
+      for (const [name, config] of Object.entries(models)) {
+        const connector = connectorOf(name, config, this.#parts.connectors);
+        // Those that are discovered have other addresses, but the same link.
+        if (config.discover !== undefined && !config.tls && !config.headers) continue;
+        for (const endpoint of config.endpoints) held.push(this.#backend(connector, endpoint, config));
       }
-    }
-    for (const [name, config] of Object.entries(models)) {
-      if (!this.#pools.has(name)) this.#pools.set(name, this.#open(name, config));
+      for (const [name, pool] of this.#pools) {
+        const config = models[name];
+        if (config && pool.sameBut(config)) pool.reconfigure(config.endpoints);
+        else {
+          // Its successor first: servers that both have keep their client.
+          if (config) this.#pools.set(name, this.#open(name, config));
+          else this.#pools.delete(name);
+          pool.retire();
+        }
+      }
+      for (const [name, config] of Object.entries(models)) {
+        if (!this.#pools.has(name)) this.#pools.set(name, this.#open(name, config));
+      }
+    } finally {
+      // The pools have counted themselves as users of theirs.
+      for (const backend of held) this.#release(backend);
     }
   }
 

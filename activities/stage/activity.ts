@@ -69,7 +69,8 @@ export function createActivities(
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
       const run = runOf(info);
       const { progress: kept = null, stage: _, doing: __, unstreamed, ...before } = { ...UNTRIED, ...left };
-      let tried = before;
+      // A lost attempt may have told text. Only a start makes that void, and none is told after a wait.
+      let tried = isReported(info, lost) ? before : { ...before, waitedMs: 0 };
       let progress = kept;
       const calls = callsBefore(info.attempt, tried);
       const isSpent = calls >= call.retry.attempts;
@@ -100,7 +101,13 @@ export function createActivities(
       const leave = (...state: Parameters<typeof noted>) => context.heartbeat(noted(...state));
       // An attempt that is lost while it rests counts as none.
       const waits = () => (rests ? Math.min(tried.waits + 1, info.attempt) : tried.waits);
-      const now = (): AttemptState => ({ ...tried, waits: waits(), ...(progress !== null && { progress }) });
+      // If its worker is lost or stops, the next one must tell a start: this one may have told text.
+      const now = (): AttemptState => ({
+        ...tried,
+        waits: waits(),
+        waitedMs: 0,
+        ...(progress !== null && { progress }),
+      });
       const beat = () => leave(now());
       if (losses >= MOST_LOSSES) {
         runner.lost?.(call, 'WORKER_LOST', Date.now() - info.scheduledTimestampMs);

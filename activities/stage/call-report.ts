@@ -1,5 +1,5 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { wellFormed } from '../../pipelines/well-formed.js';
 import { momentAgo } from '../../runtime/moment.js';
@@ -34,6 +34,8 @@ export interface Reported {
   readonly endsAt?: number | undefined;
   /** Its start has been published. */
   readonly again?: boolean;
+  /** As an attempt’s. */
+  readonly resumeFrom?: Json;
 }
 
 /** Reports one attempt of a call wherever it is to be seen: in metrics, log, events for followers and the run's record. */
@@ -41,13 +43,16 @@ export class CallReport {
   readonly events: ReturnType<RunEventLog['attempt']>;
   readonly #parts: ReportParts;
   readonly #of: Reported;
+  /** What followers have of the text before the attempt adds to it. */
+  readonly #before: string;
   readonly #begunAt = momentAgo();
 
   /** Publishes the start. */
   constructor(parts: ReportParts, of: Reported) {
     this.#parts = parts;
     this.#of = of;
-    this.events = parts.events.attempt(of.run, of.call, of.attempt, of.again);
+    this.#before = textBefore(of);
+    this.events = parts.events.attempt(of.run, of.call, of.attempt, of.again, this.#before);
   }
 
   get fields() {
@@ -63,7 +68,10 @@ export class CallReport {
     const runMs = this.#measure('ok', ran);
     // Another worker's output may be any JSON.
     const { text } = (served.output as JsonObject | null) ?? {};
-    if (this.events && !this.events.hasText && typeof text === 'string') this.events.delta(text);
+    if (this.events && !this.events.hasText && typeof text === 'string') {
+      // A cached transcript that differs cannot follow what is told: the whole is in the outcome.
+      this.events.delta(text.startsWith(this.#before) ? text.slice(this.#before.length) : '');
+    }
     const outcome = { ...served, attempt, queueMs, runMs };
     // Both are sent to Redis at once: the record exists before the end is visible to followers.
     await Promise.all([this.#record({ outcome }, ran), this.events?.finished(served.cache, runMs)]);
@@ -100,6 +108,18 @@ export class CallReport {
       : { startedAt: this.#begunAt.wallMs, endedAt: Date.now(), begunAt: this.#begunAt };
     return this.#parts.records?.keep({ run, call, input, attempt, endsAt, ...times, result });
   }
+}
+
+/**
+ * The text that an attempt of a recogniser continues, as its connector keeps it in the checkpoint; empty for any other call.
+ * The text of a call with a hedge is told at its end only. Where the stage asks for times, a recogniser begins anew behind a checkpoint
+ * without them, which a worker of an earlier release has left.
+ */
+function textBefore({ call, resumeFrom }: Reported): string {
+  if (call.kind !== 'transcribe' || call.hedge || !isJsonObject(resumeFrom)) return '';
+  const { text, segments } = resumeFrom;
+  if (call.with.segments !== undefined && !Array.isArray(segments)) return '';
+  return typeof text === 'string' ? text : '';
 }
 
 /** When a call ran, in milliseconds. */

@@ -110,7 +110,8 @@ export class StageRunner {
     metrics.stageQueueSeconds.observe({ pipeline: call.pipeline, stage: call.stage }, queueMs / 1_000);
     // A stage that waits for a server comes here repeatedly; the event is sent once.
     const waited = (attempt.tried?.waitedMs ?? 0) > 0;
-    const about = { run, call, input, attempt: attempt.attempt, queueMs, endsAt, again: waited };
+    const { resumeFrom } = attempt;
+    const about = { run, call, input, attempt: attempt.attempt, queueMs, endsAt, again: waited, resumeFrom };
     const report = new CallReport(this.#parts, about);
     const beginning = new Beginning(attempt);
     try {

@@ -1,4 +1,4 @@
-import { Diverged, StreamedText } from './streamed-text.js';
+import { Diverged, Revised, StreamedText } from './streamed-text.js';
 import type { TextStreams } from './text-streams.js';
 
 interface Options {
@@ -26,6 +26,10 @@ export class AttemptText {
   /** The attempt's own text so far. */
   #given = '';
   #startingOver: Promise<void> | undefined;
+  /** The attempt’s own text is only what follows the committed one. */
+  #continues = false;
+  /** Followers have text that the attempt has changed: the whole follows in the outcome. */
+  #isRevised = false;
 
   constructor(streams: TextStreams, options: Options) {
     this.#options = options;
@@ -37,6 +41,7 @@ export class AttemptText {
 
   /** The attempt continues what is committed: it does not repeat it. */
   continues(): void {
+    this.#continues = true;
     this.#text.continues();
     this.#tell();
   }
@@ -52,7 +57,7 @@ export class AttemptText {
       const { fail } = this.#options;
       if (!(error instanceof Diverged)) fail(error);
       else {
-        this.#startingOver = this.#startOver();
+        this.#startingOver = this.#startOver(error);
         this.#startingOver.catch(fail);
       }
     }
@@ -63,13 +68,20 @@ export class AttemptText {
     await this.#startingOver;
     this.#options.signal.throwIfAborted();
     try {
-      this.#text.end(own, this.#given.length);
+      this.#text.end(restOf(own, this.#given));
     } catch (error) {
-      if (!(error instanceof Diverged)) throw error;
-      await this.#startOver();
-      this.#text.end(own, this.#given.length);
+      if (!(error instanceof Diverged) || this.#continues) throw error;
+      this.#given = own;
+      this.#isRevised = error instanceof Revised;
+      await this.#startOver(error);
+      this.#text.end('');
     }
     this.#tell();
+    return this.#text.text;
+  }
+
+  /** What readers have been given so far. */
+  get passed(): string {
     return this.#text.text;
   }
 
@@ -84,9 +96,9 @@ export class AttemptText {
     this.#streams.close();
   }
 
-  async #startOver(): Promise<void> {
+  async #startOver(why: Diverged): Promise<void> {
     const next = this.#options.mayStartOver ? await this.#streams.startOver() : undefined;
-    if (next === undefined) throw new Diverged();
+    if (next === undefined) throw why;
     this.#streams = next;
     this.#untold = '';
     this.#text = this.#behind('');
@@ -97,7 +109,7 @@ export class AttemptText {
   #behind(beginning: string): StreamedText {
     return new StreamedText(beginning, (more) => {
       this.#tell();
-      this.#options.onDelta(more);
+      if (!this.#isRevised) this.#options.onDelta(more);
       this.#streams.push(more);
     });
   }
@@ -106,4 +118,16 @@ export class AttemptText {
     if (this.#untold !== '') this.#options.onDelta(this.#untold);
     this.#untold = '';
   }
+}
+
+/**
+ * What of the whole text was not given yet. White space around it makes no difference, since some servers trim the whole; of one that ends
+ * earlier, what was given stands. Throws `Revised` if it is another one.
+ */
+function restOf(own: string, given: string): string {
+  if (own.startsWith(given)) return own.slice(given.length);
+  const [whole, told] = [own.trimStart(), given.trimStart()];
+  if (whole.startsWith(told)) return whole.slice(told.length);
+  if (told.startsWith(whole.trimEnd())) return '';
+  throw new Revised();
 }

@@ -6,7 +6,7 @@ import { linkedAbort } from '../../runtime/limited.js';
 import type { ChannelLog } from '../../stores/channels/index.js';
 import { AttemptText } from './attempt-text.js';
 import type { Opening } from './opening.js';
-import { Diverged } from './streamed-text.js';
+import { Diverged, Revised } from './streamed-text.js';
 import { TextStreams } from './text-streams.js';
 
 export interface ProducingParts {
@@ -88,9 +88,9 @@ export async function produceText<T extends Output>(
     } catch (error) {
       const why = own.signal.aborted && !signal.aborted ? own.signal.reason : error;
       if (!(why instanceof Diverged)) throw why;
-      if (call.onCut !== 'end') throw cut(call, committed);
+      if (call.onCut !== 'end') throw cut(call, why, attempt.passed);
       // Readers keep what they have; the channels hold no more of it.
-      const outcome = cutOutcome<T>(committed);
+      const outcome = cutOutcome<T>(attempt.passed);
       await streams.end('cut', outcome as unknown as Json);
       return outcome;
     }
@@ -117,9 +117,11 @@ function isWhole({ with: options, turn }: StageCall): boolean {
 const cutOutcome = <T extends Output>(text: string): T =>
   ({ output: { text, finish: 'stop' }, endpoint: '', device: '', cache: 'off' }) as unknown as T;
 
-const cut = (call: StageCall, committed: string): MillraceError =>
-  new MillraceError(
-    'STREAM_CUT',
-    `the answer broke off after ${committed.length} characters that have been read, and another attempt gave another answer`,
-    { stage: call.stage },
-  );
+function cut({ stage }: StageCall, why: Diverged, passed: string): MillraceError {
+  const read = `after ${passed.length} characters that have been read`;
+  const message =
+    why instanceof Revised
+      ? `the server changed its answer ${read}`
+      : `the answer broke off ${read}, and another attempt gave another answer`;
+  return new MillraceError('STREAM_CUT', message, { stage });
+}

@@ -1,6 +1,9 @@
 /** Thrown if an answer differs from what readers already have. */
 export class Diverged extends Error {}
 
+/** Thrown if an attempt ends with another text than it has passed on. */
+export class Revised extends Diverged {}
+
 /**
  * The text of an answer of which readers already have the beginning: it passes on only what is new. An attempt either
  * continues that beginning, or gives the whole answer again, of which the beginning is then dropped where it is the same.
@@ -59,9 +62,9 @@ export class StreamedText {
     this.#add(delta.slice(Math.max(0, left)));
   }
 
-  /** The attempt has ended with this text of its own, part of which may have been pushed. Throws `Diverged`. */
-  end(own: string, pushed: number): void {
-    this.push(own.slice(pushed));
+  /** The attempt has ended, with this behind what was pushed of its own text. Throws `Diverged`. */
+  end(rest: string): void {
+    this.push(rest);
     if (this.#echo) this.#follow(this.#echo.sent);
     if (!this.#continues && this.#repeated.length < this.#committed.length) throw new Diverged();
     this.#pass(this.#held);

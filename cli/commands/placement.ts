@@ -116,6 +116,10 @@ function applyCommand(apply: Command, settings: LoadSettings): void {
       'switch only once every server has answered calls, waiting at most this long, e.g. 10m; else change nothing',
       asMs,
     )
+    .option(
+      '--services',
+      'with --when-ready: call the servers of kubernetes.yaml at their Services, from a pod of their namespace',
+    )
     .option('--rollback', 'restore the previously applied placement')
     .option('--dry-run', 'write the files without changing the placement')
     .option('--json', 'as one JSON object')

@@ -47,4 +47,8 @@ export function serverCommands(cli: Command, settings: LoadSettings): void {
     .command('settings')
     .description('list every setting with its default and its reason')
     .action(async () => (await import('../settings.js')).listSettings());
+  cli
+    .command('version')
+    .description('print the release, as "millrace --version" does')
+    .action(async () => (await import('../version.js')).printRelease());
 }

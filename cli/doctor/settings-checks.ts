@@ -6,7 +6,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { openPlacement } from '../../workers/applied-placement.js';
 import { loadSettings } from '../../workers/config/load.js';
-import { readKeys, tokenRules } from '../../workers/keys/index.js';
+import { expectKeysOrProxy, readKeys, tokenRules } from '../../workers/keys/index.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadMcpServers } from '../../workers/mcp-servers.js';
 import { openWebhooks } from '../../workers/open-webhooks.js';
@@ -102,6 +102,7 @@ export const gatewayCheck = (settings: Settings): Check => ({
   async run() {
     const host = settings.MILLRACE_GATEWAY_HOST;
     const about = 'MILLRACE_GATEWAY_HOST';
+    expectKeysOrProxy(settings);
     const rules = tokenRules(settings);
     const tokens = rules && `the bearers of tokens of ${rules.issuer}`;
     if (settings.MILLRACE_KEYS !== undefined) {

@@ -40,7 +40,7 @@ function pushing({ deps: { subscriptions, webhooks }, caller: { tenant } }: Pick
 export const expectPushes = (ask: Pick<Ask, 'deps' | 'caller'>): void => void pushing(ask);
 
 /** A receiver that has been added. */
-interface Subscribed {
+export interface Subscribed {
   readonly config: PushConfig;
   /** The caller had none of the same id. */
   readonly isNew: boolean;

@@ -23,7 +23,7 @@ import { contextOf, keyOf, notesFor, readTask } from './contexts.js';
 import { ProtocolError, RPC } from './errors.js';
 import { inputFrom } from './input.js';
 import { decisionsIn, type Sent } from './message.js';
-import { expectTold, pushes, subscribe } from './push.js';
+import { expectTold, pushes, type Subscribed, subscribe } from './push.js';
 import type { TaskName } from './task.js';
 
 /** How long a cancelled task may take to end before its canceller is told that it has not, in milliseconds. */
@@ -112,10 +112,13 @@ function followedUntilTurn(ask: Ask, { run, events, context, found, ends, releas
   return { name: { run: run.id, context }, ...(found && { found }), happenings, done };
 }
 
-/** Decides waits of a task by a message to it. Throws `RUN_NOT_FOUND`, `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`. */
+/**
+ * Decides waits of a task by a message to it, which needs `run` too if it names a receiver. Throws `FORBIDDEN`, `RUN_NOT_FOUND`,
+ * `RUN_ENDED`, `NOT_WAITING`, and `INVALID_INPUT`.
+ */
 export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided> {
   const { deps, caller } = ask;
-  requirePermission(caller, 'approve');
+  requirePermission(caller, 'approve', ...(sent.push ? (['run'] as const) : []));
   const { context, record } = await findTask(ask, run, { waits: 'acts' });
   if (sent.contextId !== undefined && sent.contextId !== context) {
     const message = `is not the context of the task ${run}`;
@@ -126,8 +129,12 @@ export async function decide(ask: Ask, sent: Sent, run: string): Promise<Decided
   if (sent.push) expectTold(record);
   // Each asks Temporal. The first was counted with the request. Before anything is changed, so that a refused message changes nothing.
   await chargeReads(deps, caller, decisions.length - 1);
-  if (sent.push) await subscribe(ask, { run, context }, sent.push, PUSH_FIELD);
-  for (const decision of decisions) await decideAs(deps, caller, { run, ...decision });
+  const subscribed = sent.push && (await subscribe(ask, { run, context }, sent.push, PUSH_FIELD));
+  for (const [i, decision] of decisions.entries()) {
+    const decided = decideAs(deps, caller, { run, ...decision });
+    // The task goes on by what was decided before a refusal: its receiver is told of that.
+    await (i === 0 ? decided.catch((error: unknown) => withdrawn(subscribed, error)) : decided);
+  }
   return { name: { run, context }, nonces: new Set(decisions.map(({ nonce }) => nonce)) };
 }
 
@@ -188,11 +195,7 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   const id = runId({ pipeline, tenant: caller.tenant, idempotencyKey });
   // Of a task that the same message has started it replaces none before it is certain that this is its message.
   const subscribed = sent.push && (await subscribe(ask, { run: id, context }, sent.push, PUSH_FIELD, false));
-  const refused = async (error: unknown): Promise<never> => {
-    // Not what the same message has added that was accepted at the same moment.
-    if (subscribed?.isNew && isRefusal(error)) await subscribed.takeBack().catch(() => undefined);
-    throw error;
-  };
+  const refused = (error: unknown) => withdrawn(subscribed, error);
   return {
     order: {
       ...by,
@@ -219,7 +222,14 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   };
 }
 
-/** Whether the request has started nothing: not where it may have, without an answer of Temporal. */
+/** Takes back the receiver of a message that is refused, unless its owner had one of the same id before. Throws the error. */
+async function withdrawn(subscribed: Subscribed | undefined, error: unknown): Promise<never> {
+  // Not what the same message has added that was accepted at the same moment.
+  if (subscribed?.isNew && isRefusal(error)) await subscribed.takeBack().catch(() => undefined);
+  throw error;
+}
+
+/** Whether the request has started and decided nothing: not where it may have, without an answer of Temporal. */
 const isRefusal = (error: unknown): boolean => error instanceof MillraceError && errorRow(error.code).status < 500;
 
 function ofAnotherContext(): MillraceError {

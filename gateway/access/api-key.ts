@@ -2,12 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isTenant } from '../../stores/artifacts/index.js';
 import { rateFields } from '../../stores/rates/index.js';
+import { KEY_PREFIX, SECRET_BYTES } from './key-form.js';
 import { PERMISSIONS } from './permissions.js';
 
-/** Identifies a Millrace key to people and to secret scanners. */
-const PREFIX = 'millrace_';
-/** 256 bits: cannot be guessed. */
-const SECRET_BYTES = 32;
 /** Short enough to read aloud, long enough for a hand-edited file. */
 const ID_BYTES = 5;
 
@@ -48,9 +45,6 @@ export const apiKeySchema = z.strictObject({
 
 export type ApiKey = z.output<typeof apiKeySchema>;
 
-/** Whether a secret has the form of a key, valid or not. */
-export const isKey = (secret: string): boolean => secret.startsWith(PREFIX);
-
 /** Looks up keys. */
 export interface KeyRing {
   /** The key of a secret; undefined if it is unknown, expired or revoked. */
@@ -59,7 +53,7 @@ export interface KeyRing {
 
 /** Creates a key. Only the return value has the secret. */
 export function issueKey(of: Omit<ApiKey, 'id' | 'sha256' | 'createdAt'>): { secret: string; key: ApiKey } {
-  const secret = `${PREFIX}${randomBytes(SECRET_BYTES).toString('base64url')}`;
+  const secret = `${KEY_PREFIX}${randomBytes(SECRET_BYTES).toString('base64url')}`;
   const id = randomBytes(ID_BYTES).toString('hex');
   return { secret, key: { id, sha256: hashOf(secret), createdAt: new Date().toISOString(), ...of } };
 }

@@ -16,8 +16,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whether the route needs no authentication: `{ config: { open: true } }`. */
     open?: boolean;
-    /** The permission that the route needs. Default: by its method, see `usualOf`. */
-    permission?: Permission;
+    /** The permission that the route needs, or all those. Default: by its method, see `usualOf`. */
+    permission?: Permission | readonly Permission[];
   }
 }
 
@@ -42,7 +42,8 @@ export function authenticateRequests(app: FastifyInstance, authenticator: Authen
     if (caller.rate) reply.headers(rateHeaders(caller.rate));
     request.notes.tenant = caller.tenant;
     if (caller.key) request.notes.key = caller.key.id;
-    if (!request.is404) requirePermission(caller, permission);
+    if (request.is404) return;
+    requirePermission(caller, ...[permission].flat());
   });
 }
 

@@ -2,8 +2,9 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Rate } from '../../stores/rates/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
-import { isKey, type KeyRing } from './api-key.js';
+import type { KeyRing } from './api-key.js';
 import { type Caller, type Headers, namedTenant, statedCaller } from './caller.js';
+import { isKey } from './key-form.js';
 import { refuseStrangers } from './own-machine.js';
 import { isFromProxy, type ProxyInFront, proxiedCaller, unauthenticated } from './proxy.js';
 import { RateExceededError, type RateState, type RequestRate } from './request-rate.js';
@@ -74,14 +75,15 @@ export class Authenticator {
    * Throws `UNAUTHENTICATED` without a valid key, token or proxy secret, `ISSUER_UNAVAILABLE` for tokens that cannot be verified,
    * `RATE_LIMITED` after too many of these or above the caller's rate, `FORBIDDEN` if `Millrace-Tenant` is not the caller's tenant,
    * the token names no caller, or the request is from another site's page, `INVALID_HEADER`.
+   * @param requests by how many requests the caller's rate is used up; 0 for one that has been counted before
    */
-  async authenticate(shown: Shown): Promise<Caller> {
+  async authenticate(shown: Shown, requests = 1): Promise<Caller> {
     const trace = traceOf(shown.headers);
     const caller = { ...(await this.#identify(shown)), ...(trace !== undefined && { trace }) };
     // Who may do nothing is told so, and uses up no tenant's rate.
     if (this.#limits === undefined || caller.permissions?.length === 0) return caller;
     const runs = this.#runsOf(caller);
-    const rate = await this.#take(caller, this.#limits);
+    const rate = requests > 0 ? await this.#take(caller, this.#limits, requests) : undefined;
     return { ...caller, ...(rate && { rate }), ...(runs && { runs }) };
   }
 

@@ -40,13 +40,15 @@ export function callerOf({ caller }: FastifyRequest): Caller {
 export const holds = ({ permissions }: Caller, permission: Permission): boolean =>
   permissions === undefined || permissions.includes(permission);
 
-/** Throws `FORBIDDEN` if the caller lacks the permission. */
-export function requirePermission(caller: Caller, permission: Permission): void {
-  if (holds(caller, permission)) return;
+/** Throws `FORBIDDEN`, naming all that are missing, unless the caller has all these permissions. */
+export function requirePermission(caller: Caller, ...needed: readonly Permission[]): void {
+  const missing = needed.filter((permission) => !holds(caller, permission));
+  if (missing.length === 0) return;
   const { permissions = [], key } = caller;
   const whose = key === undefined ? 'the token' : `the key ${key.id}`;
-  const message = `${whose} lacks the permission "${permission}"; it has ${permissions.join(', ') || 'none'}`;
-  if (caller.token) throw new InsufficientScopeError(message, [...permissions, permission]);
+  const lacks = `permission${missing.length > 1 ? 's' : ''} ${missing.map((each) => `"${each}"`).join(' and ')}`;
+  const message = `${whose} lacks the ${lacks}; it has ${permissions.join(', ') || 'none'}`;
+  if (caller.token) throw new InsufficientScopeError(message, [...permissions, ...missing]);
   throw new MillraceError('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
 }
 

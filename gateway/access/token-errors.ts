@@ -13,9 +13,9 @@ export class InvalidTokenError extends MillraceError {
   }
 }
 
-/** The token lacks a permission; the caller may get one that has it. */
+/** The token lacks permissions; the caller may get one that has them. */
 export class InsufficientScopeError extends MillraceError {
-  /** @param permissions those that the token has, and the missing one */
+  /** @param permissions those that the token has, and the missing ones */
   constructor(
     message: string,
     readonly permissions: readonly Permission[],

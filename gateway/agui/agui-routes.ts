@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { readPaced } from '../../runs/paced-runs.js';
 import { orderInput } from '../../runs/sent-input.js';
@@ -40,7 +41,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
         cancelled: leaving(reply),
         closing: app.closing,
         // Others decide elsewhere, and the call waits for that.
-        onWait: holds(caller, 'approve') ? 'end' : undefined,
+        onWait: DECIDES.every((permission) => holds(caller, permission)) ? 'end' : undefined,
         started: (run) => {
           request.notes.runId = run;
           begun = send(events.start(run));
@@ -66,6 +67,9 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
   });
 }
 
+/** What who answers an interrupt needs besides `run`: the response goes on with the run of whoever has started it, to its output. */
+const DECIDES = ['approve', 'read'] as const;
+
 type Work = (watch: Watch) => Promise<Followed>;
 
 /** What a request wants, and what writes its events; nothing else of its body is left. */
@@ -90,12 +94,19 @@ async function workOf(deps: GatewayDeps, call: WaitedCall, model: Model, given: 
     return (watch) => startCall(deps, call, input, watch);
   }
   const { run, answers } = resumption;
-  requirePermission(caller, 'approve');
+  requirePermission(caller, ...DECIDES);
   // At its turn: what follows the decisions reads it without one.
-  await readPaced(deps, run, caller, { waits: 'acts' });
+  const { document } = await readPaced(deps, run, caller, { waits: 'acts' });
+  if (document.pipeline !== model.pipeline.name) throw ofAnotherAgent(run);
   // Each asks Temporal. The first was counted with the request.
   await chargeReads(deps, caller, answers.length - 1);
   for (const answer of answers) await decideAs(deps, caller, { run, ...answer });
   const decided = new Set(answers.map(({ nonce }) => nonce));
   return (watch) => resumeCall(deps, call, resumption, { ...watch, decided });
+}
+
+/** As A2A says it of tasks: the answer would be read from an output that has other fields. */
+function ofAnotherAgent(run: string): MillraceError {
+  const message = `no run of this agent has the id "${run}"`;
+  return new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'resume.0.interruptId', message }] });
 }

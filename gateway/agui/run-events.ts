@@ -106,15 +106,23 @@ export class RunEvents {
 
   *#tell(piece: Told): Events {
     if ('text' in piece) yield* this.#write(false, piece.text);
-    else if ('reasoning' in piece) yield* this.#write(true, piece.reasoning);
-    else if ('called' in piece) yield* this.#called(piece.called);
+    else if ('reasoning' in piece) {
+      if (piece.instead) yield* this.#endVoid();
+      yield* this.#write(true, piece.reasoning);
+    } else if ('called' in piece) yield* this.#called(piece.called);
     else if ('executed' in piece) yield* this.#result(piece.executed);
+    else if (piece.ended === 'void') yield* this.#endVoid();
     else {
-      const messageId = this.#writing?.id;
+      this.#parent = this.#writing?.id;
       yield* this.#close();
-      if (piece.ended === 'whole') this.#parent = messageId;
-      else if (messageId !== undefined) yield event({ type: 'CUSTOM', name: 'millrace.void', value: { messageId } });
     }
+  }
+
+  /** Ends the message that is being written, and tells that it is void. */
+  *#endVoid(): Events {
+    const messageId = this.#writing?.id;
+    yield* this.#close();
+    if (messageId !== undefined) yield event({ type: 'CUSTOM', name: 'millrace.void', value: { messageId } });
   }
 
   *#write(thinks: boolean, delta: string): Events {

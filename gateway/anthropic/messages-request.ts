@@ -46,6 +46,8 @@ const body = z.object({
 
 /** Parameters for the caller's own records, or without effect on the answer. */
 const HARMLESS = ['service_tier', 'cache_control', 'inference_geo', 'diagnostics', 'user_profile_id', 'workspace_id'];
+/** Unsupported parameters, with a check for values that have no effect. */
+const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = { speed: (value) => value === 'standard' };
 
 export interface MessagesRequest {
   readonly model: string;
@@ -55,7 +57,7 @@ export interface MessagesRequest {
 
 /** Reads the body of `POST /v1/messages`. Throws `INVALID_INPUT` with the parameter. */
 export function readMessagesRequest(given: Json): MessagesRequest {
-  const request = checked(body, given, { harmless: HARMLESS });
+  const request = checked(body, given, { neutral: NEUTRAL, harmless: HARMLESS });
   const { model, stream = false, system, messages } = request;
   const said =
     system === undefined ? [] : [{ param: 'system', message: { role: 'system' as const, content: textOf(system) } }];

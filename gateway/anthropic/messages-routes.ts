@@ -29,7 +29,7 @@ export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): 
       return messageOf({ run: document.id, model: model.pipeline.name }, answerOf(document, model));
     }
     const events = eventsOf(await runStreamed(exchange, order, model), model);
-    const failed = (error: MillraceError) => ({ event: 'error', data: JSON.stringify(errorBody(error, request)) });
+    const failed = (error: MillraceError) => [{ event: 'error', data: JSON.stringify(errorBody(error, request)) }];
     await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });

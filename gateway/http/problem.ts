@@ -1,6 +1,7 @@
 import { type ErrorCode, errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { Problem } from '../../pipelines/run/document.js';
 import { RunFailedError } from '../../runs/failed.js';
+import { LaterRefusedError } from '../../runs/refused.js';
 import { challengeOf, type TokenHint } from '../access/challenge.js';
 import { RateExceededError, rateHeaders } from '../access/request-rate.js';
 
@@ -39,6 +40,8 @@ export function headersOf(error: MillraceError, hint?: TokenHint): Record<string
   return {
     ...(error instanceof RateExceededError && rateHeaders(error.rate)),
     ...(challenge !== undefined && { 'www-authenticate': challenge }),
+    // The libraries of OpenAI and Anthropic, which retry by themselves, heed it.
+    ...(error instanceof LaterRefusedError && { 'x-should-retry': 'false' }),
     // In whole seconds (RFC 9110 §10.2.3), rounded up.
     ...(error.details.retryAfterMs !== undefined && {
       'retry-after': String(Math.ceil(error.details.retryAfterMs / 1000)),

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
+import { CALLBACK_PATH } from '../../stores/callbacks/index.js';
 
 /** nginx's status for a client that disconnected before the response; used in logs only. */
 const CLIENT_LEFT = 499;
@@ -60,12 +61,23 @@ export function observeRequests(app: FastifyInstance, registry: Registry): void 
 const routeOf = (request: FastifyRequest): string =>
   request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
 
+/**
+ * The path. That of a callback has a token, which stands for a key: it is left out, also where the method is wrong, or the path
+ * has a prefix that a proxy should have removed.
+ */
+function pathOf(request: FastifyRequest): string {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const at = path.indexOf(`${CALLBACK_PATH}/`);
+  if (at >= 0) return `${path.slice(0, at)}${CALLBACK_PATH}/:token`;
+  return routeOf(request).startsWith(`${CALLBACK_PATH}/`) ? `${CALLBACK_PATH}/:token` : path;
+}
+
 function log(request: FastifyRequest, status: number, elapsedMs: number): void {
   const { tenant, key, runId, error, quiet } = request.notes;
   const code = status === CLIENT_LEFT ? 'REQUEST_ABORTED' : request.notes.code;
   const fields = {
     method: request.method,
-    path: request.url.split('?', 1)[0],
+    path: pathOf(request),
     status,
     ms: Math.round(elapsedMs),
     ...(tenant !== undefined && { tenant }),

@@ -10,6 +10,7 @@ import { expectExact } from './exact-numbers.js';
 import { checkedInput } from './first-mistakes.js';
 import { expectModest, MOST_LEVELS, MOST_VALUES } from './input-size.js';
 import type { ModestJson } from './json-size.js';
+import { lacksField } from './lacks-field.js';
 
 /** Most parts of a form, and most items that it can add to a list; far above any pipeline's number of fields. */
 export const MOST_PARTS = 100;
@@ -27,6 +28,8 @@ export interface InputForm {
   readonly mostFiles: number;
   /** Whether the schema has a path. */
   has(path: string): boolean;
+  /** Whether an object at a path cannot have a field: `lacksField`. */
+  lacks(path: string, field: string): boolean;
   /** The kind of media at a path; undefined if it is not media. */
   kindAt(path: string): MediaKind | undefined;
   /** Whether the path is a list. */
@@ -60,6 +63,7 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
     media,
     mostFiles: [...media].some((path) => path.split('.').includes('*')) ? MOST_PARTS : media.size,
     has: (path) => at(path).length > 0,
+    lacks: (path, field) => lacksField(input, path.split('.'), field),
     kindAt: (path) => at(path).map(mediaOf).find(Boolean),
     isList: (path) => at(path).some((schema) => schema instanceof z.ZodArray || schema instanceof z.ZodTuple),
     fromText(path, text, json) {

@@ -31,20 +31,21 @@ export class Door {
   /** Runs the model and counts the request. `onEvent` receives the run’s events while it runs, each after the one before. */
   async infer(call: InferCall, onEvent?: (event: RunEvent) => Promise<void>): Promise<InferAnswer> {
     const start = performance.now();
-    const { name } = call.model.pipeline;
+    const counted = { tenant: call.caller.tenant, model: call.model.pipeline.name };
     try {
       requirePermission(call.caller, 'run');
       const answer = await (onEvent ? inferFollowed(this.deps, call, onEvent) : infer(this.deps, call));
-      this.statistics.succeeded(name, performance.now() - start, answer.document);
+      this.statistics.succeeded(counted, performance.now() - start, answer.document);
       return answer;
     } catch (error) {
-      this.statistics.failed(name, performance.now() - start);
+      this.statistics.failed(counted, performance.now() - start);
       throw error;
     }
   }
 
-  statisticsOf(models: readonly ServedModel[]) {
-    return models.map(({ pipeline }) => this.statistics.row(pipeline.name, MODEL_VERSION));
+  /** Rows of the caller's tenant only. */
+  statisticsOf({ tenant }: Caller, models: readonly ServedModel[]) {
+    return models.map(({ pipeline }) => this.statistics.row({ tenant, model: pipeline.name }, MODEL_VERSION));
   }
 }
 

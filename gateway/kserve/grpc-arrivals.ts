@@ -78,7 +78,7 @@ export class GrpcArrivals {
             one
               .authenticate(authenticator)
               .then((caller) => {
-                for (const permission of permissions) requirePermission(caller, permission);
+                requirePermission(caller, ...permissions);
                 body.open(one.hold(bodies), one.holdResponse(responses));
                 proceed(metadata);
               })

@@ -77,12 +77,9 @@ export class GrpcCall {
     return this.#response;
   }
 
-  /** Throws the errors of the authenticator. */
-  async authenticate(authenticator: Authenticator): Promise<Caller> {
-    const caller = await authenticator.authenticate({
-      headers: this.headers,
-      address: this.#address,
-    });
+  /** Verifies the caller, and counts as many requests of it. Throws the errors of the authenticator. */
+  async authenticate(authenticator: Authenticator, requests = 1): Promise<Caller> {
+    const caller = await authenticator.authenticate({ headers: this.headers, address: this.#address }, requests);
     this.#caller = caller;
     return caller;
   }

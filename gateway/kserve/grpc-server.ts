@@ -129,7 +129,7 @@ export class GrpcServer {
         config: modelConfig(door.model(caller, name, version)),
       })),
       ModelStatistics: this.#unary('ModelStatistics', async ({ name, version }: Named, caller) => ({
-        model_stats: door.statisticsOf(name === '' ? door.all(caller) : [door.model(caller, name, version)]),
+        model_stats: door.statisticsOf(caller, name === '' ? door.all(caller) : [door.model(caller, name, version)]),
       })),
       RepositoryIndex: this.#unary('RepositoryIndex', async (_: object, caller) => ({
         models: repositoryIndex(door.all(caller)),
@@ -237,7 +237,6 @@ export class GrpcServer {
   async #stream(stream: ServerDuplexStream<RawMessage, object>): Promise<void> {
     const call = this.#arrivals.of(stream.metadata);
     try {
-      // The first request was counted on authentication; from here on each one counts towards the caller's rate.
       const sending = new GrpcSending(stream, call.gone);
       let before = 0;
       await answerAll(stream, call.gone, (message) => this.#answer(sending, message, call, before++));
@@ -259,7 +258,8 @@ export class GrpcServer {
     let request: RequestName = NO_NAME;
     const response = this.#options.responses.open(call.caller.tenant);
     try {
-      const caller = await call.authenticate(this.#options.authenticator);
+      // The first request was counted when the call arrived; its key is verified again, since it may have come long after.
+      const caller = await call.authenticate(this.#options.authenticator, before === 0 ? 0 : 1);
       requirePermission(caller, 'run');
       const inference = this.#readRequest(message, caller, call, {
         before,

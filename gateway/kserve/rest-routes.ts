@@ -51,9 +51,10 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
   app.post('/v2/repository/index', { config: { permission: 'read', doc: INDEX } }, async (request) =>
     repositoryIndex(door.all(callerOf(request))),
   );
-  app.get('/v2/models/stats', { config: { doc: ALL_STATISTICS } }, async (request) => ({
-    model_stats: door.statisticsOf(door.all(callerOf(request))),
-  }));
+  app.get('/v2/models/stats', { config: { doc: ALL_STATISTICS } }, async (request) => {
+    const caller = callerOf(request);
+    return { model_stats: door.statisticsOf(caller, door.all(caller)) };
+  });
 
   const model = (request: FastifyRequest<OfModel>): ServedModel => {
     const { name, version } = request.params;
@@ -66,7 +67,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
       modelConfig(model(request)),
     );
     app.get<OfModel>(`${base}/stats`, { config: { doc: docs.statistics } }, async (request) => ({
-      model_stats: door.statisticsOf([model(request)]),
+      model_stats: door.statisticsOf(callerOf(request), [model(request)]),
     }));
     app.get<OfModel>(`${base}/ready`, { config: { doc: docs.ready } }, async (request, reply) => {
       const { name } = model(request).pipeline;

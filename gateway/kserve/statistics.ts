@@ -1,3 +1,4 @@
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import type { RunDocument } from '../../runs/document.js';
 
 /** A count of requests and their total duration in nanoseconds. */
@@ -18,27 +19,36 @@ interface Counts {
 
 const NS_PER_MS = 1_000_000;
 
-/** Statistics of the models since this gateway started, in the form of Triton's statistics extension. */
+/** Most models that are counted, over all tenants: those that were used last. Each takes some 500 bytes. */
+const MOST_COUNTED = 10_000;
+
+/** A model as one tenant uses it: what the others do with it is not told to it. */
+interface CountedModel {
+  readonly tenant: string;
+  readonly model: string;
+}
+
+/** Statistics of each tenant's models since this gateway started, in the form of Triton's statistics extension. */
 export class Statistics {
   readonly #counts = new Map<string, Counts>();
 
-  succeeded(model: string, ms: number, { stages = [] }: RunDocument): void {
-    const counts = this.#of(model);
+  succeeded(of: CountedModel, ms: number, { stages = [] }: RunDocument): void {
+    const counts = this.#use(of);
     counts.lastInference = Date.now();
     add(counts.success, ms);
     add(counts.queue, sum(stages.map(({ queueMs = 0 }) => queueMs)));
     add(counts.compute, sum(stages.map(({ runMs = 0 }) => runMs)));
   }
 
-  failed(model: string, ms: number): void {
-    add(this.#of(model).fail, ms);
+  failed(of: CountedModel, ms: number): void {
+    add(this.#use(of).fail, ms);
   }
 
   /** A row of `model_stats`. Numbers are JSON numbers, which gRPC's encoder accepts too. */
-  row(name: string, version: string) {
-    const { lastInference, success, fail, queue, compute } = this.#of(name);
+  row(of: CountedModel, version: string) {
+    const { lastInference, success, fail, queue, compute } = this.#counts.get(keyOf(of)) ?? none();
     return {
-      name,
+      name: of.model,
       version,
       last_inference: lastInference,
       inference_count: success.count,
@@ -55,14 +65,21 @@ export class Statistics {
     };
   }
 
-  #of(model: string): Counts {
-    const known = this.#counts.get(model);
-    if (known) return known;
-    const zero = () => ({ count: 0, ns: 0 });
-    const counts = { lastInference: 0, success: zero(), fail: zero(), queue: zero(), compute: zero() };
-    this.#counts.set(model, counts);
+  #use(of: CountedModel): Counts {
+    const key = keyOf(of);
+    const counts = this.#counts.get(key) ?? none();
+    this.#counts.delete(key);
+    this.#counts.set(key, counts);
+    keepNewest(this.#counts, MOST_COUNTED);
     return counts;
   }
+}
+
+const keyOf = ({ tenant, model }: CountedModel): string => JSON.stringify([tenant, model]);
+
+function none(): Counts {
+  const zero = () => ({ count: 0, ns: 0 });
+  return { lastInference: 0, success: zero(), fail: zero(), queue: zero(), compute: zero() };
 }
 
 function add(duration: Duration, ms: number): void {

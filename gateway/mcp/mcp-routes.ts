@@ -22,7 +22,7 @@ import { Calls } from './calls.js';
 import { MCP, RESUME_MCP } from './docs.js';
 import { Answer, webRequest } from './exchange.js';
 import { callsIn, GivenArguments, methodOf } from './given-arguments.js';
-import { expectModestMessages, expectShortIds, messagesIn } from './messages.js';
+import { expectModestMessages, expectShortIds, expectWithinRate, messagesIn } from './messages.js';
 import { HEADER_MISMATCH, mismatchOf } from './param-headers.js';
 import { eventId } from './place.js';
 import { resumeStream } from './resume-stream.js';
@@ -55,8 +55,10 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const caller = callerOf(request);
     // As a response of HTTP a client gets a token with more scopes. Whoever has a key gets the refusal as the call's result.
     if (caller.token && callsIn(request.body as Json).length > 0) requirePermission(caller, 'run');
+    const messages = messagesIn(request);
+    expectWithinRate(caller, messages);
     // The first message was counted on authentication.
-    await deps.authenticator?.charge(caller, messagesIn(request) - 1);
+    await deps.authenticator?.charge(caller, messages - 1);
     expectShortIds(request);
     expectModestMessages(request);
     const session = sessionOf(request);

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { invalidField } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
+import type { Caller } from '../access/caller.js';
 import { expectModest } from '../input/input-size.js';
 
 /** The first version of the protocol without batches; versions are dates. */
@@ -60,4 +61,14 @@ export function messagesIn({ body, headers }: Pick<FastifyRequest, 'body' | 'hea
   const twice = ids.find((id, i) => ids.indexOf(id) !== i);
   if (twice !== undefined) throw refuse('must be a batch whose requests have ids of their own');
   return Math.max(1, body.length);
+}
+
+/**
+ * Throws `INVALID_INPUT` for a batch of more messages than the caller may send at once: `RATE_LIMITED` would have a client try it again
+ * for ever.
+ */
+export function expectWithinRate({ rate }: Caller, messages: number): void {
+  if (rate === undefined || messages <= rate.limit) return;
+  const most = `count as requests, and the ${rate.of} may make ${rate.limit}`;
+  throw invalidField('body', `is a batch of ${messages} messages, which ${most}`);
 }

@@ -201,7 +201,7 @@ export interface AudioDelta {
   readonly expires_at?: number;
 }
 
-/** Between two messages of an agent in one completion: what it wrote before calls of tools, and its answer. */
+/** Between two messages of an agent in one completion, what it wrote before calls of tools and its answer, and between void reasoning and what is in its place. */
 const BREAK = '\n\n';
 
 export interface WriterOptions {
@@ -229,7 +229,8 @@ export class ChunkWriter {
 
   *told(piece: Told): Generator<Chunk> {
     if ('text' in piece) yield this.#text(piece.text);
-    else if ('reasoning' in piece) yield this.#chunk({ reasoning_content: piece.reasoning });
+    else if ('reasoning' in piece)
+      yield this.#chunk({ reasoning_content: `${piece.instead ? BREAK : ''}${piece.reasoning}` });
     else if ('called' in piece)
       yield this.#extended({ tool_call: { ...piece.called, status: 'in_progress', output: null, error: null } });
     else if ('executed' in piece) yield this.#extended({ tool_call: piece.executed });

@@ -64,6 +64,12 @@ const message = z.discriminatedUnion('role', [
       ]),
     ).nullish(),
     refusal: z.string().nullish(),
+    /**
+     * Not of OpenAI: what the model thought before, under the names that servers of reasoning models use. Clients send back what they got: a
+     * value of another form, which another server has made, is passed over.
+     */
+    reasoning_content: z.unknown().optional(),
+    reasoning: z.unknown().optional(),
     name: speaker,
     audio: z.object({ id: z.string().max(256) }).nullish(),
     function_call: nothing,
@@ -155,6 +161,7 @@ const HARMLESS: readonly string[] = [
   'store',
   'service_tier',
   'prompt_cache_key',
+  'prompt_cache_options',
   'prompt_cache_retention',
   'prediction',
 ];
@@ -224,7 +231,13 @@ function unnamedTurn(given: z.output<typeof message>, param: string, json: Modes
         return { id, name, arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`, json) };
       });
       const content = textOf(given.content ?? '') || (given.refusal ?? '');
-      const message = { role: 'assistant' as const, content, ...(calls.length > 0 && { toolCalls: calls }) };
+      const reasoning = [given.reasoning_content, given.reasoning].find(isText);
+      const message = {
+        role: 'assistant' as const,
+        content,
+        ...(calls.length > 0 && { toolCalls: calls }),
+        ...(reasoning !== undefined && { reasoning }),
+      };
       return { param, message, ...(given.audio && content === '' && { spoken: given.audio.id }) };
     }
     case 'user': {
@@ -236,6 +249,8 @@ function unnamedTurn(given: z.output<typeof message>, param: string, json: Modes
       return { param, message: { role: 'system', content: textOf(given.content) } };
   }
 }
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
 function sentPart(part: z.output<typeof userPart>): SentPart {
   switch (part.type) {

@@ -55,7 +55,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const events = spoken
       ? spokenChunks(deps, first, { model, spoken, writer: new ChunkWriter(of, writing), tenant, signal })
       : chunks(written, answered, end);
-    const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
+    const failed = (error: MillraceError) => [{ data: JSON.stringify(errorBody(error, request)) }];
     await sendAsEvents(reply, events, failed, opensAs(order));
     return reply;
   });

@@ -10,6 +10,7 @@ import { MediaIntake } from '../input/media-intake.js';
 import { invalidParam } from './error-body.js';
 import { type Model, parsed } from './models.js';
 import { addressesOf, wholeText } from './sent-parts.js';
+import { MOST_THOUGHTS, withThoughts } from './sent-thoughts.js';
 
 /** A message with its path in the request: `messages[2]`. */
 export interface Turn {
@@ -49,7 +50,8 @@ export interface Conversation {
 /**
  * Converts a conversation to a pipeline's input: all messages if it takes `messages`, the last one if it takes a text,
  * earlier ones as `history`, and media as `parts` or `images` if it has these fields. Anything without a field is
- * rejected unless the pipeline's author has listed it as ignored: no part of a request is dropped silently.
+ * rejected unless the pipeline's author has listed it as ignored: no part of a request is dropped silently but what the
+ * model itself thought before, where messages cannot have `reasoning`.
  */
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
   const { turns, fields } = systemFor(model, namedFor(model, conversation.turns));
@@ -146,7 +148,11 @@ const takesParts = ({ form }: Pick<Model, 'form'>, list: string): boolean => for
 
 function listed(model: Model, list: string, turns: readonly Turn[]): Json {
   const stray = takesParts(model, list) ? undefined : turns.find(({ message }) => message.parts);
-  if (stray === undefined) return turns.map(({ message }) => message as unknown as JsonObject);
+  if (stray === undefined) {
+    const messages = turns.map(({ message }) => message);
+    const most = model.form.lacks(`${list}.0`, 'reasoning') ? 0 : MOST_THOUGHTS;
+    return withThoughts(messages, most) as unknown as Json;
+  }
   const what = named(stray);
   const where = model.face.list ? '' : ' in earlier messages';
   throw invalidParam(stray.param, `"${model.pipeline.name}" does not accept ${what}${where}`);

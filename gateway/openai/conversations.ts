@@ -43,6 +43,12 @@ export interface Conversation {
   readonly entries: readonly Entry[];
 }
 
+/**
+ * How the entry is known that a request has made when it was sent before: by the response that its idempotency key names, or without a
+ * key by the digest of what it asks.
+ */
+export type Again = { readonly response: string } | { readonly of: string };
+
 /** The turns of a conversation that a response goes on from. */
 export interface Before {
   readonly turns: readonly Turn[];
@@ -126,15 +132,15 @@ export class Conversations {
   }
 
   /**
-   * The turns before a response. A request that is sent again goes on from what it went on from before. Throws
+   * The turns before a response. A request that is sent again goes on from what was entered before it, in which there is more than the first
+   * time if another request came at the same moment. Throws
    * `RUN_NOT_ENDED` while the conversation's last response is not complete, and `INVALID_INPUT` if too many of the last have failed.
-   * @param again tells the request, if it may have been sent before
+   * @param again absent: the request was not sent before
    */
-  async before({ entries }: Conversation, caller: Caller, again: string | undefined): Promise<Before> {
+  async before({ entries }: Conversation, caller: Caller, again: Again | undefined): Promise<Before> {
     requirePermission(caller, 'read');
-    const last = entries.at(-1);
-    const repeats = again !== undefined && last !== undefined && 'response' in last && last.of === again;
-    const known = repeats ? entries.slice(0, -1) : entries;
+    const own = again === undefined ? -1 : indexOf(entries, again);
+    const known = own < 0 ? entries : entries.slice(0, own);
     // The latest first.
     const said: Turn[][] = [];
     const sinceThen = () => said.reverse().flat();
@@ -195,6 +201,16 @@ interface Sent {
   readonly retry?: number | undefined;
   /** Its idempotency key. */
   readonly key?: string | undefined;
+}
+
+/**
+ * The index of the entry that a request has made when it was sent before; -1 if it has made none. With a key it may be any. Without one
+ * only the last may be taken for it: further up, an equal request is one of its own.
+ */
+function indexOf(entries: readonly Entry[], again: Again): number {
+  if ('response' in again) return entries.findIndex((each) => 'response' in each && each.response === again.response);
+  const last = entries.at(-1);
+  return last !== undefined && 'response' in last && last.of === again.of ? entries.length - 1 : -1;
 }
 
 const isOfItems = (entry: Entry): entry is Entry & { readonly items: readonly KeptItem[] } =>

@@ -21,12 +21,12 @@ export const opensAs = (order: Leavable): keyof typeof OPEN_AFTER_MS =>
 
 /**
  * Responds with a stream of events. An error before the first one is thrown, for an error response; a later one is sent
- * as the event that `failed` creates, and ends the stream.
+ * as the events that `failed` creates, and ends the stream.
  */
 export async function sendAsEvents(
   reply: FastifyReply,
   events: AsyncGenerator<ServerEvent>,
-  failed: (error: MillraceError) => ServerEvent,
+  failed: (error: MillraceError) => readonly ServerEvent[],
   opens: keyof typeof OPEN_AFTER_MS = 'usual',
 ): Promise<void> {
   const first = events.next();
@@ -46,7 +46,7 @@ export async function sendAsEvents(
   } catch (error) {
     const known = asMillraceError(error);
     Object.assign(reply.request.notes, { code: known.code, error });
-    await stream.send(failed(known));
+    for (const event of failed(known)) await stream.send(event);
   } finally {
     stream.end();
     // The client may have disconnected: stops the generator.

@@ -73,18 +73,31 @@ export interface StreamedRun {
   readonly pieces: AsyncGenerator<Piece>;
 }
 
-/** Like `runToEnd`, with the text as it is produced. Ending the iteration before the document cancels the run. */
-export async function runStreamed(exchange: Exchange, order: Order, model: Model): Promise<StreamedRun> {
+/**
+ * Like `runToEnd`, with the text as it is produced. Ending the iteration before the document cancels the run.
+ * @param isRepeated the client gets the whole text from the document too: where a text differs from what was sent, the rest of it is not sent
+ */
+export async function runStreamed(
+  exchange: Exchange,
+  order: Order,
+  model: Model,
+  isRepeated = false,
+): Promise<StreamedRun> {
   const { deps, reply, started: begun, gone = leaving(reply) } = exchange;
   const started = (run: StartedRun) => noteFirst(exchange, run);
   const { run, events } = await followAttended(deps, interactive(order), { gone, started });
   await begun?.(run);
-  return { run, pieces: piecesOf(events, model, run.id) };
+  return { run, pieces: piecesOf(events, model, run.id, isRepeated) };
 }
 
 /** What a run's events tell as they arrive, then its document, whatever its end. */
-export async function* piecesOf(events: AsyncGenerator<Followed>, model: Model, run: string): AsyncGenerator<Piece> {
-  const teller = new RunTeller(model, run);
+export async function* piecesOf(
+  events: AsyncGenerator<Followed>,
+  model: Model,
+  run: string,
+  isRepeated = false,
+): AsyncGenerator<Piece> {
+  const teller = new RunTeller(model, run, isRepeated);
   for await (const each of events) {
     if ('document' in each) {
       const { document } = each;

@@ -108,7 +108,13 @@ type Body = z.output<typeof responsesBody>;
 const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
   stream_options: (value) => isJsonObject(value),
 };
-const HARMLESS: readonly string[] = ['safety_identifier', 'service_tier', 'prompt_cache_key', 'prompt_cache_retention'];
+const HARMLESS: readonly string[] = [
+  'safety_identifier',
+  'service_tier',
+  'prompt_cache_key',
+  'prompt_cache_options',
+  'prompt_cache_retention',
+];
 
 export interface ResponsesRequest {
   readonly model: string;

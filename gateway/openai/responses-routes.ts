@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import { launch } from '../../runs/launch.js';
 import type { Order } from '../../runs/order.js';
+import { runId } from '../../runs/prepare.js';
 import { orderInput } from '../../runs/sent-input.js';
 import type { StartedRun } from '../../runs/start.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
@@ -14,7 +16,7 @@ import { leaving } from '../http/leaving.js';
 import { forgetBody } from '../input/held-bodies.js';
 import { answerFields } from './chat-reply.js';
 import { inputOf, type Turn } from './conversation.js';
-import type { Conversations } from './conversations.js';
+import type { Again, Conversations } from './conversations.js';
 import { RESPOND } from './docs.js';
 import { errorBody, invalidParam } from './error-body.js';
 import { opensAs, sendAsEvents } from './event-answer.js';
@@ -55,7 +57,7 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
       const own = of(run.id, run.memo.createdAt);
       const writer = new ResponseWriter(own);
       const events = responseEvents({ writer, of: own, deferred: opensAs(order) === 'usual' }, pieces);
-      const failed = (error: Parameters<typeof errorBody>[0]) => asEvent(writer.failed(errorBody(error, request)));
+      const failed = (error: MillraceError) => [...writer.failed(errorBody(error, request))].map(asEvent);
       await sendAsEvents(reply, mapped(events, asEvent), failed, opensAs(order));
       return reply;
     }
@@ -147,8 +149,8 @@ async function orderFor(
   if (echo.conversation) {
     const conversation = await conversations.find(echo.conversation.id, caller, { adds: true });
     const of = jsonHash({ pipeline: model.pipeline.name, items: items as unknown as Json });
-    const mayRepeat = idempotencyKey !== undefined || (persistence.retry ?? 0) > 0;
-    const { turns, since } = await conversations.before(conversation, caller, mayRepeat ? of : undefined);
+    const again = againOf({ pipeline: model.pipeline, caller, idempotencyKey, ...persistence }, of);
+    const { turns, since } = await conversations.before(conversation, caller, again);
     // An agent with sessions keeps the conversation itself.
     const ofAgent = model.form.fields.has('session');
     before = ofAgent ? since : turns;
@@ -180,6 +182,13 @@ async function orderFor(
     notes: notesOfRequest(echo),
   };
   return { order, started };
+}
+
+/** What tells the entry of a request in its conversation, if it may have been sent before. */
+function againOf({ pipeline, caller, idempotencyKey, retry = 0 }: Omit<Order, 'input'>, of: string): Again | undefined {
+  const { tenant } = caller;
+  if (idempotencyKey !== undefined) return { response: responseId(runId({ pipeline, tenant, idempotencyKey })) };
+  return retry > 0 ? { of } : undefined;
 }
 
 /**

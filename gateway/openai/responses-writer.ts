@@ -32,7 +32,7 @@ interface OpenItem {
   text: string;
 }
 
-/** Writes the events of a streamed response. A message that is void ends as `incomplete` and comes again, with its id. */
+/** Writes the events of a streamed response. A message or reasoning that is void ends as `incomplete` and comes again, with its id. */
 export class ResponseWriter {
   readonly #of: ResponseOf;
   #number = 0;
@@ -59,8 +59,10 @@ export class ResponseWriter {
       // The executed calls come before it, where none of it has been streamed.
       const isLate = piece.last === true && this.#open?.type !== 'message';
       if (!isLate) yield* this.#text(piece.text);
-    } else if ('reasoning' in piece) yield* this.#reasoning(piece.reasoning);
-    else if ('called' in piece) yield* this.#called(piece.called);
+    } else if ('reasoning' in piece) {
+      if (piece.instead) yield* this.#closeReasoning('incomplete');
+      yield* this.#reasoning(piece.reasoning);
+    } else if ('called' in piece) yield* this.#called(piece.called);
     else if ('executed' in piece) yield* this.#executed(piece.executed);
     else if (this.#open?.type === 'message') {
       // The response has no message that the run's output does not list.
@@ -105,8 +107,10 @@ export class ResponseWriter {
     yield this.#event(`response.${response.status}`, { response });
   }
 
-  failed({ error: { code, message } }: ErrorBody): ResponsesEvent {
-    return this.#event('response.failed', { response: unansweredOf(this.#of, 'failed', { code, message }) });
+  /** The failure, after the events that name the response if nothing was written: clients take no other event as the first. */
+  *failed({ error: { code, message } }: ErrorBody): Events {
+    if (this.#number === 0) yield* this.begin();
+    yield this.#event('response.failed', { response: unansweredOf(this.#of, 'failed', { code, message }) });
   }
 
   *#text(delta: string): Events {
@@ -172,13 +176,14 @@ export class ResponseWriter {
     yield this.#event('response.reasoning_text.delta', { ...this.#place(open), delta });
   }
 
-  *#closeReasoning(): Events {
+  *#closeReasoning(status: 'completed' | 'incomplete' = 'completed'): Events {
     const open = this.#open;
     if (open?.type !== 'reasoning') return;
     this.#open = undefined;
     const { output_index, text } = open;
-    const item = reasoningItem(this.#of, this.#thoughts - 1, text);
-    this.#items[output_index] = item;
+    const item = { ...reasoningItem(this.#of, this.#thoughts - 1, text), status };
+    if (status === 'completed') this.#items[output_index] = item;
+    else this.#thoughts -= 1;
     yield this.#event('response.reasoning_text.done', { ...this.#place(open), text });
     yield this.#event('response.content_part.done', { ...this.#place(open), part: reasoningPart(text) });
     yield this.#event('response.output_item.done', { output_index, item });

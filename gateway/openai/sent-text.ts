@@ -5,9 +5,19 @@ import { MillraceError } from '../../pipelines/errors.js';
  * already is skipped. Cost is linear in the length of the deltas.
  */
 export class SentText {
+  readonly #mayDiffer: boolean;
+  /** The text differs from what was sent: the rest of it is not sent. */
+  #differs = false;
+  /** An attempt began behind text that was sent. */
+  #isRepeated = false;
   #sent = '';
   /** Position of the current attempt in the text. */
   #at = 0;
+
+  /** @param mayDiffer the client gets the whole at the end: `add` and `end` return no more of a text that differs, and do not throw */
+  constructor(mayDiffer = false) {
+    this.#mayDiffer = mayDiffer;
+  }
 
   get sent(): string {
     return this.#sent;
@@ -20,6 +30,7 @@ export class SentText {
 
   /** Starts the next attempt. */
   begin(): void {
+    this.#isRepeated ||= this.#sent !== '';
     this.#at = 0;
   }
 
@@ -44,16 +55,26 @@ export class SentText {
 
   /** Like `next`. Throws `BACKEND_ERROR` if the text differs. */
   add(delta: string): string {
-    return this.next(delta) ?? this.#another();
+    return this.#told(this.next(delta));
   }
 
   /** Like `rest`. Throws `BACKEND_ERROR` if it differs. */
   end(whole: string): string {
-    return this.rest(whole) ?? this.#another();
+    return this.#told(this.rest(whole));
   }
 
-  #another(): never {
-    const message = `an attempt failed after ${this.#sent.length} characters, and the text of the next attempt differs`;
-    throw new MillraceError('BACKEND_ERROR', message);
+  #told(text: string | undefined): string {
+    if (text !== undefined && !this.#differs) return text;
+    if (!this.#mayDiffer) throw this.#another();
+    this.#differs = true;
+    return '';
+  }
+
+  #another(): MillraceError {
+    const sent = `${this.#sent.length} characters`;
+    const message = this.#isRepeated
+      ? `an attempt failed after ${sent}, and the text of the next attempt differs`
+      : `the whole text differs from the ${sent} of it that were sent`;
+    return new MillraceError('BACKEND_ERROR', message);
   }
 }

@@ -62,7 +62,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     forgetBody(request);
     const { given, document } = await spoken({ deps, request, reply }, order, model, format);
     if (checkedBody.stream_format !== 'sse') return await sendAudio(reply, given);
-    const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
+    const failed = (error: MillraceError) => [{ data: JSON.stringify(errorBody(error, request)) }];
     await sendAsEvents(reply, asEvents(given, document), failed);
     return reply;
   });

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { cancelRun } from '../../runs/cancel.js';
 import { eraseRun } from '../../runs/erase.js';
@@ -6,6 +7,7 @@ import { followRun } from '../../runs/follow.js';
 import type { Paced } from '../../runs/paced-runs.js';
 import { waitForRun } from '../../runs/wait.js';
 import { type Caller, callerOf, holds, requirePermission } from '../access/caller.js';
+import { RUN_AND_READ } from '../access/permissions.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { CANCEL_RESPONSE, DELETE_RESPONSE, GET_RESPONSE, LIST_INPUT_ITEMS } from './docs-stored.js';
@@ -71,7 +73,7 @@ export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
 
   app.delete<OfResponse>(
     '/v1/responses/:id',
-    { bodyLimit: MOST_BYTES, config: { doc: DELETE_RESPONSE } },
+    { bodyLimit: MOST_BYTES, config: { permission: RUN_AND_READ, doc: DELETE_RESPONSE } },
     async (request, reply) => {
       const { of } = await found(request, { signal: leaving(reply) });
       await eraseRun(deps, of.run, callerOf(request), leaving(reply));
@@ -126,7 +128,8 @@ async function sendFrom(
       else if (isLast(event)) yield asEvent({ ...event, sequence_number: after + 1 });
     }
   }
-  await sendAsEvents(reply, wanted(), (error) => asEvent(writer.failed(errorBody(error, request))), 'outliving');
+  const failed = (error: MillraceError) => [...writer.failed(errorBody(error, request))].map(asEvent);
+  await sendAsEvents(reply, wanted(), failed, 'outliving');
 }
 
 const isLast = ({ type }: ResponsesEvent): boolean => type === 'response.completed' || type === 'response.incomplete';

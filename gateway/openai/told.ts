@@ -10,11 +10,12 @@ export type CallBegun = Pick<ExecutedCall, 'id' | 'name' | 'arguments'>;
 
 /**
  * What is told of a run while it runs. `text` is more of the current message; `last`: the rest of the answer, or all of it. `ended`: the message is whole, and calls or another message
- * follow, which the run's output lists with the message or does not; or it is void, because its model call was repeated with another text, which follows.
+ * follow, which the run's output lists with the message or does not; or it is void, because its model call was repeated with another text, which follows. `instead`: the reasoning that was
+ * told of this message is void, because its model call was repeated with other reasoning, which this begins.
  */
 export type Told =
   | { readonly text: string; readonly last?: true }
-  | { readonly reasoning: string }
+  | { readonly reasoning: string; readonly instead?: true }
   | { readonly ended: 'whole'; readonly listed: boolean }
   | { readonly ended: 'void' }
   | { readonly called: CallBegun }
@@ -28,13 +29,15 @@ const TURN = /^([^/]+?)(~\d+)?\/turn-\d+(-checked)?(-again)?$/;
 const turnOf = (path: string): string => path.replace(/(-checked)?(-again)?$/, '');
 
 /**
- * Reads the events of a run as its client is told them: each text once, however often a model call was made, and thoughts before it. A text that differs from what
+ * Reads the events of a run as its client is told them: each text once, and the reasoning before it once, however often a model call was made. A text that differs from what
  * was sent before is void in an agent's turn, whose run may have had effects and goes on; elsewhere it is an error (`BACKEND_ERROR`).
  */
 export class RunTeller {
   readonly #model: ToldModel;
   readonly #run: string;
-  #text = new SentText();
+  readonly #isRepeated: boolean;
+  #text: SentText;
+  #thoughts = new SentText();
   /** The model call whose text is told, by its path. */
   #telling: { readonly path: string; done: boolean } | undefined;
   /** White space at the beginning of a turn: it is no message if calls follow. */
@@ -44,7 +47,10 @@ export class RunTeller {
   readonly #calls = new Map<string, { readonly path: string; readonly call: CallBegun }>();
   readonly #ended = new Set<string>();
 
-  constructor(model: ToldModel, run: string) {
+  /** @param isRepeated the client gets the whole text at the end too: one that differs from what was sent is no error */
+  constructor(model: ToldModel, run: string, isRepeated = false) {
+    this.#isRepeated = isRepeated;
+    this.#text = new SentText(isRepeated);
     this.#model = model;
     this.#run = run;
   }
@@ -66,7 +72,7 @@ export class RunTeller {
         return;
       case 'stage.reasoning':
         // Of another attempt of a call whose text has begun: it would part one message in two.
-        if (this.#isText(event) && this.#text.sent === '') yield { reasoning: event.text };
+        if (this.#isText(event) && this.#text.sent === '') yield* this.#think(event.text);
         return;
       case 'stage.finished':
         if (this.#isText(event)) yield* this.#finish(event);
@@ -103,15 +109,28 @@ export class RunTeller {
       // The events of the calls between were lost, or are those of a worker that tells none.
       if (this.#shown) yield { ended: 'whole', listed: this.#model.callers.has(stage) };
       this.#next();
-    } else this.#text.begin();
+    } else {
+      this.#text.begin();
+      this.#thoughts.begin();
+    }
     this.#telling = { path, done: false };
   }
 
   #next(): void {
-    this.#text = new SentText();
+    this.#text = new SentText(this.#isRepeated);
+    this.#thoughts = new SentText();
     this.#telling = undefined;
     this.#blank = '';
     this.#shown = false;
+  }
+
+  *#think(delta: string): Generator<Told> {
+    const reasoning = this.#thoughts.next(delta);
+    if (reasoning === undefined) {
+      const others = `${this.#thoughts.attempt}${delta}`;
+      this.#thoughts = new SentText();
+      yield { reasoning: this.#thoughts.add(others), instead: true };
+    } else if (reasoning !== '') yield { reasoning };
   }
 
   *#add({ stage }: StageEvent, delta: string): Generator<Told> {

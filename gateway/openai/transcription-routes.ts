@@ -68,8 +68,8 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const seconds = format === 'verbose_json' ? await secondsOf(deps, caller, checkedBody, leaving(reply)) : 0;
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
-      const events = transcript(await runStreamed(exchange, order, model), model);
-      await sendAsEvents(reply, events, (error) => ({ data: JSON.stringify(errorBody(error, request)) }));
+      const events = transcript(await runStreamed(exchange, order, model, true), model);
+      await sendAsEvents(reply, events, (error) => [{ data: JSON.stringify(errorBody(error, request)) }]);
       return reply;
     }
     const document = await runToEnd(exchange, order);

@@ -4,6 +4,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { invalidField } from '../../pipelines/invalid-fields.js';
 import { readPaced } from '../../runs/paced-runs.js';
 import { callerOf } from '../access/caller.js';
+import { RUN_AND_READ } from '../access/permissions.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -38,7 +39,7 @@ export async function cacheRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
   takeJson(app, { mayBeEmpty: true });
   app.post<{ Params: { id: string } }>(
     '/v1/runs/:id/cache/wrong',
-    { bodyLimit: MOST_BYTES, config: { doc: REPORT_WRONG } },
+    { bodyLimit: MOST_BYTES, config: { permission: RUN_AND_READ, doc: REPORT_WRONG } },
     async (request, reply) => {
       const { id } = request.params;
       request.notes.runId = id;

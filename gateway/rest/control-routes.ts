@@ -9,6 +9,7 @@ import { readActed, readPaced } from '../../runs/paced-runs.js';
 import { documentOfStarted, findRun, isDelayed } from '../../runs/read.js';
 import { resumeRun } from '../../runs/resume.js';
 import { type Caller, callerOf, holds } from '../access/caller.js';
+import { RUN_AND_READ } from '../access/permissions.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -38,7 +39,8 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
     },
   );
 
-  app.delete<OfRun>('/v1/runs/:id', { bodyLimit: MOST_BYTES, config: { doc: ERASE_RUN } }, async (request, reply) => {
+  const erases = { bodyLimit: MOST_BYTES, config: { permission: RUN_AND_READ, doc: ERASE_RUN } } as const;
+  app.delete<OfRun>('/v1/runs/:id', erases, async (request, reply) => {
     const { id } = request.params;
     request.notes.runId = id;
     await eraseRun(deps, id, callerOf(request), leaving(reply));

@@ -13,6 +13,7 @@ import { readPaced } from '../../runs/paced-runs.js';
 import { notEnded } from '../../runs/recorded.js';
 import { webhookEventOf } from '../../runs/webhooks/event.js';
 import { callerOf } from '../access/caller.js';
+import { RUN_AND_READ } from '../access/permissions.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -58,7 +59,7 @@ export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
 
   app.post<{ Params: { id: string } }>(
     '/v1/runs/:id/webhooks/replay',
-    { bodyLimit: MOST_BYTES, config: { doc: REPLAY } },
+    { bodyLimit: MOST_BYTES, config: { permission: RUN_AND_READ, doc: REPLAY } },
     async (request, reply) => {
       const { id } = request.params;
       request.notes.runId = id;

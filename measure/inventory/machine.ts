@@ -6,7 +6,7 @@ import { GPU_FIELDS, type Gpu, readGpus } from './nvidia-smi.js';
 
 /** Hardware of a node that models can run on. */
 export interface Machine {
-  /** Host name without a domain. */
+  /** Host name, with the domain if it has one. */
   readonly host: string;
   readonly cpu: { readonly model: string; readonly cores: number; readonly memoryBytes: number };
   /** Empty without `nvidia-smi`. */
@@ -22,7 +22,7 @@ const ANSWER_MS = 20_000;
 export async function thisMachine(program = 'nvidia-smi'): Promise<Machine> {
   const [first] = cpus();
   return {
-    host: (hostname().split('.')[0] ?? '').toLowerCase(),
+    host: hostname(),
     cpu: { model: spaced(first?.model ?? '') || 'cpu', cores: availableParallelism(), memoryBytes: totalmem() },
     gpus: await gpusBy(program),
   };

@@ -45,6 +45,8 @@ export interface MeasureOptions {
   readonly quality: number;
   /** By the pool's name. */
   readonly memory: Readonly<Record<string, string>>;
+  /** Of LLMs: bytes of a token in the key-value cache, by the pool's name. */
+  readonly perToken?: Readonly<Record<string, string>>;
   readonly audio: SampleAudio;
   /** The kinds made with `defineKind` of the pipeline. */
   readonly kinds?: DefinedKinds;
@@ -72,10 +74,12 @@ export async function profileTarget(target: Target, backend: Backend, options: M
   setMaxListeners(0, signal);
   const fingerprint = await fingerprintAt(target, backend, machine, signal);
   const memory = options.memory[model];
+  const perToken = options.perToken?.[model];
   const of = {
     ...{ model, variant, deviceKind, quality, fingerprint },
     measuredAt: options.now.toISOString(),
     ...(memory !== undefined && { memory }),
+    ...(perToken !== undefined && { perToken }),
   };
   const batches = options.batches.filter((batch) => batch <= endpoint.concurrency);
   const { samples, timeLimitMs, sizes } = options;

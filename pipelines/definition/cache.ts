@@ -40,7 +40,7 @@ export type SemanticCache = SemanticCacheOptions &
 
 /**
  * Serves the answer to an earlier request whose `key` has the same meaning. Answers are kept apart by tenant, caller,
- * pipeline, stage, kind, model, options, all inputs but the key, time to live and embedder. A hit is the same text, one
+ * pipeline, stage, kind, model, options, all inputs but the key, time to live, `agree` and embedder. A hit is the same text, one
  * that the lexical guard considers the same, or, with `maxErrorRate`, one that a verifier considers the same while the
  * stage's measured error rate allows it. When the cache cannot be reached, the stage runs without it.
  *

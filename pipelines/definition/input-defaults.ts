@@ -52,7 +52,7 @@ function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
 }
 
 /** What a schema makes of a field that a caller leaves out; undefined if the field is then absent, or must not be. */
-function usualOf(field: z.ZodType): Json | undefined {
+export function usualOf(field: z.ZodType): Json | undefined {
   if (!hasDefault(field)) return undefined;
   try {
     return field.safeParse(undefined).data as Json | undefined;

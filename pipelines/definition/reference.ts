@@ -6,8 +6,9 @@ import { bare, type Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
 import type { Operator } from '../plan/expression.js';
 import { type Derivation, derivation, detached, entriesOf, type Stream, type StreamInput } from '../stream.js';
+import { keepingAbsent } from './absent.js';
 import { invalid } from './invalid.js';
-import { fieldOf, fieldsOf, isUnknown, union } from './schema.js';
+import { fieldOf, fieldsOf, isUnknown, mayBeAbsent, union } from './schema.js';
 import type { GraphScope } from './scope.js';
 
 declare const TYPE: unique symbol;
@@ -212,24 +213,41 @@ function derivationsOf(schema: z.ZodType): readonly (Derivation | undefined)[] {
   return inner instanceof z.ZodUnion ? (inner.options as z.ZodType[]).flatMap(derivationsOf) : [derivation(inner)];
 }
 
-/** Converts the author's value to its plan form. Throws `INVALID_PIPELINE` for values that a plan cannot hold. */
-export function toBinding(value: unknown, where: string, scope: GraphScope): Binding {
-  const bind = (inner: unknown) => toBinding(inner, where, scope);
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+/**
+ * Converts the author's value to its plan form. Throws `INVALID_PIPELINE` for values that a plan cannot hold.
+ *
+ * @param want what reads the value, if that is known: its optional fields stay absent where the value is
+ */
+export function toBinding(value: unknown, where: string, scope: GraphScope, want?: z.ZodType): Binding {
+  const bind = (inner: unknown, of?: z.ZodType) => toBinding(inner, where, scope, of);
   const target = targetOf(value);
   if (target !== undefined) {
-    if ('op' in target) return { $op: target.op, of: target.of.map(bind) };
-    if ('parts' in target) return { $text: target.parts.map(bind) };
+    if ('op' in target) {
+      const binding = { $op: target.op, of: target.of.map((each) => bind(each)) };
+      const mayLack = mayBeAbsent(target.schema) || isUnknown(target.schema);
+      return want !== undefined && mayLack ? keepingAbsent(binding, want) : binding;
+    }
+    if ('parts' in target) return { $text: target.parts.map((each) => bind(each)) };
     const reason = scope.whyNot(target.scope);
     if (reason !== undefined) throw invalid(where, `cannot read ${target.path}: ${reason}`);
     return { $ref: target.path };
   }
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return value.map(bind);
+  const taken = want && bare(want);
+  if (Array.isArray(value)) {
+    const item = taken instanceof z.ZodArray ? (taken.element as z.ZodType) : undefined;
+    return value.map((each) => bind(each, item));
+  }
   if (isPlain(value)) {
+    const shape: Shape = taken instanceof z.ZodObject ? (taken.shape as Shape) : {};
+    const fieldIn = (key: string) => (Object.hasOwn(shape, key) ? shape[key] : undefined);
     const entries = Object.entries(value as object).filter(([, inner]) => inner !== undefined);
     const reserved = entries.find(([key]) => key.startsWith('$'));
-    if (reserved === undefined) return Object.fromEntries(entries.map(([key, inner]) => [key, bind(inner)]));
+    if (reserved === undefined)
+      return Object.fromEntries(entries.map(([key, inner]) => [key, bind(inner, fieldIn(key))]));
     if (entries.some(([, inner]) => sourcesOf(bind(inner)).length > 0)) {
       throw invalid(where, `an object with the key "${reserved[0]}" is passed unchanged and cannot contain references`);
     }

@@ -20,6 +20,7 @@ import { GraphScope } from './scope.js';
 import { withScopedTools } from './scoped-tools.js';
 import { resolveOptions, type StageOptions } from './stage-options.js';
 import { withStreams } from './streams.js';
+import { unfilledDefault } from './unfilled-defaults.js';
 import { checkInlined, checkWait } from './within-deadline.js';
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
@@ -78,7 +79,7 @@ export class Tracer {
     const step: StagePlan = {
       id,
       ...servedAs(use),
-      input: toBinding(bound, `${id}.input`, this.#scope),
+      input: toBinding(bound, `${id}.input`, this.#scope, use.input),
       ...resolveOptions(id, use, options, this.#scope, this.#deadlineMs),
     };
     const takes = noObject(use.input);
@@ -157,7 +158,9 @@ export class Tracer {
       return next;
     });
     const test = new GraphScope(id, this.#scope);
-    const holds = until(reference(`${id}/state`, state, test) as never);
+    const holds = this.#within(test, () => until(reference(`${id}/state`, state, test) as never));
+    const [step] = test.steps;
+    if (step) throw invalid(`${id}.until`, `only tests the state; add "${step.id}" in the body, and return its value`);
     checkFit(`${id}.until`, holds, TRUTH);
     const condition = toBinding(holds, `${id}.until`, test);
     this.#scope.steps.push({ id, kind: 'repeat', start: first, until: condition, atMost, onLimit, body: graph });
@@ -203,20 +206,29 @@ export class Tracer {
     checkFit(`${id}.input`, input, other.input, { stray: true });
     const wrong = misfit(input, converted(other.input), { stray: true });
     if (wrong) throw invalid(`${id}.input${wrong.path}`, `${wrong.why}: ${notConverted(other.name)}`);
+    const unfilled = unfilledDefault(input, other.input);
+    if (unfilled !== undefined) throw invalid(`${id}.input${unfilled}`, NOT_FILLED);
     this.#scope.steps.push({ id, kind: 'pipeline', input: filled, run: as, plan });
     return reference(id, other.output, this.#scope);
   }
 
   /** Traces `body` as a graph inside the current one. */
   #graph(id: string, body: (scope: GraphScope) => unknown): { graph: Graph; schema: z.ZodType } {
-    const outer = this.#scope;
-    const inner = new GraphScope(id, outer);
-    this.#scope = inner;
-    try {
+    const inner = new GraphScope(id, this.#scope);
+    return this.#within(inner, () => {
       const result = body(inner);
       checkSynchronous(id, result);
       const output: Binding = toBinding(result ?? null, `${id}.output`, inner);
       return { graph: { stages: inner.steps as readonly Step[], output }, schema: schemaOf(result ?? null) };
+    });
+  }
+
+  /** Steps that are added meanwhile become part of `scope`. */
+  #within<T>(scope: GraphScope, trace: () => T): T {
+    const outer = this.#scope;
+    this.#scope = scope;
+    try {
+      return trace();
     } finally {
       this.#scope = outer;
     }
@@ -281,6 +293,9 @@ export function checkSynchronous(id: string, result: unknown): void {
 
 const notConverted = (pipeline: string): string =>
   `what callers send is converted by the schema of "${pipeline}", what another pipeline gives it is not; let it take the value as it is sent, and convert it in a code() stage`;
+
+const NOT_FILLED =
+  'has a default, and may be absent here: no run fills defaults into a list or an optional object that another step gives; let that step give the field';
 
 function checkFit(where: string, value: unknown, want: z.ZodType, lets: Lenience = {}): void {
   const wrong = misfit(value, want, lets);

@@ -18,7 +18,7 @@ import { type StreamedField, streamedFields } from '../plan/streams.js';
 import { type DefinedKinds, kindNamed, traitsOf } from '../stages/index.js';
 import { readFieldsOf } from './reads.js';
 import { lanesOf, type Segments } from './steps.js';
-import { type Inspected, longestMs } from './warnings.js';
+import type { Inspected } from './warnings.js';
 
 /** Where something runs; undefined if no pool serves it. */
 export interface PlacedBy {
@@ -214,10 +214,12 @@ function worstOf(stage: StagePlan, plan: Plan, leavesMs: number) {
   if (servedBy === 'interpreter') return { calls: 0, ms: Math.min(left, Number(stage.with.timeoutMs ?? left)) };
   const fallbacks = (stage.fallback ?? []).filter((to) => to !== 'skip').length;
   const rungs = (stage.degrade ?? []).filter(({ to }) => typeof to === 'object').length;
-  const candidates = Math.max(1, rungs) + fallbacks;
+  // Its rungs serve it after its own calls as well, if its server is away.
+  const candidates = 1 + rungs + fallbacks;
   const { retry, hedge, timeout } = stage.policy;
   const each = servedBy === 'pool' ? retry.attempts * (hedge ? 2 : 1) : 0;
-  return { calls: candidates * each, ms: Math.min(left, candidates * Math.min(timeout.totalMs, longestMs(stage))) };
+  // A candidate may spend its total on waits: for a place, for a server that is away.
+  return { calls: candidates * each, ms: Math.min(left, candidates * timeout.totalMs) };
 }
 
 /** Every turn of every candidate with all its attempts; the total time of its tools is unknown. */

@@ -32,7 +32,7 @@ export const WARNINGS = {
   UNUSED_INPUT: 'read it, or remove it from the input’s schema',
   CONSTANT_CACHE_KEY: 'derive the key from the input: otherwise every run gets the first one’s answer',
   CONSTANT_CONDITION: 'compare with a value of the run, or remove the branch',
-  TOTAL_NOT_REACHED: 'give a shorter total, or more attempts',
+  TOTAL_NOT_REACHED: 'give a shorter total or more attempts, unless waits may take that long',
   TOTAL_CUTS_RETRIES: 'give a longer total, a shorter attempt, or one attempt',
   LONG_INLINE_ATTEMPT: 'make it queued, or give it a shorter timeout.attempt',
   REPEATED_WRITE: 'remove the hedge: a second call of this method may repeat its effect',

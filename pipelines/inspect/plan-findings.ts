@@ -1,7 +1,8 @@
 import { isJsonObject } from '../json.js';
 import { seal } from '../plan/hash.js';
-import { type Graph, graphsOf, isStage, type Plan, type Step } from '../plan/index.js';
+import { type Binding, type Graph, graphsOf, isStage, type Plan, type Step, unknownOperator } from '../plan/index.js';
 import { planSchema } from '../plan/plan-schema.js';
+import { ownBindings } from '../plan/reads.js';
 import { reserveOf } from '../plan/reserve.js';
 import type { Finding } from './finding.js';
 import { readFieldsOf } from './reads.js';
@@ -44,10 +45,12 @@ function checkGraph(graph: Graph, around: ReadonlySet<string>, ids: Set<string>,
   };
   for (const step of graph.stages) {
     const { id } = step;
+    if (id === 'input') add(id, 'is the name of the run’s input', 'give it another id');
     if (ids.has(id)) add(id, 'is defined twice', 'give it another id');
     ids.add(id);
     const own = new Set([...known, ...(DEFINES[step.kind] ?? []).map((each) => `${id}/${each}`)]);
     check(step, id, own);
+    operators(ownBindings(step), id, add);
     policyOrder(step, add);
     const inner = step.kind === 'pipeline' && !isStage(step) ? new Set([`${id}/input`]) : own;
     for (const each of graphsOf(step)) checkGraph(each, inner, ids, add);
@@ -57,6 +60,13 @@ function checkGraph(graph: Graph, around: ReadonlySet<string>, ids: Set<string>,
     known.add(id);
   }
   check(graph.output, 'output', known);
+  operators(graph.output, 'output', add);
+}
+
+function operators(binding: Binding, stage: string, add: Add): void {
+  const name = unknownOperator(binding);
+  const remedy = 'see the operators in docs/reference/plan.md';
+  if (name !== undefined) add(stage, `uses the unknown operator "${name}"`, remedy);
 }
 
 function policyOrder(step: Step, add: Add): void {

@@ -103,8 +103,9 @@ function stageWarnings(stage: StagePlan, authored: StageOptions | undefined, war
   if (authored?.timeout?.total !== undefined) {
     const most = longestMs(stage);
     if (most < totalMs) {
-      const sum = `${attempts} × ${spell(attemptMs)} and the waits between are ${spell(most)}`;
-      warn(id, 'TOTAL_NOT_REACHED', `${sum}: the total of ${spell(totalMs)} is never reached`);
+      const calls = `${attempts} × ${spell(attemptMs)} and the waits between are ${spell(most)}`;
+      const reached = 'reached only by waits for a place, or for a server that is away';
+      warn(id, 'TOTAL_NOT_REACHED', `${calls}: the total of ${spell(totalMs)} is ${reached}`);
     }
   }
   const chosen = authored?.timeout?.total !== undefined || authored?.timeout?.attempt !== undefined;
@@ -134,7 +135,7 @@ function callsPools(stage: StagePlan): boolean {
 }
 
 /** Maximum duration of all attempts of one candidate, in milliseconds, ignoring the total timeout. */
-export function longestMs({ policy: { retry, timeout } }: StagePlan): number {
+function longestMs({ policy: { retry, timeout } }: StagePlan): number {
   let ms = retry.attempts * timeout.attemptMs;
   // 1 is just above the largest random number: the longest wait with jitter.
   for (let failed = 1; failed < retry.attempts; failed++) ms += nextDelayMs(retry, failed, undefined, 1);

@@ -1,6 +1,5 @@
 export * from './agent.js';
 export * from './binding.js';
-export { OPERATORS } from './expression.js';
 export { computesWith } from './held.js';
 export { MODALITIES, type Modality, mediaUses } from './modalities.js';
 export * from './plan.js';

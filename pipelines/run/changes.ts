@@ -33,6 +33,12 @@
  *   and was blocked beyond 2,000.
  * - `system-messages-stay`: system messages of a conversation that an agent shortens stay as they are. Before, they were summed up like turns;
  *   whether a further summary is written depends on what is left.
+ * - `interrupted-loops-go-on`: a loop of an interrupted segment that has stopped on its queues for a new history goes on there behind what has ended.
+ *   Before, each history began the loop at its start, in a segment.
+ * - `diverged-runs-fail`: a resumed run fails with `RESUME_DIVERGED` where a call that has succeeded would be made with another input. Before, an `each` with
+ *   `onFailure`, a race, an optional stage and an agent's summary went on without its result.
+ * - `pinned-calls-end-in-time`: a call of a function with a version fails after `timeout.queue`, and with an alternative after its stage's patience
+ *   if no worker has the version. Before, it waited until the total timeout.
  */
 export type Change =
   | 'waits-are-told'
@@ -52,4 +58,7 @@ export type Change =
   | 'next-history-holds-all'
   | 'races-end-in-time'
   | 'pending-work-waits'
-  | 'system-messages-stay';
+  | 'system-messages-stay'
+  | 'interrupted-loops-go-on'
+  | 'diverged-runs-fail'
+  | 'pinned-calls-end-in-time';

@@ -2,6 +2,7 @@ export type { Change } from './changes.js';
 export * from './channel-calls.js';
 export * from './events.js';
 export * from './foreign.js';
+export * from './outcome-signal.js';
 export * from './placement.js';
 export * from './question.js';
 export { resultText } from './result-text.js';

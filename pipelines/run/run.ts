@@ -30,9 +30,6 @@ export interface TaskTime {
  */
 export const GUARDIAN_DELAY_MS = 3_000;
 
-/** Signal with the `SegmentOutcome` of a guardian's run; null: no host has started it, the guardian must do so now. */
-export const OUTCOME_SIGNAL = '@outcome';
-
 /** Names of the Temporal search attributes of a run. */
 export const SEARCH_ATTRIBUTES = {
   pipeline: 'MillracePipeline',

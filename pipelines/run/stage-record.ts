@@ -23,7 +23,7 @@ export interface StageRecord {
    * was not taken, its output was not requested, or there was no time for it.
    */
   readonly status: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'skipped';
-  /** How often it has ended and started, if not once. */
+  /** How often it has succeeded and started, if it has started more than once. */
   readonly count?: { readonly done: number; readonly started: number };
   readonly endpoint?: string;
   readonly attempt?: number;

@@ -30,7 +30,7 @@ export const chatMessage = z.object({
   name: speakerName.optional(),
 });
 
-export const REASONING_EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
+export const REASONING_EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
 /** Levels of reasoning effort, as in OpenAI’s API. */
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 

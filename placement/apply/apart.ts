@@ -10,12 +10,6 @@ const FIRST_PORT = 9_000;
 /** The part of a model served apart that a server has. */
 export const partOf = ({ hosted: [only] }: ModelServer): 'prefill' | 'decode' | undefined => only?.pool.apart?.part;
 
-/** Whether the models file has an endpoint on its device: of a model served apart, the router is known by the first replica's. */
-export const isCalled = ({ hosted: [only], devices: [first] }: ModelServer): boolean => {
-  const { apart, replicas = [] } = only?.pool ?? {};
-  return apart === undefined || (apart.part === 'decode' && replicas[0]?.devices[0] === first?.id);
-};
-
 /**
  * What a vLLM of a pool served apart needs to give or take key-value caches (vLLM: docs/features/nixl_connector_usage.md). The
  * router in front of both decides which server does what; the role is for the reader.

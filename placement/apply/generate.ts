@@ -4,19 +4,22 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
 import { partOf, routedPools, routerCommand, routerOf, sideChannelPort } from './apart.js';
+import { calledBy } from './ensembles.js';
 import { type ManifestOptions, manifestsOf } from './manifests.js';
-import { modelsFile } from './models-file.js';
+import { labelsOf, modelsFile } from './models-file.js';
 import { modelAt, type PoolBase } from './pool-base.js';
 import { indexOf, type ModelServer, serversOf, threadsOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
-import { argumentOf, optionOf, vllmArguments } from './vllm-arguments.js';
+import { argumentOf, optionOf, POOLING, vllmArguments } from './vllm-arguments.js';
 
 export interface ApplyOptions {
   /** The models file that configures the placement's pools. */
   readonly base: Readonly<Record<string, PoolBase>>;
   /** The author's configuration of a Triton model, by its name at the server. */
   readonly configOf: (model: string) => string | undefined;
+  /** The same of a model that need not have one, as it is a part of an ensemble; default: `configOf`. */
+  readonly configIfAny?: (model: string) => string | undefined;
   /** Device kinds that are CPUs; all others are GPUs. */
   readonly cpuKinds: ReadonlySet<string>;
   /** Folder or repository of a vLLM pool's weights; default: the model's name in the models file. */
@@ -48,8 +51,18 @@ export interface GeneratedFile {
   readonly text: string;
 }
 
+/** A model of the author's repository that a server needs as it is: a part of an ensemble. */
+interface LinkedModel {
+  /** Of its folder, relative to the version's folder. */
+  readonly path: string;
+  readonly model: string;
+}
+
 export interface Generated {
   readonly files: readonly GeneratedFile[];
+  readonly linked: readonly LinkedModel[];
+  /** The models file of `kubernetes.yaml`, as JSON: with the servers at the names of their Services. */
+  readonly serviceModels: string;
   readonly servers: readonly ModelServer[];
   /** Warnings for the operator that the files cannot express. */
   readonly notes: readonly string[];
@@ -73,18 +86,25 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   }));
   const routers = new Map(routed.map(({ pool, url }) => [pool.model, url.origin]));
   const models = modelsFile(placement, servers, options.base, ({ node }) => node, routers);
+  const serviceModels = json(modelsFile(placement, servers, options.base, ({ name }) => name, routers));
   const placementText = json(placement as unknown as JsonObject);
   const manifests = manifestsOf(servers, {
     ...options.kubernetes,
     version: placement.version,
-    modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name, routers)),
+    modelsFile: serviceModels,
     placement: placementText,
+    served: labelsOf(placement).flatMap((label) => inventory.devices.find(({ id }) => id === label) ?? []),
     configsOf: (server) => configs(server, on(server), options),
     commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
     isCpu,
   });
+  const parts = (server: ModelServer) => (server.type === 'triton' ? partsOn(server, options) : []);
   return {
     servers,
+    linked: servers.flatMap((server) =>
+      parts(server).map((model) => ({ path: `triton/${server.name}/${model}`, model })),
+    ),
+    serviceModels,
     notes: [
       ...notesOn(servers),
       ...notesOnVllm(servers, options),
@@ -146,6 +166,13 @@ function configs(server: ModelServer, on: OnDevice, options: ApplyOptions): Reco
   );
 }
 
+/** Models that the server's ensembles call, beside those that are placed there. */
+const partsOn = ({ hosted }: ModelServer, { base, configOf, configIfAny = configOf }: ApplyOptions) =>
+  calledBy(
+    hosted.map(({ pool }) => modelAt(base, pool)),
+    configIfAny,
+  );
+
 /**
  * Ports as recorded for the server; models are loaded explicitly by name, so that a broken one can be unloaded and
  * loaded again.
@@ -162,6 +189,8 @@ const contextOf = ({ base }: ApplyOptions, model: string): number | undefined =>
   const tokens = base[model]?.contextTokens;
   return typeof tokens === 'number' ? tokens : undefined;
 };
+
+const kindOfPool = ({ base }: ApplyOptions, model: string): string => base[model]?.kind ?? 'chat';
 
 function vllm(server: ModelServer, options: ApplyOptions): string[] {
   const {
@@ -183,7 +212,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     ...vllmArguments(pool, {
       weights: options.weights[model] ?? modelAt(options.base, pool),
       servedAs: modelAt(options.base, pool),
-      kind: options.base[model]?.kind ?? 'chat',
+      kind: kindOfPool(options, model),
       replicaBytes: memoryBytes,
       cacheTokens,
       tokenBytes,
@@ -249,13 +278,13 @@ function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): st
   const hosted = started.flatMap((server) => server.hosted);
   return [...new Set(hosted.map(({ pool }) => servedModel(pool)))].flatMap((model) => {
     const own = started.filter((server) => server.hosted.some(({ pool }) => servedModel(pool) === model));
-    const onLength = notesOnLength(model, own, options);
-    if ((options.base[model]?.kind ?? 'chat') !== 'chat') return onLength;
+    const onRoom = [...notesOnLength(model, own, options), ...notesOnMemory(model, own, options)];
+    if (kindOfPool(options, model) !== 'chat') return onRoom;
     const more = options.vllmArguments?.[model] ?? [];
     const knows = (option: string) => more.some((word) => word.startsWith('--') && optionOf(word) === option);
     const isCounted = hosted.some(({ pool }) => servedModel(pool) === model && pool.prefixCache !== undefined);
     return [
-      ...onLength,
+      ...onRoom,
       ...(options.toolParsers[model] === undefined && !knows('--tool-call-parser')
         ? [`${model}: vLLM refuses calls with tools, unless --tool-parser says how its model writes them`]
         : []),
@@ -278,5 +307,28 @@ function notesOnLength(model: string, servers: readonly ModelServer[], options: 
   if (!(longest < context)) return [];
   return [
     `${model}: vLLM refuses calls of more than ${longest} tokens (--max-model-len), of which the plan may count some as served; its contextTokens are ${context}: state fewer, or place it with more memory`,
+  ];
+}
+
+/** Where a placement does not say what a vLLM needs beside its weights, the servers may not start. */
+function notesOnMemory(model: string, servers: readonly ModelServer[], options: ApplyOptions): string[] {
+  const kind = kindOfPool(options, model);
+  const more = options.vllmArguments?.[model] ?? [];
+  const isOwn = (option: string) => argumentOf(more, option) !== undefined;
+  const inProfile = servers.find(({ memoryBytes }) => memoryBytes === undefined);
+  const uncounted = servers.find(({ cacheTokens }) => cacheTokens === undefined);
+  const length = uncounted && argumentOf(vllm(uncounted, options), '--max-model-len');
+  return [
+    ...(inProfile && !isOwn('--gpu-memory-utilization')
+      ? [
+          `${model}: vLLM gets ${argumentOf(vllm(inProfile, options), '--gpu-memory-utilization')} of its device: the memory that its profile states, and 2 %. Beside the weights it needs some GiB for activations, CUDA graphs and a key-value cache: if the profile states the weights only, state all of it with --memory ${model}=<amount> and place again, or pass --vllm-args ${model}='--gpu-memory-utilization <share>'`,
+        ]
+      : []),
+    // An embedder or a reranker may have no cache.
+    ...(length !== undefined && !POOLING.has(kind) && !isOwn('--max-model-len')
+      ? [
+          `${model}: vLLM does not start if its cache holds less than ${length} tokens (contextTokens), and the placement does not know how many it holds: ${kind === 'chat' ? `profile it with --per-token ${model}=<amount>, or ` : ''}state fewer`,
+        ]
+      : []),
   ];
 }

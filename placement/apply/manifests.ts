@@ -4,7 +4,9 @@ import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IService } from 'kubernetes-models/v1/Service';
 import type { IVolume } from 'kubernetes-models/v1/Volume';
-import { isCalled, partOf, sideChannelPort } from './apart.js';
+import type { Device } from '../inventory/index.js';
+import { partOf, sideChannelPort } from './apart.js';
+import { nameFor } from './names.js';
 import type { ModelServer } from './servers.js';
 
 export type Manifest = IConfigMap | IDeployment | IScaledObject | IService;
@@ -26,6 +28,8 @@ export interface ManifestOptions {
   readonly namespace: string;
   readonly modelsFile: string;
   readonly placement: string;
+  /** The devices that workers serve: those by which the models file labels its endpoints. */
+  readonly served: readonly Pick<Device, 'id' | 'node'>[];
   /** Configurations of each Triton server, by model. */
   readonly configsOf: (server: ModelServer) => Readonly<Record<string, string>>;
   readonly commandOf: (server: ModelServer) => readonly string[];
@@ -62,17 +66,19 @@ const CONFIG_FOLDER = '/etc/millrace';
  * its devices, and workers for everything else, which KEDA's Temporal scaler scales by the backlog of their queue.
  */
 export function manifestsOf(servers: readonly ModelServer[], options: ManifestOptions): Manifest[] {
-  const { modelsFile, placement, version } = options;
-  const called = servers.filter(isCalled);
-  const nodes = [...new Set(called.map(({ node }) => node))];
+  const { modelsFile, placement, version, served } = options;
+  const nodes = [...new Set(served.map(({ node }) => node))];
+  const names = new Set([...servers.map(({ name }) => name), 'worker']);
   const data = { 'models.json': modelsFile, 'placement.json': placement };
   return [
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata(CONFIG, version), data },
     ...servers.flatMap((server) => serverManifests(server, options)),
     ...nodes.map((node) => {
-      const devices = called.filter((server) => server.node === node).map(({ devices: [first] }) => first?.id ?? '');
-      const env = [{ name: 'MILLRACE_DEVICES', value: [...new Set(devices)].join(',') }];
-      return worker(`worker-${node}`, options, { env, replicas: 1 });
+      const devices = served.filter((device) => device.node === node).map(({ id }) => id);
+      const env = [{ name: 'MILLRACE_DEVICES', value: devices.join(',') }];
+      const name = nameFor(`worker-${node}`, names);
+      names.add(name);
+      return worker(name, options, { env, replicas: 1 });
     }),
     worker('worker', options, { env: [], replicas: 1 }),
     scaler('worker', options),

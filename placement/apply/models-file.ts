@@ -48,6 +48,15 @@ export function modelsFile(
   return { ...base, ...Object.fromEntries(placed) } as unknown as JsonObject;
 }
 
+/**
+ * Ids of the devices by which the models file labels the placement's endpoints, also of servers that run already: workers take the calls of
+ * their queues. Of a model served apart the first replica's stands for the router.
+ */
+export const labelsOf = (placement: PlacementDocument): readonly string[] => {
+  const called = calledPools(placement).flatMap(({ apart, replicas }) => (apart ? replicas.slice(0, 1) : replicas));
+  return [...new Set(called.flatMap(({ devices }) => devices.slice(0, 1)))];
+};
+
 /** The affinity that the prediction counts on. A plan without one is kept by any. */
 const affinityOf = ({ prefixCache }: PlacedPool, { kind }: PoolBase) =>
   prefixCache === undefined || prefixCache.affinity === 'none' || kind !== 'chat'

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { type PlacedPool, type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
+import { nameFor } from './names.js';
 import type { PoolBase } from './pool-base.js';
 
 /** A pool on a server. */
@@ -12,7 +13,7 @@ export interface Hosted {
 
 /** A model server to be started: a Triton for all models of one device, or a vLLM for one replica of one model. */
 export interface ModelServer {
-  /** A DNS label: `triton-gpu1-0`, `assistant-gpu1-1`. */
+  /** A name for its script and its service: `triton-gpu1-0`, `assistant-gpu1-1`, and `assistant-gpu1-1-2` for a second one there. */
   readonly name: string;
   readonly type: 'triton' | 'vllm';
   readonly node: string;
@@ -48,7 +49,8 @@ export function serversOf(
   base: Readonly<Record<string, PoolBase>> = {},
 ): ModelServer[] {
   const known = new Map(devices.map((device) => [device.id, device]));
-  const servers = new Map<string, ModelServer & { hosted: Hosted[] }>();
+  const servers: (ModelServer & { hosted: Hosted[] })[] = [];
+  const names = new Set<string>();
   for (const pool of pools) {
     for (const [i, replica] of pool.replicas.entries()) {
       const own = replica.devices.map((id) => known.get(id) ?? unknown(pool, i, id));
@@ -56,35 +58,37 @@ export function serversOf(
       if (replica.endpoint !== undefined || first === undefined) continue;
       const type = serverTypeOf(pool, base[servedModel(pool)]);
       if (type === 'vllm' && pool.maxQueueDelayMs > 0) throw invalid(pool, i, NO_DELAY);
-      const name = label(`${type === 'vllm' ? pool.model : 'triton'}-${first.id}`);
-      const server = servers.get(name);
-      if (server === undefined) {
+      const there = servers.filter((each) => each.type === type && each.devices[0]?.id === first.id);
+      const [shared] = type === 'triton' ? there : [];
+      if (shared === undefined) {
+        if (there.length >= PORT_STEP) throw invalid(pool, i, tooMany(first));
         const onNode = devices.filter(({ node }) => node === first.node);
         const place = onNode.findIndex(({ id }) => id === first.id);
-        const before = [...servers.values()].filter((each) => each.type === type && each.devices[0]?.id === first.id);
-        const port = FIRST_PORT[type] + PORT_STEP * place + before.length;
+        const port = FIRST_PORT[type] + PORT_STEP * place + there.length;
         const { memoryBytes, cacheTokens, tokenBytes, chunkTokens, parallel } = replica;
         const hosted = [{ pool, instances: 1 }];
         const spread = { devices: own, parallel, memoryBytes, cacheTokens, tokenBytes, chunkTokens };
-        servers.set(name, { name, type, node: first.node, port, hosted, ...spread });
-      } else if (type === 'vllm') {
-        throw invalid(
-          pool,
-          i,
-          `${first.id} has two replicas of ${pool.model}: one server uses all of the device’s memory`,
-        );
+        const text = `${type === 'vllm' ? pool.model : 'triton'}-${first.id}`;
+        const before = there.filter(({ hosted: [only] }) => only?.pool === pool).length;
+        const numbered = before === 0 ? text : `${text}-${before + 1}`;
+        const name = nameFor(numbered, names, `${type} ${numbered}`);
+        names.add(name);
+        servers.push({ name, type, node: first.node, port, hosted, ...spread });
       } else {
-        const at = server.hosted.findIndex((each) => each.pool === pool);
-        if (at === -1) server.hosted.push({ pool, instances: 1 });
-        else server.hosted[at] = { pool, instances: (server.hosted[at]?.instances ?? 0) + 1 };
+        const at = shared.hosted.findIndex((each) => each.pool === pool);
+        if (at === -1) shared.hosted.push({ pool, instances: 1 });
+        else shared.hosted[at] = { pool, instances: (shared.hosted[at]?.instances ?? 0) + 1 };
       }
     }
   }
-  return [...servers.values()];
+  return servers;
 }
 
 const NO_DELAY =
   'its batches wait to fill, which vLLM cannot do: place the pipeline without --batch-delay, or serve the model by Triton';
+
+const tooMany = ({ id }: Device): string =>
+  `${id} has more than ${PORT_STEP} servers of vLLM, and as many ports: place fewer on it, by a lower "concurrency", fewer "parts" or less memory in cluster.yaml`;
 
 /** The server of a pool: by its connector, for an unknown one by how it batches. */
 export const serverTypeOf = ({ batching }: PlacedPool, base: PoolBase | undefined): ModelServer['type'] =>
@@ -103,14 +107,6 @@ export function threadsOf({ devices, hosted }: ModelServer): number | undefined 
 
 /** The number of a device on its node; for a part of a device, its GPU's. */
 export const indexOf = ({ id, node }: Device): number => Number.parseInt(id.slice(node.length + 1), 10);
-
-/** At most 63 lower-case letters, digits and dashes (RFC 1123). */
-const label = (text: string): string =>
-  text
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 63)
-    .replace(/-+$/, '');
 
 const unknown = (pool: PlacedPool, replica: number, id: string): never => {
   throw invalid(pool, replica, `${id} is not in the inventory: pass the cluster.yaml of the placement`);

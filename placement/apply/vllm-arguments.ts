@@ -146,7 +146,7 @@ export function argumentOf(words: readonly string[], name: string): string | und
 }
 
 /** Kinds of stages that vLLM serves with its pooling runner. A classifier is an LLM that is asked in a chat, which that runner lacks. */
-const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank']);
+export const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank']);
 
 /** Arguments without the options, and their values, that others name too, or whose opposite they name. */
 function without(own: readonly string[], more: readonly string[]): readonly string[] {

@@ -48,7 +48,7 @@ export function hoursOfTraces(traces: readonly Trace[]): readonly Hour[] {
     const planned = own.map((piece, p) => (piece.timesMs.length > 0 ? piece : thinned(busiestOf(pieces[p] ?? []))));
     return {
       rates: own.map(({ timesMs }) => (timesMs.length * 1000) / HOUR_MS),
-      arriving: planned.map((trace) => ({ trace })),
+      arriving: planned.map((trace) => ({ trace, coversMs: HOUR_MS })),
       key: `hour ${h}`,
     };
   });

@@ -3,11 +3,11 @@ import {
   cellAt,
   configOf,
   mayOverlap,
-  mostTokensOf,
   type Problem,
   type Replica,
   replicasByDevice,
   roomOf,
+  takenBytes,
   useOn,
 } from '../planner/index.js';
 
@@ -59,8 +59,7 @@ export function placedOf(problem: Problem, candidate: Candidate): Placed {
       ? replica.devices.map((device) => contentOf(problem, candidate, on.get(device) ?? [])).sort()
       : [];
     const key = JSON.stringify([contentOf(problem, candidate, [replica]), ids, beside]);
-    const cached = use && use.tokenBytes > 0 ? mostTokensOf(problem, candidate, replica, on) - use.mostTokens : 0;
-    const bytes = use ? use.memoryBytes + cached * use.tokenBytes : 0;
+    const bytes = takenBytes(problem, candidate, replica, on);
     // Several replicas of a pool on a device that runs several calls at once.
     let copy = key;
     for (let i = 2; servers.has(copy); i += 1) copy = `${key} ${i}`;

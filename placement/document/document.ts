@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
@@ -20,9 +21,13 @@ export function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | '
   return jsonHash({ pools: carriedOut, stages } as unknown as Json).slice(0, 12);
 }
 
+/** As `millrace place --json --what-if` prints it: the answers to its questions are no part of the placement. */
+const printedSchema = placementSchema.extend({ whatIf: z.unknown().optional() });
+
 /** Parses a `placement.json`. Throws `INVALID_PLACEMENT` naming the wrong lines, or a version that is not its hash. */
 export function readPlacement(text: string, file = 'placement.json'): PlacementDocument {
-  const { value, at } = readLocated(text, file, placementSchema, 'INVALID_PLACEMENT', MOST_MADE);
+  const { value: printed, at } = readLocated(text, file, printedSchema, 'INVALID_PLACEMENT', MOST_MADE);
+  const { whatIf: _, ...value } = printed;
   if (versionOf(value) === value.version) return value;
   const field = at(['version']);
   const message = `the placement’s hash is ${versionOf(value)}, not ${value.version}: make it again, or correct the version`;

@@ -4,7 +4,11 @@ import type { Trace } from '../trace/index.js';
 
 /** How the runs of one pipeline arrive. */
 export type Arriving =
-  | { readonly trace: Trace }
+  | {
+      readonly trace: Trace;
+      /** The time that it covers, in milliseconds; absent: that from its first run to its last. */
+      readonly coversMs?: number;
+    }
   /** Runs per second, and the coefficient of variation of the gaps between them. */
   | { readonly rate: number; readonly cv: number };
 
@@ -16,7 +20,9 @@ const RUNS = { least: 4_000, most: 20_000, objectives: 8 };
 
 /**
  * The load of all pipelines, by index. A trace that is too long to be simulated many times is reduced to its busiest
- * stretch. Rates are expanded to enough runs to see queues settle within the objective.
+ * stretch. Traces that cover a longer time than another one are reduced to their busiest stretch of that time, if enough runs are left;
+ * otherwise the other one counts at a lower rate. The load's assumptions say either. Rates are expanded to enough runs to see queues settle
+ * within the objective.
  *
  * @param stated by column: the size of every run that the load does not state
  */
@@ -34,13 +40,32 @@ export function makeLoad(
   const total = arriving.reduce((sum, each) => sum + ('rate' in each ? each.rate : 0), 0);
   const wanted = (total * sloMs * RUNS.objectives) / 1000;
   const runs = Math.min(RUNS.most, Math.max(RUNS.least, Math.ceil(wanted)));
-  const loads = arriving.map((each, p) => {
-    if ('trace' in each) return traceLoad(busiest(each.trace));
+  const known = arriving.map((each) => ('trace' in each ? busiest(each) : each));
+  const stretches = known.flatMap((each) => ('trace' in each ? [each] : []));
+  const ms = sharedMs(stretches);
+  const plannedMs = Math.max(0, ...stretches.map(({ coversMs }) => (isLonger(coversMs, ms) ? ms : coversMs)));
+  const assumptions: string[] = [];
+  const loads = known.map((each, p) => {
+    if ('trace' in each) {
+      const trace = within(each, ms);
+      if (trace !== each.trace) assumptions.push(shortened(p, ms, trace));
+      else if (each.isTelling && isLonger(plannedMs, each.coversMs)) assumptions.push(slowed(p, each, plannedMs));
+      return traceLoad(trace);
+    }
     const count = Math.max(1, Math.round((runs * each.rate) / total));
     return loadOf(arrivals({ count, rate: each.rate, cv: each.cv, seed: seed + p }));
   });
   const [only] = loads;
-  return withSizes(loads.length === 1 && only ? only : mergedLoad(loads), stated);
+  const load = withSizes(loads.length === 1 && only ? only : mergedLoad(loads), stated);
+  return { ...load, ...(assumptions.length > 0 && { assumptions }) };
+}
+
+const shortened = (p: number, ms: number, { timesMs }: Trace): string =>
+  `trace ${p + 1}: its busiest ${Math.ceil(ms / 1000)} s are planned for (runs: ${timesMs.length}), as another trace covers no more`;
+
+function slowed(p: number, { trace, coversMs }: Stretch, plannedMs: number): string {
+  const rate = Number(((trace.timesMs.length * 1000) / plannedMs).toPrecision(2));
+  return `trace ${p + 1} covers ${Math.ceil(coversMs / 1000)} s of ${Math.ceil(plannedMs / 1000)} s: planned at ${rate} runs/s`;
 }
 
 function withSizes(load: Load, stated: Readonly<Record<string, number>>): Load {
@@ -72,17 +97,63 @@ function checkVariation(cv: number): void {
   throw new MillraceError('INVALID_INPUT', `--cv: ${message}`, { fields: [{ field: '--cv', message }] });
 }
 
-function busiest({ timesMs, sizes }: Trace): Trace {
-  const count = RUNS.most;
-  if (timesMs.length <= count) return { timesMs, sizes };
+/** A trace, the time that it covers, and whether this is known. */
+interface Stretch {
+  readonly trace: Trace;
+  readonly coversMs: number;
+  readonly isTelling: boolean;
+}
+
+/** The first and the last of fewer runs may be far from the ends of the time in which they came. */
+const TELLING = 20;
+
+/** The shortest stretch of a trace with as many runs as are simulated; all of it if it has no more. */
+function busiest({ trace, coversMs }: Extract<Arriving, { readonly trace: Trace }>): Stretch {
+  const { timesMs } = trace;
+  const isTelling = coversMs !== undefined || timesMs.length >= TELLING;
+  const span = (from: number, count: number) => (timesMs[from + count - 1] ?? 0) - (timesMs[from] ?? 0);
+  const count = Math.min(RUNS.most, timesMs.length);
+  if (count === timesMs.length) return { trace, coversMs: coversMs ?? span(0, count), isTelling };
   let from = 0;
-  for (let i = 0; i + count <= timesMs.length; i += 1) {
-    const span = (at: number) => (timesMs[at + count - 1] ?? 0) - (timesMs[at] ?? 0);
-    if (span(i) < span(from)) from = i;
+  for (let i = 0; i + count <= timesMs.length; i += 1) if (span(i, count) < span(from, count)) from = i;
+  return { trace: part(trace, from, from + count), coversMs: span(from, count), isTelling };
+}
+
+/**
+ * The shortest time that a trace covers in which all of them have enough runs to judge a placement by, or half of their runs; infinite if
+ * there is none. Some dozens of runs within a minute of a day would leave hardly any of the others.
+ */
+function sharedMs(stretches: readonly Stretch[]): number {
+  const times = stretches.flatMap(({ coversMs, isTelling }) => (isTelling && coversMs > 0 ? [coversMs] : []));
+  const runsIn = (ms: number) => stretches.reduce((sum, each) => sum + within(each, ms).timesMs.length, 0);
+  const least = Math.min(RUNS.least, runsIn(Number.POSITIVE_INFINITY) / 2);
+  const ascending = [...new Set(times)].sort((a, b) => a - b);
+  return ascending.find((ms) => runsIn(ms) >= least) ?? Number.POSITIVE_INFINITY;
+}
+
+/** Times that differ by more than this factor are not the same. */
+const ALIKE = 1.2;
+
+/** Whether one time is longer than another, and not about the same. */
+const isLonger = (ms: number, thanMs: number): boolean => ms > ALIKE * thanMs;
+
+/** The trace, or of one that covers a longer time its busiest part: runs of one pipeline alone would lower the rates of all. */
+function within({ trace, coversMs }: Stretch, ms: number): Trace {
+  if (!isLonger(coversMs, ms)) return trace;
+  const { timesMs } = trace;
+  let [from, to] = [0, 0];
+  for (let i = 0, j = 0; i < timesMs.length; i += 1) {
+    while (j < timesMs.length && (timesMs[j] ?? 0) - (timesMs[i] ?? 0) <= ms) j += 1;
+    if (j - i > to - from) [from, to] = [i, j];
   }
+  return part(trace, from, to);
+}
+
+/** Runs of a trace, the first at 0. */
+function part({ timesMs, sizes }: Trace, from: number, to: number): Trace {
   const start = timesMs[from] ?? 0;
   return {
-    timesMs: timesMs.slice(from, from + count).map((t) => t - start),
-    sizes: Object.fromEntries(Object.entries(sizes).map(([name, all]) => [name, all.slice(from, from + count)])),
+    timesMs: timesMs.slice(from, to).map((t) => t - start),
+    sizes: Object.fromEntries(Object.entries(sizes).map(([name, all]) => [name, all.slice(from, to)])),
   };
 }

@@ -9,6 +9,8 @@ import {
   prefixOf,
   type Replica,
   replicasByDevice,
+  takenBytes,
+  takesTheRest,
   useOn,
 } from '../planner/index.js';
 import type { Profile } from '../profiles/index.js';
@@ -91,14 +93,16 @@ function speculativeOf(profile: Profile | undefined): Pick<PlacedPool, 'speculat
   return { speculative: config ?? { method: 'ngram', num_speculative_tokens: tokens, prompt_lookup_max: tokens } };
 }
 
-/** An LLM replica's memory with its part of what its device has left. */
-export function cacheOf(problem: Problem, candidate: Candidate, replica: Replica) {
+/** An LLM replica's memory with its part of what its device has left, and its cache where the profile states the bytes of a token. */
+export function cacheOf(
+  problem: Problem,
+  candidate: Candidate,
+  replica: Replica,
+): Pick<PlacedPool['replicas'][number], 'memoryBytes' | 'cacheTokens' | 'tokenBytes'> {
   const use = useOn(problem, candidate, replica.pool, replica.devices[0] ?? 0);
-  if (use === undefined || use.tokenBytes === 0) return {};
-  const cacheTokens = mostTokensOf(problem, candidate, replica, replicasByDevice(candidate));
-  return {
-    memoryBytes: Math.ceil(use.memoryBytes + (cacheTokens - use.mostTokens) * use.tokenBytes),
-    cacheTokens,
-    tokenBytes: use.tokenBytes,
-  };
+  if (use === undefined || !takesTheRest(use)) return {};
+  const on = replicasByDevice(candidate);
+  const memoryBytes = Math.ceil(takenBytes(problem, candidate, replica, on));
+  if (use.tokenBytes === 0) return { memoryBytes };
+  return { memoryBytes, cacheTokens: mostTokensOf(problem, candidate, replica, on), tokenBytes: use.tokenBytes };
 }

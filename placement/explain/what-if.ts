@@ -42,7 +42,7 @@ function withAdded(input: PlannerInput, count: number, name: string, question: s
 
 function withoutDevice(input: PlannerInput, gone: string, question: string): PlannerInput {
   const { devices } = input.inventory;
-  const left = devices.filter(({ id, node }) => id !== gone && node !== gone && !id.startsWith(`${gone}.`));
+  const left = devices.filter(({ id, node }) => id !== gone && node !== gone && id.replace(/\.\d+$/, '') !== gone);
   if (left.length === devices.length) {
     throw wrong(
       question,

@@ -73,6 +73,8 @@ function llmProfile(rows: readonly LlmRow[], model: string, deviceKind: string, 
 
 function vllmRow({ at, value: run }: Entry, { model }: ProfileImport): LlmRow {
   const need = neededAt(at);
+  // Without a rate, all requests at once as far as the concurrency allows, it says "inf".
+  refuseRate(at, run.request_rate, 'run it with --max-concurrency, and with no --request-rate');
   const completed = need(run.completed, 'completed');
   return {
     model: modelOf(at, [run.model_id, run.model, model], 'model_id'),
@@ -120,18 +122,22 @@ function perfRow({ at, value: run }: Entry, { model }: ProfileImport): LlmRow {
 }
 
 /**
- * Requests at once: in GenAI-Perf's files as the stimulus, in AIPerf's as that of the load. A run at a request rate is refused: how many
- * requests ran at once depends on the server, and a concurrency beside the rate is only their limit.
+ * Refuses a run at a request rate: how many requests ran at once depends on the server, and a concurrency beside the rate is only their
+ * limit.
  */
+function refuseRate(at: string, rate: unknown, mend: string): void {
+  if (typeof rate !== 'number') return;
+  throw wrong(at, `it was run at a request rate, ${rate}, and not at a concurrency: ${mend}`, 'INVALID_PROFILE');
+}
+
+/** Requests at once: in GenAI-Perf's files as the stimulus, in AIPerf's as that of the load. */
 function concurrencyOf(at: string, run: Members, config: Members): number {
   const stimulus = membersIn(membersIn(config.perf_analyzer).stimulus);
   const load = membersIn(config.loadgen);
   const rate = stimulus.request_rate ?? load.request_rate;
   const given = stimulus.concurrency ?? load.concurrency ?? config.concurrency ?? run.concurrency;
   const mend = 'run it with --concurrency, and with no request rate';
-  if (typeof rate === 'number') {
-    throw wrong(at, `it was run at a request rate, ${rate}, and not at a concurrency: ${mend}`, 'INVALID_PROFILE');
-  }
+  refuseRate(at, rate, mend);
   if (typeof given === 'number' && Number.isInteger(given) && given > 0) return given;
   const said = given === undefined || given === null ? 'no concurrency' : `the concurrency ${JSON.stringify(given)}`;
   const where = 'input_config.perf_analyzer.stimulus.concurrency, or input_config.loadgen.concurrency';

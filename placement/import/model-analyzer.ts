@@ -15,14 +15,16 @@ const MEDIANS: readonly { readonly named: RegExp; readonly percentile?: number }
 
 /**
  * The results of Triton's Model Analyzer as CSV. Of several runs with a batch the one with the least concurrency counts: in the others calls
- * also wait in the queue.
+ * also wait in the queue. Runs of several instances are left out: a replica is one, and has a part of their calls.
  */
 export function modelAnalyzer(lines: readonly string[], file: string, options: ProfileImport): ProfileFile[] {
   const rows = Array.from(rowsOf(lines, file, 'INVALID_PROFILE'), (row) => ({ row, atOnce: concurrencyOf(row) }));
   const [first] = rows;
   if (first === undefined) return [];
   const median = medianOf(Object.keys(first.row.cells), file);
-  const measured = rows
+  const alone = rows.filter(({ row }) => instancesOf(row) === 1);
+  if (alone.length === 0) throw wrong(file, SEVERAL_INSTANCES, 'INVALID_PROFILE');
+  const measured = alone
     .sort((a, b) => a.atOnce - b.atOnce)
     .map(({ row, atOnce }) => ({
       model: modelOf(row.at, row.cells.Model, options),
@@ -48,6 +50,17 @@ function medianOf(columns: readonly string[], file: string) {
 
 const standsForMedian = (percentile: number): string =>
   `its measurements have no median, for which their ${percentile}th percentile stands: most calls are shorter than planned`;
+
+const SEVERAL_INSTANCES =
+  'all of its runs have several instances of the model, and a replica is one: profile configurations with one instance too';
+
+/** Instances of the model, such as 3 of `2:GPU + 1:CPU`; of an ensemble, of the one of its models that has most. 1: the file does not say. */
+function instancesOf({ cells }: TableRow): number {
+  const counts = (cells['Instance Group'] ?? '')
+    .split(',')
+    .map((of) => [...of.matchAll(/(\d+)\s*[:/]/g)].reduce((sum, [, count]) => sum + Number(count), 0));
+  return Math.max(1, ...counts);
+}
 
 const concurrencyOf = (row: TableRow): number =>
   row.cells.Concurrency === undefined ? 1 : positive(row, 'Concurrency');

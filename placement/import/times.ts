@@ -6,6 +6,9 @@ const UNITS = [
   { words: /^(us|usecs?|micro|micros.*)$/, parts: 1e6 },
   { words: /^(ns|nsecs?|nano|nanos.*)$/, parts: 1e9 },
   { words: /^(s|secs?|seconds)$/, parts: 1 },
+  { words: /^(mins?|minutes?)$/, parts: 1 / 60 },
+  { words: /^(h|hrs?|hours?)$/, parts: 1 / 3_600 },
+  { words: /^days$/, parts: 1 / 86_400 },
 ] as const;
 
 /** Numbers above these are times since 1970 in such parts of a second: the least of them is in the year 2001. */
@@ -17,7 +20,7 @@ const SINCE_1970 = [
 
 /**
  * The unit that a column's name states, as `arrived_at_ms`, `timeNs` or `Time (µs)` do, in parts of a second; undefined: it states
- * none. Of several the last one counts, and seconds only alone: `time_in_milli_seconds` is in milliseconds.
+ * none. Of several the last part of a second counts, then seconds: `time_in_milli_seconds` is in milliseconds.
  */
 export function unitOf(column: string): number | undefined {
   const spaced = column
@@ -27,7 +30,7 @@ export function unitOf(column: string): number | undefined {
   const found = (spaced.match(/[a-z]+/g) ?? []).flatMap(
     (word) => UNITS.find(({ words }) => words.test(word))?.parts ?? [],
   );
-  return found.findLast((parts) => parts > 1) ?? found.at(-1);
+  return found.findLast((parts) => parts > 1) ?? found.find((parts) => parts === 1) ?? found.at(-1);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { seemMilliseconds } from '../trace/index.js';
 import { entriesOf, membersOf } from './json.js';
+import { type Span, SpansAround } from './spans-around.js';
 import { rowsOf, type TableRow } from './table.js';
 import { secondsOf, unitOf } from './times.js';
 import { wrong } from './wrong.js';
@@ -172,11 +173,15 @@ const renamed = (column: string): string =>
 
 const TOO_MANY_TRACES = `it has more than ${MOST_REQUESTS} traces before the first call of a model: split it`;
 
-/** OTLP in JSON: its calls of a model, with tokens by the attributes of GenAI; without such calls the roots of its traces. */
+/**
+ * OTLP in JSON: its calls of a model, with tokens by the attributes of GenAI; without such calls the roots of its traces. Spans around such
+ * calls are none, whatever usage they state.
+ */
 function* otlpRequests(lines: Lines, file: string): Requests {
   let place = 0;
   let roots: { readonly time: unknown; readonly place: number }[] = [];
   let hasCalls = false;
+  const around = new SpansAround();
   const requestOf = (time: unknown, sizes: Record<string, number>, span: number): ImportedRequest => ({
     seconds: timeOf(time, 'startTimeUnixNano', `${file}, span ${span}`, 1e9),
     sizes,
@@ -184,13 +189,16 @@ function* otlpRequests(lines: Lines, file: string): Requests {
   });
   for (const { value } of entriesOf(lines, file, 'INVALID_TRACE')) {
     const scopes = membersOf(value, 'resourceSpans').flatMap((each) => membersOf(each, 'scopeSpans'));
-    for (const span of scopes.flatMap((each) => membersOf(each, 'spans'))) {
-      const sizes = usageOf(span);
+    const spans = scopes.flatMap((each) => membersOf(each, 'spans'));
+    const usages = spans.map(usageOf);
+    around.add(spans, (i) => usages[i] !== undefined);
+    for (const [i, span] of spans.entries()) {
+      const sizes = usages[i];
       place += 1;
-      if (Object.keys(sizes).length > 0) {
+      if (sizes !== undefined) {
         hasCalls = true;
         roots = [];
-        yield requestOf(span.startTimeUnixNano, sizes, place);
+        if (!around.has(span)) yield requestOf(span.startTimeUnixNano, sizes, place);
       } else if (!hasCalls && (span.parentSpanId ?? '') === '') {
         roots.push({ time: span.startTimeUnixNano, place });
         if (roots.length > MOST_REQUESTS) throw wrong(file, TOO_MANY_TRACES, 'INVALID_TRACE');
@@ -200,17 +208,26 @@ function* otlpRequests(lines: Lines, file: string): Requests {
   for (const root of roots) yield requestOf(root.time, {}, root.place);
 }
 
-function usageOf(span: Readonly<Record<string, unknown>>): Record<string, number> {
+/** Operations (`gen_ai.operation.name`) that call no model themselves: their usage is that of the calls which they cause. */
+const NO_CALLS: ReadonlySet<unknown> = new Set(['invoke_agent', 'invoke_workflow', 'execute_tool']);
+
+/** The tokens of a call of a model; undefined: the span is none. */
+function usageOf(span: Span): Record<string, number> | undefined {
   const attributes = membersOf(span, 'attributes');
-  const numberOf = (...keys: readonly string[]) => {
+  const valueUnder = (...keys: readonly string[]) => {
     const value = attributes.find(({ key }) => keys.includes(String(key)))?.value;
-    const { intValue, doubleValue } = (value ?? {}) as { readonly intValue?: unknown; readonly doubleValue?: unknown };
+    return (value ?? {}) as { readonly [type in 'stringValue' | 'intValue' | 'doubleValue']?: unknown };
+  };
+  const numberOf = (...keys: readonly string[]) => {
+    const { intValue, doubleValue } = valueUnder(...keys);
     return intValue ?? doubleValue;
   };
-  return sizesOf([
+  if (NO_CALLS.has(valueUnder('gen_ai.operation.name').stringValue)) return undefined;
+  const sizes = sizesOf([
     ['tokens_in', numberOf('gen_ai.usage.input_tokens', 'gen_ai.usage.prompt_tokens')],
     ['tokens_out', numberOf('gen_ai.usage.output_tokens', 'gen_ai.usage.completion_tokens')],
   ]);
+  return Object.keys(sizes).length > 0 ? sizes : undefined;
 }
 
 /** Pages of `millrace runs --json`, or runs themselves. */

@@ -21,6 +21,7 @@ export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
     throw invalidFields('INVALID_INVENTORY', mistakes);
   }
   const devices = devicesOf(source.value);
+  checkQueues(source, devices, wrong);
   // Names are compared for as many mistakes as are shown.
   const hint = (name: string, known: readonly string[]) => (mistakes.length < MOST_FIELDS ? nearest(name, known) : '');
   const links = linksOf(source.value, devices, wrong, hint);
@@ -65,6 +66,21 @@ function unique({ value }: Located<InventoryFile>, wrong: Wrong): void {
       }
       kinds.set(kind, before);
     }
+  }
+}
+
+/** The queue of a device has a dot in place of the slash: part 0 of `a/1` and device 0 of `a.1` would have the same. */
+function checkQueues({ value }: Located<InventoryFile>, devices: readonly Device[], wrong: Wrong): void {
+  const nodes = new Map<string, string>();
+  for (const { id, node } of devices) {
+    const queue = id.replace('/', '.');
+    const other = nodes.get(queue) ?? node;
+    nodes.set(queue, node);
+    if (other === node) continue;
+    const at = value.nodes.findIndex(({ name }) => name === node);
+    const message = `the queues of ${id} and of a device of "${other}" have one name: rename one node`;
+    wrong(['nodes', at, 'name'], message);
+    return;
   }
 }
 

@@ -7,6 +7,13 @@ const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const name = (what: string) =>
   z.string({ error: `give ${what} a name` }).regex(NAME, `${what}: lower-case letters, digits and "-", at most 63`);
 
+/** A host name: workers reach its servers by it, and Kubernetes compares it with a label, whose values have at most 63 characters. */
+const NODE = /^[a-z0-9][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)*$/;
+const nodeName = z
+  .string({ error: 'give a node a name' })
+  .max(63, 'a node: at most 63 characters')
+  .regex(NODE, 'a node: its host name, lower-case letters, digits, "-" and "."');
+
 const share = z.strictObject({
   /** `mig`: each part is a device of its own. `mps`: one device that runs `parts` calls concurrently. */
   mode: z.enum(['mig', 'mps'], { error: 'must be "mig" or "mps"' }),
@@ -96,7 +103,7 @@ export const inventorySchema = z.strictObject({
   nodes: z
     .array(
       z.strictObject({
-        name: name('a node'),
+        name: nodeName,
         devices: z.array(device, { error: 'list the node’s devices' }).min(1, 'a node without devices: remove it'),
       }),
       { error: 'list the nodes' },

@@ -9,7 +9,7 @@ import { type Apart, divided } from './apart.js';
 import { delaysUpTo } from './delays.js';
 import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
 import { type Calls, callsOf, fanOutAssumption } from './fan-outs.js';
-import { tokensAlone } from './memory.js';
+import { memoryAssumptions, tokensAlone } from './memory.js';
 import { withoutOversized } from './oversized.js';
 import { longestPaths } from './paths.js';
 import {
@@ -63,6 +63,7 @@ export function buildProblem(input: PlannerInput): Problem {
   const { inventory, profiles, objective } = input;
   checkLoad(input.load);
   const { pipelines, assumptions } = withoutUnprofiled(input.pipelines, profiles);
+  assumptions.push(...(input.load.assumptions ?? []));
   const { devices } = inventory;
   const kinds = [...new Set(devices.map(({ kind }) => kind))];
   const named = pipelines.flatMap((pipeline, p) => pipeline.stages.map((stage) => ({ stage, pipeline, p })));
@@ -105,8 +106,8 @@ export function buildProblem(input: PlannerInput): Problem {
   for (const [p, model] of models.entries()) {
     if (drafts[p]?.some(({ profile }) => rowsOf(profile).some(({ p99Ms }) => p99Ms === undefined)))
       assumptions.push(`${model}: one of its profiles has no 99th percentiles; slow calls are not in the prediction`);
-    if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
-      assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
+    const own = (drafts[p] ?? []).map(({ profile }) => profile);
+    assumptions.push(...memoryAssumptions(model, own));
     const notes = new Set(drafts[p]?.flatMap(({ profile }) => profile.note ?? []));
     assumptions.push(...[...notes].map((note) => `${model}: ${note}`));
     assumptions.push(...speculations(model, drafts[p] ?? []));
@@ -318,7 +319,8 @@ function useOf(
   cells: readonly Cell[],
 ): Use | undefined {
   const maxBatch = Math.min(batch, largestBatch(profile));
-  const cache = cacheOf(profile, maxBatch, meanTokens(times), cells.filter((cell) => cell.kind === kind)[0]);
+  const ofKind = cells.filter((cell) => cell.kind === kind);
+  const cache = cacheOf(profile, maxBatch, meanTokens(times), ofKind);
   if (cache === undefined) return undefined;
   let erlangs = 0;
   let reachableErlangs = 0;
@@ -356,22 +358,23 @@ function useOf(
 }
 
 /**
- * The key-value cache that a replica needs: for as many average sequences as it may run, at most what fits its devices.
- * Undefined if not one fits.
+ * The key-value cache that a replica needs: for as many average sequences as it may run, at most what fits each of the devices that hold one,
+ * which may leave LLM servers different shares of their memory. Undefined if none holds one.
  */
-function cacheOf(profile: Profile, maxBatch: number, tokens: number, cell: Cell | undefined) {
+function cacheOf(profile: Profile, maxBatch: number, tokens: number, cells: readonly Cell[]) {
   const none = { tokens: Number.POSITIVE_INFINITY, alone: Number.POSITIVE_INFINITY, tokenBytes: 0 };
-  if (profile.batching !== 'continuous' || cell === undefined || !profile.memory?.perToken) {
+  if (profile.batching !== 'continuous' || !profile.memory?.perToken) {
     return { ...none, bytes: memoryPerDevice(profile, maxBatch, tokens) };
   }
   const { weights, perToken } = profile.memory;
   const width = devicesPerReplica(profile);
-  const alone = tokensAlone(profile, cell);
-  const wanted = Math.min(alone, Math.ceil(maxBatch * tokens));
-  if (wanted < tokens) return undefined;
+  const alone = cells.map((cell) => tokensAlone(profile, cell)).filter((each) => each >= tokens);
+  if (alone.length === 0) return undefined;
+  const wanted = Math.min(...alone, Math.ceil(maxBatch * tokens));
   return {
     tokens: wanted,
-    alone,
+    // For the bound: the most that any of them has.
+    alone: Math.max(...alone),
     tokenBytes: perToken / width,
     bytes: Math.ceil((weights + wanted * perToken) / width),
   };

@@ -1,6 +1,6 @@
 import type { SimulatedPlacement } from '../simulator/index.js';
 import { roomOf } from './memory.js';
-import { areParts, type Cell, type Config, type Problem, type Use } from './problem.js';
+import { areParts, type Cell, type Config, type Problem, takesTheRest, type Use } from './problem.js';
 import { hasQuality } from './quality.js';
 
 /** A candidate placement: how each pool is served, and where its replicas are. */
@@ -117,25 +117,52 @@ export const mayOverlap = (
 export function mostTokensOf(
   problem: Problem,
   candidate: Candidate,
-  { pool, devices }: Replica,
+  replica: Replica,
   on: ReadonlyMap<number, readonly Replica[]>,
 ): number {
-  const device = devices[0] ?? 0;
-  const use = useOn(problem, candidate, pool, device);
-  const cell = cellAt(problem, device);
-  if (use === undefined || cell === undefined) return Number.POSITIVE_INFINITY;
+  const use = useOn(problem, candidate, replica.pool, replica.devices[0] ?? 0);
+  if (use === undefined) return Number.POSITIVE_INFINITY;
   if (use.tokenBytes === 0) return use.mostTokens;
+  return use.mostTokens + Math.floor(spareBytesOf(problem, candidate, replica, on) / use.tokenBytes);
+}
+
+/**
+ * Bytes that the server of a replica takes on each of its devices: what it needs, and of an LLM its part of what they leave, as far as whole
+ * tokens fill it where their size is known.
+ */
+export function takenBytes(
+  problem: Problem,
+  candidate: Candidate,
+  replica: Replica,
+  on: ReadonlyMap<number, readonly Replica[]>,
+): number {
+  const use = useOn(problem, candidate, replica.pool, replica.devices[0] ?? 0);
+  if (use === undefined) return 0;
+  if (!takesTheRest(use)) return use.memoryBytes;
+  if (use.tokenBytes === 0) return Math.floor(use.memoryBytes + spareBytesOf(problem, candidate, replica, on));
+  return use.memoryBytes + (mostTokensOf(problem, candidate, replica, on) - use.mostTokens) * use.tokenBytes;
+}
+
+/** Bytes on each of its devices that an LLM's replica may have beyond what it needs. */
+function spareBytesOf(
+  problem: Problem,
+  candidate: Candidate,
+  { devices }: Replica,
+  on: ReadonlyMap<number, readonly Replica[]>,
+): number {
+  const cell = cellAt(problem, devices[0] ?? 0);
+  if (cell === undefined) return 0;
   const parts = devices.map((each) => {
     let left = roomOf(cell, true);
     let llms = 0;
     for (const other of on.get(each) ?? []) {
       const beside = useOn(problem, candidate, other.pool, each);
       left -= beside?.memoryBytes ?? 0;
-      if (beside && beside.tokenBytes > 0) llms += 1;
+      if (beside && takesTheRest(beside)) llms += 1;
     }
     return Math.max(0, left) / Math.max(1, llms);
   });
-  return use.mostTokens + Math.floor(Math.min(...parts) / use.tokenBytes);
+  return Math.min(...parts);
 }
 
 /** A key that is equal for candidates that are the same but for which of the devices that are alike they use. */

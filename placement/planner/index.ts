@@ -16,6 +16,7 @@ export {
   type Replica,
   replicasByDevice,
   simulatedPlacement,
+  takenBytes,
   useOn,
 } from './candidate.js';
 export { keptShare, spentOf } from './error-budget.js';
@@ -25,7 +26,7 @@ export { LowerBound } from './lower-bound.js';
 export { roomOf } from './memory.js';
 export { withMoreDevices } from './more-devices.js';
 export { prefixOf } from './prefixes.js';
-export type { Objective, Problem, Survive } from './problem.js';
+export { type Objective, type Problem, type Survive, takesTheRest } from './problem.js';
 export { endToEnd } from './quality.js';
 export { attainable } from './rate.js';
 export { type Searched, searchCheapest, searchFastest } from './search.js';

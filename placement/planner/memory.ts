@@ -20,6 +20,20 @@ export function tokensAlone(profile: Profile, device: Pick<Device, 'memoryBytes'
   return perToken === 0 ? Number.POSITIVE_INFINITY : Math.floor(left / perToken);
 }
 
+/** What a plan says of a model whose profiles do not state all of its memory. */
+export function memoryAssumptions(model: string, profiles: readonly Profile[]): readonly string[] {
+  const hasNone = profiles.some(({ memory }) => memory === undefined);
+  const hasNoTokens = profiles.some((profile) => profile.batching === 'continuous' && profile.memory?.perToken === 0);
+  return [
+    ...(hasNone ? [`${model}: one of its profiles states no memory; it is assumed to need none`] : []),
+    ...(hasNoTokens
+      ? [
+          `${model}: one of its profiles states no memory of a token (perToken); what its devices leave is assumed to hold the key-value cache of all calls`,
+        ]
+      : []),
+  ];
+}
+
 /** Tokens of each request of a pipeline at a stage: of its prompt and of its answer. */
 export function tokensOf(load: Load, profile: Profile, request: number): number {
   if (profile.batching !== 'continuous') return 0;

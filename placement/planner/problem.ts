@@ -131,7 +131,7 @@ export interface Use {
   readonly memoryBytes: number;
   /** Tokens in the key-value cache within `memoryBytes`; infinite for other models. */
   readonly mostTokens: number;
-  /** Bytes of a token in the key-value cache, on each device; 0: none. */
+  /** Bytes of a token in the key-value cache, on each device; 0: none, or unknown. */
   readonly tokenBytes: number;
   readonly tables: readonly (Table | undefined)[];
   /** Sum of the pool's stage times in full batches, in milliseconds. */
@@ -143,6 +143,10 @@ export interface Use {
   /** Erlangs beyond `erlangs` if the pool has so many replicas, whose prefix caches have less of the prompts then. Absent: none. */
   readonly extraErlangs?: ((replicas: number) => number) | undefined;
 }
+
+/** Whether a replica takes a part of the memory that its devices leave, as the key-value cache of an LLM does. */
+export const takesTheRest = ({ profile }: Use): boolean =>
+  profile.batching === 'continuous' && profile.memory !== undefined;
 
 /** Replicas that the whole load keeps busy, in a pool of so many. */
 export const erlangsAt = ({ erlangs, extraErlangs }: Use, replicas: number): number =>

@@ -24,10 +24,12 @@ export type ProfileOf = Pick<Profile, 'model' | 'variant' | 'deviceKind' | 'qual
   Required<Pick<ProfileFile, 'measuredAt' | 'fingerprint'>> & {
     /** As an author writes it, e.g. `1.6GiB`; absent: unknown. */
     readonly memory?: string;
+    /** Of an LLM: bytes of a token in its key-value cache, e.g. `128KiB`; absent: unknown. */
+    readonly perToken?: string;
   };
 
 /** The profile of a model with timed batches. */
-export function profileOfBatches({ memory, ...of }: ProfileOf, samples: BatchSamples): ProfileFile {
+export function profileOfBatches({ memory, perToken: _, ...of }: ProfileOf, samples: BatchSamples): ProfileFile {
   const preferredBatchSizes = samples.preferred.filter((size) => samples.cells.some(({ batch }) => batch === size));
   return {
     format: 1,
@@ -42,12 +44,12 @@ export function profileOfBatches({ memory, ...of }: ProfileOf, samples: BatchSam
 }
 
 /** The profile of an LLM. */
-export function profileOfSequences({ memory, ...of }: ProfileOf, samples: SequenceSamples): ProfileFile {
+export function profileOfSequences({ memory, perToken, ...of }: ProfileOf, samples: SequenceSamples): ProfileFile {
   return {
     format: 1,
     ...of,
     batching: 'continuous',
-    ...(memory !== undefined && { memory: { weights: memory } }),
+    ...(memory !== undefined && { memory: { weights: memory, ...(perToken !== undefined && { perToken }) } }),
     size: { in: 'tokens_in', out: 'tokens_out', ...samples.size },
     prefill: samples.prefill.map(({ tokens, ms }) => ({ tokens, ...percentiles(ms) })),
     decode: samples.decode.map(({ ms, ...key }) => ({ ...key, ...percentiles(ms) })),

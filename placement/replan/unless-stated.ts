@@ -1,13 +1,19 @@
 import { type PlacedPool, type PlacementDocument, sealPlacement } from '../document/index.js';
 
 /**
- * A proposal that is the placement in force, but for what that does not state: a placement of an earlier release has no `chunkTokens`, with
- * which its version would be another. It is then the same one, without them. Any other proposal stays as it is.
+ * A proposal that is the placement in force, but for what that does not state: a placement of an earlier release has no `chunkTokens`, and
+ * no memory of an LLM's replica whose tokens are of unknown size, with which its version would be another. It is then the same one, without
+ * them. Any other proposal stays as it is.
  */
 export function unlessStated(before: PlacementDocument, proposal: PlacementDocument): PlacementDocument {
   const { version: _, ...body } = proposal;
-  const states = new Set(before.pools.flatMap(({ model, chunkTokens }) => (chunkTokens === undefined ? [] : [model])));
-  const pools = body.pools.map((pool) => (states.has(pool.model) ? pool : withoutChunks(pool)));
+  const inForce = new Map(before.pools.map((pool) => [pool.model, pool]));
+  const pools = body.pools.map((pool) => {
+    const own = inForce.get(pool.model);
+    const chunked = own?.chunkTokens === undefined ? withoutChunks(pool) : pool;
+    const statesMemory = own?.replicas.some(({ memoryBytes }) => memoryBytes !== undefined) === true;
+    return statesMemory ? chunked : withoutMemory(chunked);
+  });
   const same = sealPlacement({ ...body, pools });
   return same.version === before.version ? same : proposal;
 }
@@ -15,4 +21,12 @@ export function unlessStated(before: PlacementDocument, proposal: PlacementDocum
 const withoutChunks = ({ chunkTokens: _, replicas, ...pool }: PlacedPool): PlacedPool => ({
   ...pool,
   replicas: replicas.map(({ chunkTokens: __, ...replica }) => replica),
+});
+
+/** Replicas with a cache of known size have stated their memory in all releases. */
+const withoutMemory = ({ replicas, ...pool }: PlacedPool): PlacedPool => ({
+  ...pool,
+  replicas: replicas.map(({ memoryBytes, ...replica }) =>
+    replica.cacheTokens === undefined || memoryBytes === undefined ? replica : { ...replica, memoryBytes },
+  ),
 });

@@ -9,6 +9,8 @@ export interface Load {
   readonly pipelines: Uint16Array;
   /** Sizes of each by column name; a missing column is replaced by the typical size. */
   readonly sizes: Readonly<Record<string, Float64Array>>;
+  /** What was assumed to make it of what was given, in sentences for people. Absent: nothing. */
+  readonly assumptions?: readonly string[];
 }
 
 /** Arrival process without a trace. */

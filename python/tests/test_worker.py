@@ -154,6 +154,18 @@ def test_settings_are_checked() -> None:
         read_settings({"MILLRACE_SHUTDOWN_GRACE_MS": "10s"})
 
 
+def test_services_of_kubernetes_are_no_settings() -> None:
+    links = {"MILLRACE_REDIS_PORT": "tcp://10.0.0.11:6379", "MILLRACE_TEMPORAL_PORT": "udp://10.0.0.12:7233"}
+    assert read_settings(links) == read_settings({})
+    own = {**links, "MILLRACE_PORT_BASE": "7500", "MILLRACE_REDIS_PORT": "7000"}
+    settings = read_settings(own)
+    assert settings.embedded_temporal == "127.0.0.1:7502" and settings.state_store == "redis://127.0.0.1:7000"
+    with pytest.raises(SettingError, match="MILLRACE_REDIS_PORT must be a whole number"):
+        read_settings({"MILLRACE_REDIS_PORT": "redis://10.0.0.11:6379"})
+    with pytest.raises(SettingError, match="MILLRACE_PORT_BASE must be a whole number"):
+        read_settings({"MILLRACE_PORT_BASE": "tcp://10.0.0.11:6379"})
+
+
 def test_where_temporal_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert Worker([])._options()["target_host"] == "127.0.0.1:7402"
     monkeypatch.setenv("TEMPORAL_API_KEY", "secret")

@@ -25,6 +25,12 @@ export interface Applicant {
   readonly repeated?: boolean;
 }
 
+/**
+ * Frees the slot of a run.
+ * @param why absent: the run has ended. `refused`: this request does not start it; a slot that it has had from an earlier request is kept.
+ */
+export type Leave = (why?: 'refused') => void;
+
 export interface AdmissionDeps {
   readonly slots: Pick<RunSlots, 'take' | 'release'>;
   stateOf(runId: string): Promise<RunState>;
@@ -73,9 +79,9 @@ export class Admission {
   /**
    * Admits a run. Throws `STATE_STORE_FULL` if the state store has no memory left, `OVERLOADED` if queues would take too much of its
    * deadline, and `TOO_MANY_RUNS` if its caller has reached its limit. A run that exists already is never rejected.
-   * @returns a function to call when the run has ended; slots that are not released are found later
+   * @returns a function to call when the run has ended, or was refused after all; slots that are not released are found later
    */
-  async admit(applicant: Applicant): Promise<() => void> {
+  async admit(applicant: Applicant): Promise<Leave> {
     const { id, pipeline, priority = 'default', repeated } = applicant;
     try {
       this.#deps.state?.requireRoom();
@@ -88,10 +94,14 @@ export class Admission {
     }
   }
 
-  async #slotFor({ id, caller: { runs } }: Applicant): Promise<() => void> {
+  async #slotFor({ id, caller: { runs } }: Applicant): Promise<Leave> {
     if (runs === undefined) return () => undefined;
     const { slots } = this.#deps;
-    if (await slots.take(runs.of, runs.most, id)) return () => slots.release(runs.of, id);
+    const slot = await slots.take(runs.of, runs.most, id);
+    if (slot !== undefined)
+      return (why) => {
+        if (why === undefined || slot === 'taken') slots.release(runs.of, id);
+      };
     const message = `${runs.of.replace(':', ' ')} already has ${runs.most} runs in progress, which is the limit`;
     throw new MillraceError('TOO_MANY_RUNS', message, { retryAfterMs: TOO_MANY_RETRY_MS });
   }

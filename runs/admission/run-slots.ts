@@ -27,6 +27,11 @@ const FULL_RETRY_MS = 1_000;
 /** Expiry of an owner's set, in seconds: a week. */
 const KEEP_S = 7 * 86_400;
 
+export type Slot = 'taken' | 'held';
+
+/** By the script’s answer. */
+const SLOTS = [undefined, 'taken', 'held'] as const;
+
 /** 1 when the run has a slot, 2 when it had it before, 0 when all are taken. */
 const take = script<[set: string], [run: string, now: number, most: number, keepS: number], 0 | 1 | 2>(`
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 2 end
@@ -53,12 +58,12 @@ export class RunSlots {
   }
 
   /**
-   * Whether the run may start. A run that holds a slot already may: its request is repeated. Throws `STATE_STORE_FULL`.
+   * The run’s slot: taken now, or `held` since an earlier request for the same run. Undefined: all are taken. Throws `STATE_STORE_FULL`.
    */
-  async take(owner: string, most: number, run: string): Promise<boolean> {
+  async take(owner: string, most: number, run: string): Promise<Slot | undefined> {
     const set = slotsOf(owner);
     try {
-      const taken = (await this.#try(set, most, run)) || (await this.#tryAgain(set, most, run));
+      const taken = (await this.#try(set, most, run)) ?? (await this.#tryAgain(set, most, run));
       if (taken) this.#remember(owner, most, run);
       return taken;
     } catch (error) {
@@ -74,7 +79,7 @@ export class RunSlots {
     }
   }
 
-  async #tryAgain(set: string, most: number, run: string): Promise<boolean> {
+  async #tryAgain(set: string, most: number, run: string): Promise<Slot | undefined> {
     if (await this.#mayCheck(set)) await this.#dropEnded(set);
     else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     return await this.#try(set, most, run);
@@ -90,9 +95,10 @@ export class RunSlots {
     runs.delete(oldest);
   }
 
-  async #takeHere(owner: string, most: number, run: string): Promise<boolean> {
+  async #takeHere(owner: string, most: number, run: string): Promise<Slot | undefined> {
     const runs = this.#here.get(owner);
-    if (runs !== undefined && !runs.has(run) && runs.size >= most) {
+    const slot = runs?.has(run) ? 'held' : 'taken';
+    if (runs !== undefined && slot === 'taken' && runs.size >= most) {
       const oldest = [...runs].slice(0, MOST_CHECKED).map(([id, since]) => ({ run: id, since }));
       const { gone, alive } = await this.#check(oldest);
       for (const id of gone) runs.delete(id);
@@ -101,10 +107,10 @@ export class RunSlots {
         if (since === undefined || !runs.delete(id)) continue;
         runs.set(id, since);
       }
-      if (runs.size >= most) return false;
+      if (runs.size >= most) return undefined;
     }
     this.#remember(owner, most, run);
-    return true;
+    return slot;
   }
 
   /** Never throws and is not awaited: a slot that is not released is found later. */
@@ -115,8 +121,8 @@ export class RunSlots {
     this.#deps.redis.zrem(slotsOf(owner), run).catch(() => undefined);
   }
 
-  async #try(set: string, most: number, run: string): Promise<boolean> {
-    return (await take(this.#deps.redis, [set], run, Date.now(), most, KEEP_S)) !== 0;
+  async #try(set: string, most: number, run: string): Promise<Slot | undefined> {
+    return SLOTS[await take(this.#deps.redis, [set], run, Date.now(), most, KEEP_S)];
   }
 
   async #mayCheck(set: string): Promise<boolean> {

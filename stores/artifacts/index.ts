@@ -2,5 +2,5 @@
 export { openFileStore } from './file-store.js';
 export { withOutputBudget } from './output-budget.js';
 export { pruneArtifacts } from './prune.js';
-export type { ArtifactStore, ByteRange, Inspector } from './store.js';
+export type { ArtifactInfo, ArtifactStore, ByteRange, Inspector } from './store.js';
 export { isTenant } from './tenant.js';

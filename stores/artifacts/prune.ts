@@ -1,6 +1,7 @@
-import { rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { sweepIncoming } from './incoming.js';
+import { INCOMING, sweepIncoming } from './incoming.js';
 import { namesIn } from './names-in.js';
 import { isTenant } from './tenant.js';
 
@@ -20,6 +21,9 @@ export interface Pruned {
 
 const SHA256 = /^[0-9a-f]{64}$/;
 
+/** A put moves its metadata into place, then its bytes: newer metadata may belong to bytes that are about to come. In milliseconds. */
+const PUT_MS = 300_000;
+
 /**
  * Removes the artifacts of a file store that were last used before a time. Storing an artifact, storing it again, looking it up and
  * reading all of it count as use; the last two are recorded at most once a day. The bytes are removed first: without them an
@@ -35,15 +39,39 @@ export async function pruneArtifacts(root: string, { before, tenant, dryRun }: P
         const file = path.join(folder, name);
         const found = await stat(file).catch(() => undefined);
         if (found === undefined || found.mtimeMs >= before) continue;
+        if (!dryRun && !(await removeOld(root, file, before))) continue;
         files += 1;
         bytes += found.size;
-        if (dryRun) continue;
-        await rm(file, { force: true });
-        await rm(`${file}.json`, { force: true });
+        if (!dryRun) await removeOld(root, `${file}.json`, Math.max(before, Date.now() - PUT_MS));
       }
     }
   }
   return { files, bytes };
+}
+
+/**
+ * Removes a file that was last used before a time, by its modification time. It is moved away first and looked at there: a put may have stored it
+ * again since it was found, and a look-up may have noted a use. It is then moved back; nobody finds it in between.
+ * Returns whether it was removed.
+ */
+async function removeOld(root: string, file: string, before: number): Promise<boolean> {
+  const incoming = path.join(root, INCOMING);
+  const aside = path.join(incoming, randomUUID());
+  await mkdir(incoming, { recursive: true });
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    // Another process has removed it.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+  const found = await stat(aside).catch(() => undefined);
+  if (found !== undefined && found.mtimeMs >= before) {
+    await rename(aside, file);
+    return false;
+  }
+  await rm(aside, { force: true });
+  return true;
 }
 
 /** Throws `STORE_UNAVAILABLE` for a folder that this user may not read: nothing in it would be removed. */

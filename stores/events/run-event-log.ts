@@ -61,8 +61,9 @@ export class RunEventLog {
   /**
    * Events of one attempt; undefined if the run has no events.
    * @param again its start has been published, and it has waited for a server since
+   * @param before text of earlier attempts that this one continues. The start makes it void, so it is published again.
    */
-  attempt(ofRun: string, call: StageCall, attempt: number, again = false): AttemptEvents | undefined {
+  attempt(ofRun: string, call: StageCall, attempt: number, again = false, before = ''): AttemptEvents | undefined {
     if (!call.events) return undefined;
     const { stage: own, path: place = own, kind, model, events: to } = call;
     const of =
@@ -84,6 +85,7 @@ export class RunEventLog {
       thought = '';
     };
     if (!again) void publish({ type: 'stage.started', ...of, kind, model });
+    if (!again && before !== '' && !muted) void tell({ type: 'stage.delta', ...of, text: before });
     return {
       get hasText() {
         return text;
@@ -145,7 +147,7 @@ export class RunEventLog {
 }
 
 export interface AttemptEvents {
-  /** Whether any text has been published. */
+  /** Whether any text of this attempt itself has been published, or none may be. */
   readonly hasText: boolean;
   delta(text: string): void;
   /** More of the reasoning; published in pieces. */

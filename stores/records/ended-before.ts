@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { MillraceError } from '../../pipelines/errors.js';
+import { type ErrorDetails, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, resumedRuns, type StageCall, splitRun } from '../../pipelines/run/index.js';
@@ -114,12 +114,14 @@ async function endIn(
   const others =
     succeeded === undefined && other ? entryOf(await reached(() => redis.hget(recordKey(from), other))) : undefined;
   if (other && others?.digest === digest) return await endOf(others, { root: from, call: other });
-  if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
+  if ((succeeded || other) && changesElsewhere(call))
+    throw diverged(call, 'has succeeded with another input', { differs: true });
   if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');
   return { repeat };
 }
 
-const diverged = ({ path, stage }: StageCall, how: string): MillraceError =>
+const diverged = ({ path, stage }: StageCall, how: string, more: ErrorDetails = {}): MillraceError =>
   new MillraceError('RESUME_DIVERGED', `stage "${path ?? stage}" ${how} in the previous run and must not be repeated`, {
+    ...more,
     stage,
   });

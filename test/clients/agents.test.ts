@@ -227,7 +227,7 @@ test.each(guides)('%s: %s prints the answer', async (page, file, language, code)
     program = await pythonOf(venv, packages);
   }
   writeFileSync(script, code);
-  const env = { ...process.env, MILLRACE_URL: gateway.url, MILLRACE_KEY: 'none' };
+  const env = { ...process.env, MILLRACE_GATEWAY_URL: gateway.url, MILLRACE_API_KEY: 'none' };
   const { stdout } = await run(program, [script], { env, timeout: CLIENTS_MS });
   // Mastra asks a pipeline without tools of its own.
   expect(stdout).toContain(page === 'mastra.md' ? 'You said: What is the weather in Paris?' : 'Results: Paris 21');

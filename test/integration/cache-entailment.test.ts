@@ -223,8 +223,6 @@ describe('a text that gives orders to the model of entailment', () => {
     const [a, b] = softPair(5);
     await through(test, a, 'A', own);
     expect((await through(test, b, 'B', own)).by).toMatchObject({ tier: 'entailment' });
-    // Answers without the field are no labels: the stage stays open.
-    const silent = { ...own, agree: { by: 'fields', fields: ['none'] } } as const;
     const wrong: string[] = [];
     let vetoed = 0;
     const attacks = readPairs('bench/cache/attacks/attacks.jsonl');
@@ -233,7 +231,7 @@ describe('a text that gives orders to the model of entailment', () => {
         attacks.slice(from, from + 20).map(async (attack, i) => {
           if (differenceOf(attack.a, attack.b)?.soft !== false) return;
           vetoed += 1;
-          const apart = { ...silent, principal: `attack-${from + i}` };
+          const apart = { ...own, principal: `attack-${from + i}` };
           await through(test, attack.a, 'poison', apart);
           const asked = await through(test, attack.b, 'good', apart);
           if (asked.output.text !== 'good') wrong.push(`${attack.a} | ${attack.b}`);
@@ -241,5 +239,9 @@ describe('a text that gives orders to the model of entailment', () => {
       );
     expect(wrong).toEqual([]);
     expect(vetoed).toBeGreaterThan(200);
+    // A pair that differs finally gives no label: the stage was open all the time.
+    const last = { ...own, principal: 'last' };
+    await through(test, a, 'A', last);
+    expect((await through(test, b, 'B', last)).by).toMatchObject({ tier: 'entailment' });
   });
 });

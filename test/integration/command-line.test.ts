@@ -1,6 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -28,6 +37,7 @@ const COMMANDS = [
   'settings',
   'demo',
   'doctor',
+  'version',
 ]
   .concat([
     'validate',
@@ -109,6 +119,12 @@ describe('--help of millrace', () => {
 });
 
 describe('millrace', () => {
+  it('prints its release', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    for (const args of [['--version'], ['version']])
+      expect(await millrace(args)).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
   it('ends without a word where nobody reads what it prints', async () => {
     expect(await unread(['settings'])).toEqual({ code: 0, stderr: '' });
   });

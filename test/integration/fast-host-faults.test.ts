@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
-import type { RunResult } from '../../pipelines/run/index.js';
+import { OUTCOME_SIGNAL, outcomeSignal, type RunResult } from '../../pipelines/run/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { caught } from '../support/caught.js';
 import { type GuardedRun as Run, type Starter, starter } from '../support/guarded-runs.js';
@@ -137,6 +137,14 @@ describe('when no fast host takes the run', () => {
     expect(at(-1) - at(0), 'seconds from its start to its end').toBeLessThan(3);
     expect(runner.events).toEqual(everyStepOnce);
     expect(await gateway.redis.zcard(`millrace:fast:{${queue}}`)).toBe(0);
+  });
+
+  it('its guardian takes no outcome of another run, which had its id', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    const done = { below: Object.fromEntries(STEPS.map((step) => [step, { value: { n: 100 } }])) };
+    // On a machine that stands still it comes when the run has ended.
+    await run.handle.signal(OUTCOME_SIGNAL, ...outcomeSignal({ done, rows: [] }, 'another')).catch(() => undefined);
+    expect(((await run.handle.result()) as RunResult).output).toEqual({ n: 4 });
   });
 });
 

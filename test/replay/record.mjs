@@ -61,6 +61,17 @@ function onceOn({ plan }, { queue }) {
   return { plan: { ...plan, stages: plan.stages.map(once) }, placement };
 }
 
+/** Stages with a version of their code that no worker has, with `timeout.queueMs` where it is given. */
+function withoutCode(given, calls) {
+  const gone = (stage) => {
+    const timeout = { ...stage.policy.timeout, ...calls[stage.id] };
+    return { ...stage, codeVersion: 'gone', policy: { ...stage.policy, timeout } };
+  };
+  const stages = given.plan.stages.map((stage) => (stage.id in calls ? gone(stage) : stage));
+  const plan = { ...given.plan, stages };
+  return { plan, placement: place(plan, () => undefined, settings.MILLRACE_TASK_QUEUE) };
+}
+
 /** Its waits are told to a delivery that was stopped. */
 const TOLD = { waitsTo: 'webhook/recorded' };
 const WAIT = {
@@ -111,6 +122,7 @@ const FEATURES = {
   when: [fixtures.branching, () => ({ n: 3 })],
   'each-on-queues': [fixtures.relayEachQueued, () => ({ log: log(), n: 4, ms: 20 })],
   each: [fixtures.overItems, () => ({ items: [1, 2, 3] })],
+  'diverged-item': [fixtures.divergedItem, () => ({ items: [1, 2] })],
   repeat: [fixtures.untilThree, () => ({ n: 0 })],
   race: [fixtures.racedQueued, () => ({ n: 1 })],
   'race-of-segments': [fixtures.racedMixed, () => ({ n: 1 })],
@@ -118,6 +130,12 @@ const FEATURES = {
   'large-children': [fixtures.largeChildren, () => ({ text: 'x'.repeat(800_000) })],
   'large-state': [fixtures.largeState, () => ({ n: 0, text: 'x'.repeat(1_025_000) })],
   'optional-fallback-degrade': [fixtures.forgiving, () => ({ n: 1 })],
+  'untaken-calls': [
+    fixtures.untaken,
+    () => ({ n: 1 }),
+    undefined,
+    { context: withoutCode(fixtures.untaken, { helped: {}, late: { queueMs: 2_000 } }) },
+  ],
   segment: [fixtures.fourInlineSteps, () => ({ log: log(), ms: 1 })],
   'segment-that-fails': [fixtures.failingSegment, () => ({ n: 1 })],
   'segment-without-redis': [
@@ -125,6 +143,13 @@ const FEATURES = {
     () => ({ log: log(), ms: 1 }),
     undefined,
     { queue: WITHOUT_REDIS },
+  ],
+  // By a release from before `interrupted-loops-go-on` it begins at its start in each history.
+  'interrupted-loop': [
+    fixtures.heavyInlineLoop,
+    () => ({ n: 0 }),
+    (_run, _wake, latest) => endedBehindFirstHistory(latest),
+    { queue: WITHOUT_REDIS, most: 2 },
   ],
   'guardian-that-is-told': [
     fixtures.fourInlineSteps,
@@ -169,6 +194,17 @@ const FEATURES = {
   'agent-shortened-with-rules': [agents.ruledAgent, () => ({ task: 'rules' }), undefined, AGENTS],
   'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
+
+/** Terminates a run that is in its second history, which has the result of a stage, or in a later one if the second was short. */
+async function endedBehindFirstHistory(latest) {
+  for (;;) {
+    const { events } = await latest.fetchHistory();
+    const { continuedExecutionRunId } = events[0].workflowExecutionStartedEventAttributes;
+    const hasResult = events.some(({ activityTaskCompletedEventAttributes: completed }) => completed);
+    if (continuedExecutionRunId && hasResult) return latest.terminate().catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
 
 /** Approves what the run waits for, as soon as it does; with the content of an answer, where it is a question. */
 async function decided(run, content) {
@@ -311,8 +347,8 @@ try {
   children.push(doomed);
   for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
     if (only.length > 0 && !only.includes(feature)) continue;
-    // Alone: started without a context, as other clients start runs.
-    const { queue = settings.MILLRACE_TASK_QUEUE, context = {}, alone = false, delivered } = more;
+    // Alone: started without a context, as other clients start runs. Most: histories that are kept.
+    const { queue = settings.MILLRACE_TASK_QUEUE, context = {}, alone = false, delivered, most } = more;
     const wanted = {
       taskQueue: queue,
       workflowId: `${feature}-${Date.now()}`,
@@ -336,7 +372,7 @@ try {
       () => 'done',
       (error) => error.cause?.type ?? error.cause?.message ?? error.message,
     );
-    const histories = await historiesOf(client, run);
+    const histories = (await historiesOf(client, run)).slice(0, most);
     for (const [i, history] of histories.entries()) {
       const text = portable(history);
       const file = path.join(folder, `${feature}${i === 0 ? '' : `-${i + 1}`}.json`);

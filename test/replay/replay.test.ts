@@ -62,12 +62,15 @@ describe('the interpreter replays', () => {
       'approval-told.json',
       'deadline.json',
       'delivery-of-waits.json',
+      'diverged-item.json',
       'each-on-queues.json',
+      'interrupted-loop-2.json.gz',
       'large-children.json.gz',
       'large-state-2.json.gz',
       'large-state.json.gz',
       'lost-attempt.json',
       'lost-stream.json',
+      'untaken-calls.json',
     ]);
   });
 

@@ -228,22 +228,34 @@ class Book {
 }
 
 /** A binding's value. */
-function resolve(bound: Binding, names: Names): Json {
+const resolve = (bound: Binding, names: Names): Json => givenBy(bound, names, false) ?? null;
+
+/** Undefined for what is absent. What an operator gives is so only with its mark `absent`, or that of one around it. */
+function givenBy(bound: Binding, names: Names, marked: boolean): Json | undefined {
   if (Array.isArray(bound)) return (bound as readonly Json[]).map((item) => resolve(item, names));
   if (!isJsonObject(bound)) return bound;
-  if ('$ref' in bound) return lookUp(bound.$ref as string, names) ?? null;
+  if ('$ref' in bound) return lookUp(bound.$ref as string, names);
   if ('$const' in bound) return bound.$const as Json;
   if ('$text' in bound) return (bound.$text as Json[]).map((part) => text(resolve(part, names))).join('');
-  if ('$op' in bound)
-    return operate(
-      bound.$op as string,
-      (bound.of as Json[]).map((part) => resolve(part, names)),
-    );
-  const entries = Object.entries(bound).map(([key, value]) => {
-    const absent = isJsonObject(value) && '$ref' in value && lookUp(value.$ref as string, names) === undefined;
-    return absent ? [] : [[key, resolve(value, names)] as const];
+  if ('$op' in bound) {
+    const isMarked = marked || bound.absent === true;
+    const all = (bound.of as Json[]).map((part) => givenBy(part, names, isMarked));
+    return isMarked && isAbsent(bound.$op, all) ? undefined : operate(bound.$op as string, all.map(orNull));
+  }
+  const entries = Object.entries(bound).flatMap(([key, value]) => {
+    const field = givenBy(value, names, false);
+    return field === undefined ? [] : [[key, field] as const];
   });
-  return Object.fromEntries(entries.flat());
+  return Object.fromEntries(entries);
+}
+
+const orNull = (value: Json | undefined): Json => value ?? null;
+
+/** Whether an operator gives nothing: an object lacks the field, or no value is there and the last is absent. */
+function isAbsent(name: Json | undefined, all: readonly (Json | undefined)[]): boolean {
+  const [first, key] = all;
+  if (name === 'get') return first === undefined || (isJsonObject(first) && !Object.hasOwn(first, String(key)));
+  return name === 'either' && all.at(-1) === undefined && all.every((value) => orNull(value) === null);
 }
 
 /** Undefined where an object does not have the field, null where there is no object. */
@@ -287,6 +299,8 @@ function operate(name: string, values: readonly Json[]): Json {
       return typeof a === 'string' || Array.isArray(a) ? a.length : 0;
     case 'either':
       return a ?? b;
+    case 'get':
+      return isJsonObject(a) && Object.hasOwn(a, String(b)) ? orNull(a[String(b)]) : null;
     case 'at':
       return Array.isArray(a) && typeof b === 'number' ? ((a as readonly Json[]).at(b) ?? null) : null;
     case 'sentences':

@@ -27,7 +27,7 @@ export function address(
 }
 
 export const connect = async (): Promise<Client> =>
-  new Client({ connection: await Connection.connect({ address: address('TEMPORAL_ADDRESS') }) });
+  new Client({ connection: await Connection.connect({ address: address('TEMPORAL_ADDRESS'), connectTimeout: '1m' }) });
 
 const POOLS: Readonly<Record<string, readonly [connector: string, kind: string]>> = {
   whisper: ['triton', 'transcribe'],

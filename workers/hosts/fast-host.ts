@@ -4,7 +4,7 @@ import { WorkflowNotFoundError } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../../pipelines/errors.js';
 import { allSteps, isStage, PLAN_VERSION } from '../../pipelines/plan/index.js';
-import { OUTCOME_SIGNAL, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
+import { OUTCOME_SIGNAL, outcomeSignal, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { momentAgo } from '../../runtime/moment.js';
 import { type Answer, publishAnswer } from '../../stores/answers/index.js';
@@ -115,7 +115,7 @@ async function publishOutcome({ job: { id, segment }, parts, journal, outcome }:
   whenDone(parts.client, id, () => isReleased(parts.redis, guardedKey(id, segment.guarded ?? '')), kept.stop);
   if (!recorded) kept.write();
   if (recorded && (released.receivers > 0 || message.outcome === LEFT)) return;
-  if (outcome) await handOver(id, parts, outcome);
+  if (outcome) await handOver(id, parts, outcomeSignal(outcome, segment.guarded));
   if (!recorded) await publishAnswer(parts.redis, channel, message);
 }
 
@@ -126,11 +126,15 @@ function answerOf(segment: Segment, outcome: SegmentOutcome | undefined): Omit<A
 }
 
 /** Signals the outcome to the guardian. */
-async function handOver(id: string, { client, logger }: FastHostParts, outcome: SegmentOutcome): Promise<void> {
+async function handOver(
+  id: string,
+  { client, logger }: FastHostParts,
+  signalArgs: ReturnType<typeof outcomeSignal>,
+): Promise<void> {
   const began = performance.now();
   for (;;) {
     try {
-      return await client.workflow.getHandle(id).signal(OUTCOME_SIGNAL, outcome);
+      return await client.workflow.getHandle(id).signal(OUTCOME_SIGNAL, ...signalArgs);
     } catch (error) {
       const longest = error instanceof WorkflowNotFoundError ? START_MS : SIGNAL_MS;
       const over = performance.now() - began >= longest;

@@ -37,9 +37,10 @@ const NO_KEYS: KeyRing = { find: () => undefined };
 
 /**
  * How the gateway authenticates callers. Throws `INVALID_SETTING` if it is reachable from other machines without
- * authentication.
+ * authentication, or if settings of two ways exclude each other.
  */
 export async function openAccess(settings: Given, logger: Logger, redis?: Redis): Promise<OpenAccess> {
+  expectKeysOrProxy(settings);
   const rules = tokenRules(settings);
   const keys = settings.MILLRACE_KEYS === undefined ? undefined : new WatchedKeys(settings.MILLRACE_KEYS, logger);
   const tokens = rules && (await openTokens(rules, logger));
@@ -59,6 +60,12 @@ export async function openAccess(settings: Given, logger: Logger, redis?: Redis)
       keys?.close();
     },
   };
+}
+
+/** Throws `INVALID_SETTING` if both keys and a proxy are to authenticate: with keys the proxy would be ignored, and its requests rejected. */
+export function expectKeysOrProxy(settings: Pick<Settings, 'MILLRACE_KEYS' | 'MILLRACE_PROXY_AUTHENTICATES'>): void {
+  if (settings.MILLRACE_KEYS === undefined || settings.MILLRACE_PROXY_AUTHENTICATES === 'no') return;
+  throw invalidSetting('MILLRACE_KEYS', 'cannot be used with MILLRACE_PROXY_AUTHENTICATES=yes: unset one of them');
 }
 
 function withoutKeys(settings: Given, logger: Logger): Access {

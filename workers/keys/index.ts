@@ -1,4 +1,4 @@
 /** The file of API keys, the identity provider, and the authentication of callers with them. */
-export { openAccess } from './access.js';
+export { expectKeysOrProxy, openAccess } from './access.js';
 export { changeKeys, readKeys } from './key-file.js';
 export { tokenRules } from './tokens.js';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { grantIn } from '../../gateway/access/grants.js';
+import { isWholeKey } from '../../gateway/access/key-form.js';
 import { isPermission, PERMISSIONS } from '../../gateway/access/permissions.js';
 import { isReserved } from '../../gateway/access/reserved-tenants.js';
 import { TENANT } from '../../pipelines/tenant.js';
@@ -26,6 +27,10 @@ export const ACCESS_SETTINGS = {
   }),
   MILLRACE_KEYS: z
     .string()
+    .refine(
+      (file) => !isWholeKey(file),
+      'is a key itself, and not the path of the file of keys; callers, such as the command line, have their key in MILLRACE_API_KEY',
+    )
     .optional()
     .describe(
       'JSON file of API keys, maintained by "millrace keys"; a change takes effect within a second. With it every request needs a key. Unset, and without an identity provider: the gateway serves this machine only.',

@@ -25,6 +25,13 @@ export const list = (about: string, shortest = 1) =>
     .optional()
     .describe(about);
 
+/** A web server. Its scheme is checked, since `gateway.internal:7400` is a URL too, with the scheme `gateway.internal:`. */
+export const httpUrl = (about: string) =>
+  z
+    .url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' })
+    .optional()
+    .describe(about);
+
 /** A Redis: a URL, host:port, or the path of its socket. Messages do not quote it, as it may have a password. */
 export const redisUrl = (about: string) =>
   z

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { list, ms, redisUrl } from './fields.js';
+import { httpUrl, list, ms, redisUrl } from './fields.js';
 import { TEMPORAL_SETTINGS } from './temporal.js';
 
 /** The user’s own servers. Unset: the embedded stack’s. */
@@ -9,7 +9,7 @@ export const SERVER_SETTINGS = {
     .string()
     .default('millrace')
     .describe('Temporal task queue; use different names for two deployments in one namespace.'),
-  TEMPORAL_UI_URL: z.url().optional().describe('Base URL of the Temporal UI, for links to runs.'),
+  TEMPORAL_UI_URL: httpUrl('Base URL of the Temporal UI, for links to runs.'),
   REDIS_URL: redisUrl(
     'URL of your Redis for the state of runs: journals, jobs, events, sessions, limits. Its `maxmemory-policy` must be `noeviction`.',
   ),
@@ -46,12 +46,9 @@ export const SERVER_SETTINGS = {
   MILLRACE_DNS_SERVERS: list(
     'DNS servers (address or address:port), separated by commas, for pools with `discover`; default: the system’s resolver.',
   ),
-  MILLRACE_KUBERNETES_API: z
-    .url({ protocol: /^https?$/ })
-    .optional()
-    .describe(
-      'Base URL of the Kubernetes API server, for pools with `discover: kubernetes`; in a cluster https://kubernetes.default.svc.',
-    ),
+  MILLRACE_KUBERNETES_API: httpUrl(
+    'Base URL of the Kubernetes API server, for pools with `discover: kubernetes`; in a cluster https://kubernetes.default.svc.',
+  ),
   MILLRACE_KUBERNETES_TOKEN_FILE: z
     .string()
     .default('/var/run/secrets/kubernetes.io/serviceaccount/token')
@@ -60,14 +57,8 @@ export const SERVER_SETTINGS = {
     .string()
     .default('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt')
     .describe('Certificate authority of the Kubernetes API server.'),
-  MILLRACE_GATEWAY_URL: z
-    .url()
-    .optional()
-    .describe('Base URL of the gateway, for the command line; default: this machine’s.'),
-  MILLRACE_PUBLIC_URL: z
-    .url({ protocol: /^https?$/ })
-    .optional()
-    .describe(
-      'Base URL at which callers reach this gateway, if a proxy in front has another scheme, host or path: links start with it, and addresses at which model servers call back. Forwarded headers are not trusted.',
-    ),
+  MILLRACE_GATEWAY_URL: httpUrl('Base URL of the gateway, for the command line; default: this machine’s.'),
+  MILLRACE_PUBLIC_URL: httpUrl(
+    'Base URL at which callers reach this gateway, if a proxy in front has another scheme, host or path: links start with it, and addresses at which model servers call back. Forwarded headers are not trusted.',
+  ),
 };

@@ -14,6 +14,7 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
   const { timeoutMs, otherwise, form } = stage.with as { timeoutMs: number; otherwise: boolean; form?: JsonObject };
   const { table, deadline } = run;
   const path = `${at.prefix}${stage.id}`;
+  table.underWay(stage.id, 1);
   if (at.memo.below('wait').value === undefined) table.start(stage.id);
   try {
     const limitMs = deadline.limit(stage).policy.timeout.totalMs;
@@ -34,6 +35,8 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
       publish(run, at, { type: 'stage.failed', stage: stage.id, path, attempt: 1, code, message });
     }
     throw failure;
+  } finally {
+    table.underWay(stage.id, -1);
   }
 }
 

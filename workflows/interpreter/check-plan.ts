@@ -6,7 +6,6 @@ import {
   type Graph,
   graphsOf,
   isStage,
-  OPERATORS,
   PLAN_VERSION,
   readsOf,
   readsOfGraph,
@@ -14,6 +13,7 @@ import {
   type Step,
   type ToolPlan,
   toolRow,
+  unknownOperator,
 } from '../../pipelines/plan/index.js';
 import type { RunContext } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
@@ -104,11 +104,8 @@ function checkControl(step: Exclude<Step, { policy: unknown }>): void {
 }
 
 function checkOperators(binding: Json, step?: string): void {
-  if (Array.isArray(binding)) for (const item of binding) checkOperators(item as Json, step);
-  if (!isJsonObject(binding) || '$const' in binding) return;
-  const { $op } = binding;
-  if (typeof $op === 'string' && !OPERATORS.has($op)) throw invalid(`the operator "${$op}" is unknown`, step);
-  for (const value of Object.values(binding)) checkOperators(value, step);
+  const name = unknownOperator(binding);
+  if (name !== undefined) throw invalid(`the operator "${name}" is unknown`, step);
 }
 
 /** Types describe what definitions produce; a plan received with a run may be anything. */

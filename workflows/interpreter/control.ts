@@ -15,6 +15,7 @@ import { type Placement, type RunContext, type TokenUsage, usageOfRows } from '.
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { eachEntry } from './each-stream.js';
 import { HistoryFull } from './history-full.js';
+import type { Memo } from './memo.js';
 import { GraphValues } from './scope.js';
 import { sessionsOf } from './sessions-of.js';
 import { checkInput } from './sizes.js';
@@ -39,9 +40,16 @@ async function when(run: Run, step: WhenPlan, scope: Scope, at: At): Promise<Jso
   return taken ? graphValue(run, taken, scope, {}, at) : null;
 }
 
+/** Where a `repeat` keeps its last state, with the number of the round that gave it. */
+const REACHED = 'state';
+
+/** How many rounds of the `repeat` that a memo is of have ended. */
+export const roundsEnded = (memo: Memo): number =>
+  (memo.valueBelow(REACHED) as { readonly round: number } | undefined)?.round ?? 0;
+
 async function repeat(run: Run, step: RepeatPlan, scope: Scope, at: At): Promise<Json | Stopped> {
   const { id, atMost, body } = step;
-  const reached = at.memo.below('state');
+  const reached = at.memo.below(REACHED);
   let { state, round } = (reached.value ?? { state: resolve(step.start, scope), round: 0 }) as {
     state: Json;
     round: number;
@@ -83,7 +91,7 @@ async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Jso
         left -= 1;
         // Another contender may still win. If none does, the failure of another one must not be handled instead.
         if (error instanceof HistoryFull) full ??= error;
-        else if (!isFailure(error)) throw error;
+        else if (!isFailure(error, at.host)) throw error;
         if (left === 0) throw full ?? error;
         return new Promise<never>(() => undefined);
       }
@@ -98,6 +106,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
     throw new StageError('INVALID_INPUT', `the input of "${id}" is not an object`, { stage: id });
   if (step.run === 'inline') return graphValue(run, plan, undefined, { [`${id}/input`]: input }, at);
   const { table, deadline, context } = run;
+  table.underWay(id, 1);
   table.start(id);
   const started = at.host.now();
   try {
@@ -126,6 +135,8 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
     if (error instanceof StageError) table.fail(id, error, error.details.usage as TokenUsage | undefined);
     else table.cancel(id);
     throw error;
+  } finally {
+    table.underWay(id, -1);
   }
 }
 

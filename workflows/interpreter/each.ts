@@ -99,7 +99,7 @@ export async function item(
     if (result === STOPPED) return undefined;
     ended = { ok: result, ...of };
   } catch (error) {
-    if (onFailure === 'fail' || !isFailure(error) || run.deadline.leftMs <= 0) throw error;
+    if (onFailure === 'fail' || !isFailure(error, at.host) || run.deadline.leftMs <= 0) throw error;
     ended = { failed: true, ...of };
   }
   memo.end(ended as unknown as Json);

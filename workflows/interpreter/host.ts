@@ -207,11 +207,15 @@ export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
   code === 'JOURNAL_UNAVAILABLE' || code === HANDED_BACK;
 
 /**
- * Whether fallbacks and control flow must not handle a failure: the segment ends here, it is unknown what had ended, an entry is lost, or
- * the history is nearly over. A race goes on after the last as long as another contender may win.
+ * Whether fallbacks and control flow must not handle a failure: the segment ends here, it is unknown what had ended, a call that has succeeded
+ * would be another one, an entry is lost, or the history is nearly over. A race goes on after the last as long as another contender may win.
  */
-export const concernsAll = (error: Pick<StageError, 'code'>): boolean =>
-  interrupts(error) || error.code === 'RECORD_GONE' || error.code === ENTRY_LOST || error instanceof HistoryFull;
+export const concernsAll = (error: Pick<StageError, 'code' | 'details'>, host: Pick<StageHost, 'since'>): boolean =>
+  interrupts(error) ||
+  error.code === 'RECORD_GONE' ||
+  error.code === ENTRY_LOST ||
+  error instanceof HistoryFull ||
+  (error.code === 'RESUME_DIVERGED' && error.details.differs === true && holds(host, 'diverged-runs-fail'));
 
 /** Whether a change holds in a run on this host. */
 export const holds = (host: Pick<StageHost, 'since'>, change: Change): boolean => host.since?.(change) ?? true;

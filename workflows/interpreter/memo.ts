@@ -25,6 +25,23 @@ export class Memo {
     this.#below.clear();
   }
 
+  /** Whether nothing has ended in it. */
+  get isEmpty(): boolean {
+    if (this.#value !== undefined) return false;
+    for (const memo of this.#below.values()) if (!memo.isEmpty) return false;
+    return true;
+  }
+
+  /** What is noted under each name. */
+  get parts(): ReadonlyMap<string, Memo> {
+    return this.#below;
+  }
+
+  /** The value under `name`; undefined, and nothing is noted, where there is none. */
+  valueBelow(name: string): Json | undefined {
+    return this.#below.get(name)?.value;
+  }
+
   /** Forgets everything under `name`. */
   drop(name: string): void {
     this.#below.delete(name);

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome, StagePlacement } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { Answering, Shown, StageHost } from './host.js';
+import { type Answering, holds, type Shown, type StageHost } from './host.js';
 import type { Run } from './state.js';
 
 /**
@@ -20,7 +20,8 @@ const QUERIES = {
 
 /**
  * Runs a call. A call of a function with a pinned version waits for a worker that has this version until the stage's
- * total timeout, and displays what it waits for.
+ * total timeout, or for its patience where it has an alternative, and displays what it waits for. Throws `QUEUE_TIMEOUT`
+ * when its waits together are longer than `timeout.queue`.
  */
 export async function runCall(
   run: Run,
@@ -35,23 +36,33 @@ export async function runCall(
   if (call.codeVersion === undefined || !host.serving) return host.runStage(stage, input, call, placed, shown, answer);
   const name = `${call.model}@${call.codeVersion}`;
   const { retry, timeout } = stage.policy;
+  const queueMs = timeout.queueMs ?? Number.POSITIVE_INFINITY;
+  const patienceMs = Math.max(LEAST_PATIENCE_MS, stage.policy.patienceMs ?? Number.POSITIVE_INFINITY);
   const { elsewhere = [], ...own } = placed;
   const queues = [own.queue, ...elsewhere.map(({ queue }) => queue)];
   const startedAt = host.now();
   const end = startedAt + timeout.totalMs;
-  const absent = () => absentError(run, stage, name, timeout.totalMs);
+  const absent = (ms = timeout.totalMs) => absentError(run, stage, name, ms);
   let { queue } = own;
   let queryMs = QUERIES.firstMs;
   const next = { missing: QUERIES.missing.firstMs, served: QUERIES.served.firstMs };
   let missing = false;
   let begun = 0;
   let lostOne = false;
+  let waitedMs = 0;
+  // Since when no worker may have the code; undefined while one is known.
+  let absentSince: number | undefined = startedAt;
+  const waitMs = () => {
+    const patientMs = absentSince === undefined ? Number.POSITIVE_INFINITY : absentSince + patienceMs - host.now();
+    return Math.max(1, Math.min(queryMs, end - host.now(), ifLeft(queueMs - waitedMs), ifLeft(patientMs)));
+  };
   for (;;) {
     const leftMs = end - host.now();
     if (leftMs <= 0) throw absent();
-    const limits = { ...timeout, attemptMs: Math.min(timeout.attemptMs, leftMs), totalMs: leftMs };
+    const limitMs = waitMs();
+    const limits = { ...timeout, attemptMs: Math.min(timeout.attemptMs, leftMs), totalMs: leftMs, queueMs: limitMs };
     const left = { ...retry, attempts: retry.attempts - begun };
-    const policy = { ...stage.policy, retry: left, timeout: { ...limits, queueMs: Math.min(queryMs, leftMs) } };
+    const policy = { ...stage.policy, retry: left, timeout: limits };
     let failure: StageError;
     try {
       const again = (lostOne || begun > 0) && call.writes && { again: true as const };
@@ -71,20 +82,37 @@ export async function runCall(
     }
     const { begun: more, lost: hasLost } = failure.details;
     lostOne ||= hasLost === true;
-    begun += failure.code === 'QUEUE_TIMEOUT' && typeof more === 'number' ? more : 0;
+    const begunNow = failure.code === 'QUEUE_TIMEOUT' && typeof more === 'number' ? more : 0;
+    begun += begunNow;
     if (begun >= retry.attempts) throw lost(stage);
-    // A worker of the queue without the function must not be called again immediately.
-    if (failure.code === 'CODE_NOT_FOUND')
-      await host.wait(Math.max(1, Math.min(queryMs, end - host.now())), `code ${name}`);
+    // A worker had it.
+    if (begunNow > 0 || hasLost === true) absentSince = undefined;
+    if (failure.code === 'QUEUE_TIMEOUT') waitedMs += limitMs;
+    else {
+      // A worker of the queue without the function must not be called again immediately.
+      const pauseMs = waitMs();
+      await host.wait(pauseMs, `code ${name}`);
+      waitedMs += pauseMs;
+    }
+    if (waitedMs >= queueMs && holds(host, 'pinned-calls-end-in-time')) throw queueTimeout(stage, begun, lostOne);
     const serving: string | undefined = await host.serving(queues, name);
     queue = serving ?? own.queue;
     missing = serving === undefined || failure.code === 'CODE_NOT_FOUND';
+    absentSince = missing ? (absentSince ?? host.now()) : undefined;
+    const isOver = absentSince !== undefined && host.now() - absentSince >= patienceMs;
+    if (isOver && holds(host, 'pinned-calls-end-in-time')) throw absent(patienceMs);
     const found = missing ? 'missing' : 'served';
     queryMs = next[found];
     next[found] = Math.min(QUERIES[found].mostMs, queryMs * QUERIES.factor);
     if (missing) run.table.doing(stage.id, `waiting for code ${name}`);
   }
 }
+
+/** A limit that is used up limits nothing more: in a history from before `pinned-calls-end-in-time` the call went on. */
+const ifLeft = (ms: number): number => (ms > 0 ? ms : Number.POSITIVE_INFINITY);
+
+/** A worker that waits for a task gets one in less. */
+const LEAST_PATIENCE_MS = 500;
 
 /** Possible difference between Temporal's timer and the run's clock. */
 const SLACK_MS = 100;
@@ -100,3 +128,8 @@ function absentError(run: Run, { id }: StagePlan, name: string, totalMs: number)
 
 const lost = ({ id }: StagePlan): StageError =>
   new StageError('STAGE_TIMEOUT', `stage "${id}": its worker stopped in the last attempt`, { stage: id });
+
+function queueTimeout({ id, policy }: StagePlan, begun: number, hasLost: boolean): StageError {
+  const message = `stage "${id}": no worker took it within ${policy.timeout.queueMs} ms`;
+  return new StageError('QUEUE_TIMEOUT', message, { stage: id, begun, ...(hasLost && { lost: true }) });
+}

@@ -8,9 +8,11 @@ import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
 import { entryLost, heldOf, isLost } from './streams.js';
+import { type Tried, triedLeft } from './tried-left.js';
 
 /**
- * Runs a group of inline steps as one segment; after a lost journal the remaining steps run one by one on their queues.
+ * Runs a group of inline steps as one segment. After it was interrupted, for example by a lost journal, the remaining steps run one by one on their
+ * queues, also in the next history: a journal belongs to one history, and lacks what has ended on queues.
  */
 export async function runSegment(
   run: Run,
@@ -38,7 +40,10 @@ export async function runSegment(
   let { host } = at;
   const [next, ...others] = todo;
   const held = heldOf(reads, at);
-  if (next && host.runSegment) {
+  const before = triedBefore(first, at);
+  const isOnQueues = hasBegun(todo, before, at) && holds(host, 'interrupted-loops-go-on');
+  let tried = isOnQueues ? before : undefined;
+  if (next && host.runSegment && !isOnQueues) {
     const stages = [...allSteps({ stages: todo, output: null })].map(({ id }) => id);
     let outcome: SegmentOutcome | undefined;
     run.table.hold(stages, 1);
@@ -72,8 +77,9 @@ export async function runSegment(
       const failure = new StageError(code, message, details);
       throw held && isLost(failure) ? entryLost(failure) : failure;
     }
-    if (outcome.tried) host = afterTries(host, outcome.tried);
+    tried = outcome.tried;
   }
+  if (tried) host = afterTries(host, tried);
   const values = steps.map(({ id }) => [id, at.memo.below(id).value] as const);
   if (values.every((entry): entry is [string, Json] => entry[1] !== undefined)) {
     for (const [id, value] of values) {
@@ -87,10 +93,27 @@ export async function runSegment(
     async (inner) => {
       const alone = new Map<string, Promise<boolean>>();
       for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host: inner }));
-      return (await Promise.all(alone.values())).every(Boolean);
+      const whole = (await Promise.all(alone.values())).every(Boolean);
+      if (whole) at.memo.drop(triedOf(first));
+      else if (tried) at.memo.below(triedOf(first)).end(triedLeft(tried, steps, at) as unknown as Json);
+      return whole;
     },
   ]);
 }
+
+/** Where the memo of a graph keeps the attempts of an interrupted segment, when the run stops for a new history. No step has such an id. */
+const triedOf = ({ id }: Step): string => `${id}~tried`;
+
+/** Attempts of an interrupted segment, from before the run stopped for a new history. */
+const triedBefore = (first: Step, { memo }: At): Tried | undefined =>
+  memo.valueBelow(triedOf(first)) as unknown as Tried | undefined;
+
+/**
+ * Whether a part of the steps that have not ended has run on their queues, before the run stopped for a new history. Loops do not stop inside a
+ * segment, so a loop that is half done was left by one that was interrupted.
+ */
+const hasBegun = (todo: readonly Step[], tried: Tried | undefined, { memo }: At): boolean =>
+  tried !== undefined || todo.some(({ id }) => !memo.below(id).isEmpty);
 
 /** Values that the steps read from earlier ones; in a new history these include ended steps of the segment. */
 function scopeOf(
@@ -121,7 +144,7 @@ function cancelRows({ table }: Run, stages: ReadonlySet<string>): void {
  * The host for the steps that a segment left undone. A stage has the attempts that were not started there, and a call
  * that failed there for good is not repeated.
  */
-function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>): RunHost {
+function afterTries(host: RunHost, tried: Tried): RunHost {
   return {
     runStage(stage, input, made, placed, shown) {
       const before = tried[callName(made)];

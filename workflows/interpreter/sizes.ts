@@ -47,8 +47,9 @@ function rowsWithin(rows: readonly StageRecord[], most: number): readonly StageR
 export function carriedMisfit(carried: Json, most: number): StageError | undefined {
   const large = tooLarge(carried, Math.max(0, most));
   if (!large) return undefined;
-  // `done.below.<step>. … `
-  const [, , stage = ''] = large.field.split('.');
+  // `done.below.<step>. … `, and `done.below.<step>~tried. … ` for the attempts of a segment that begins with the step
+  const [, , name = ''] = large.field.split('.');
+  const [stage = ''] = name.split('~', 1);
   const message = `the state that the run carries into its next history beside its input and plan ${large.message}`;
   return failure(message, large.field, stage);
 }

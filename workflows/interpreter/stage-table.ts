@@ -24,6 +24,8 @@ const MOST_CALLS = 50;
 export class StageTable {
   readonly #rows = new Map<string, StageRecord>();
   readonly #held = new Map<string, number>();
+  /** Starts of each stage that are under way in this process. */
+  readonly #underWay = new Map<string, number>();
   readonly #onChange: (rows: readonly StageRecord[]) => void;
 
   constructor(graph: Graph, placement: Placement, onChange: (rows: readonly StageRecord[]) => void) {
@@ -39,12 +41,13 @@ export class StageTable {
 
   /** Marks stages as held by a segment (1) or released (-1): until their rows arrive they are shown as running. */
   hold(stages: readonly string[], by: 1 | -1): void {
-    for (const stage of stages) {
-      const held = (this.#held.get(stage) ?? 0) + by;
-      if (held > 0) this.#held.set(stage, held);
-      else this.#held.delete(stage);
-    }
+    for (const stage of stages) addTo(this.#held, stage, by);
     if (by > 0) this.#onChange(this.rows);
+  }
+
+  /** Counts the starts of a stage that are under way: one more (1), or one less (-1), however it has ended. */
+  underWay(stage: string, by: 1 | -1): void {
+    addTo(this.#underWay, stage, by);
   }
 
   /** Merges rows kept by another table. */
@@ -52,6 +55,9 @@ export class StageTable {
     if (rows.length === 0) return;
     for (const row of rows) {
       const before = this.#rows.get(row.stage);
+      // There it has not started; here it has. One that has succeeded here stays done if it was skipped there.
+      const isSkipped = row.instead !== undefined && before?.status !== 'done';
+      if (before && startsOf(before) > 0 && startsOf(row) === 0 && !isSkipped) continue;
       const count = before && added(before, row);
       const usage = usageSum(before?.usage, row.usage);
       this.#rows.set(row.stage, { ...row, ...(count && { count }), ...(usage && { usage }) });
@@ -62,8 +68,8 @@ export class StageTable {
   start(stage: string, by: Partial<StageRecord> = {}): void {
     const row = this.#rows.get(stage);
     if (!row) return;
-    const { error: _, ...rest } = row;
-    const started = row.count ? row.count.started + 1 : row.status === 'waiting' || row.status === 'skipped' ? 1 : 2;
+    const rest = withoutFailure(row);
+    const started = startsOf(row) + 1;
     const done = row.count?.done ?? (row.status === 'done' ? 1 : 0);
     this.#rows.set(stage, { ...rest, ...by, status: 'running', ...(started > 1 && { count: { done, started } }) });
     this.#onChange(this.rows);
@@ -81,7 +87,8 @@ export class StageTable {
     const count = before?.count;
     const usage = usageSum(before?.usage, rest.usage);
     const counted = count && { ...count, done: count.done + 1 };
-    const status = counted && counted.done < counted.started ? 'running' : 'done';
+    // This one is still among them.
+    const status = (this.#underWay.get(stage) ?? 0) > 1 ? 'running' : 'done';
     this.#change(stage, { status, ...rest, ...(usage && { usage }), ...(counted && { count: counted }) });
   }
 
@@ -127,7 +134,8 @@ export class StageTable {
 
   skip(stage: string, instead?: string): void {
     const row = this.#rows.get(stage);
-    if (row?.status === 'waiting' || instead !== undefined) {
+    // One that has succeeded before stays done.
+    if (row?.status === 'waiting' || (instead !== undefined && row?.status !== 'done')) {
       this.#change(stage, { status: 'skipped', ...(instead !== undefined && { instead }) });
     }
   }
@@ -144,12 +152,23 @@ export class StageTable {
     this.#onChange(this.rows);
   }
 
-  /** The run has ended: running stages become cancelled, and after success waiting ones become skipped. */
+  /**
+   * The run has ended: running stages become cancelled. After success waiting ones become skipped, and one of whose starts only some have
+   * succeeded is done: its count says how many.
+   */
   close(ended: 'done' | 'failed'): void {
-    for (const { stage, status } of this.rows) {
-      if (status === 'running') this.#change(stage, { status: 'cancelled' });
+    for (const { stage, status, count } of this.rows) {
+      if (ended === 'done' && count && count.done > 0) this.#succeeded(stage);
+      else if (status === 'running') this.#change(stage, { status: 'cancelled' });
       else if (status === 'waiting' && ended === 'done') this.#change(stage, { status: 'skipped' });
     }
+  }
+
+  #succeeded(stage: string): void {
+    const row = this.#rows.get(stage);
+    if (!row || row.status === 'done') return;
+    this.#rows.set(stage, withoutFailure(row));
+    this.#change(stage, { status: 'done' });
   }
 
   #change(stage: string, change: Partial<StageRecord>): void {
@@ -168,9 +187,21 @@ export class StageTable {
   }
 }
 
-const startsOf = ({ count, status }: StageRecord): number =>
-  count?.started ?? (status === 'waiting' || status === 'skipped' ? 0 : 1);
+function addTo(counts: Map<string, number>, stage: string, by: 1 | -1): void {
+  const count = (counts.get(stage) ?? 0) + by;
+  if (count > 0) counts.set(stage, count);
+  else counts.delete(stage);
+}
+
+/** One that is skipped after it has failed keeps its error; another one has not started. */
+const startsOf = ({ count, status, error }: StageRecord): number =>
+  count?.started ?? (status === 'waiting' || (status === 'skipped' && error === undefined) ? 0 : 1);
 const endsOf = ({ count, status }: StageRecord): number => count?.done ?? (status === 'done' ? 1 : 0);
+
+/** The row without what says how its latest start failed, or why it was skipped. */
+function withoutFailure({ error: _, instead, ...row }: StageRecord): StageRecord {
+  return row.status !== 'skipped' && instead !== undefined ? { ...row, instead } : row;
+}
 
 function added(a: StageRecord, b: StageRecord): { done: number; started: number } | undefined {
   const started = startsOf(a) + startsOf(b);

@@ -64,91 +64,96 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   // With streams, or before the run stopped for a new history, it has begun before.
   let again = lost || (reads && (context.carried !== undefined || run.stays === true));
   let from = before?.i ?? 0;
-  for (const [i, candidate] of candidates.all.entries()) {
-    if (i < from) continue;
-    if (candidate === 'skip') {
-      table.skip(stage.id, instead ?? 'degraded');
-      return null;
-    }
-    const placed = context.placement[candidate.placed];
-    if (!placed)
-      throw new StageError('INTERNAL', `the placement has no row "${candidate.placed}"`, { stage: stage.id });
-    if (before?.i !== i) {
-      if (i === 0 && instead === undefined && !lost) table.start(stage.id);
-      else table[i === 0 && !lost ? 'start' : 'instead'](stage.id, changeOf(candidate, placed, instead));
-      kept?.end({ share, i, ...(instead !== undefined && { instead }) } satisfies UnderWay);
-    }
-    try {
-      const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
-      const planned = i + 1 < candidates.all.length ? own : withoutPatience(own);
-      const entry = candidates.ended ? planned : deadline.limit(planned);
-      const limited = reads ? forStream(entry, deadline.shareOf(stage.id)) : entry;
-      checkInput(input, stage.id, limited.cache?.kind === 'semantic' ? 2 : 1);
-      const outcome =
-        planned.kind === 'agent'
-          ? await runAgent(run, planned, candidacyOf(candidate, candidates.all.length === i + 1, left), input, {
-              ...at,
-              memo: at.memo.below(candidate.placed),
-            })
-          : await runCall(
-              run,
-              at,
-              limited,
-              inputOf(candidate, stage, input),
-              callOf(run, limited, `${at.prefix}${stage.id}`, {
-                cache: cacheOf(run, limited, candidate, scope),
-                streams: at.host.streams === true,
-                held,
-                again,
-                ...(reads && { entryMs: entry.policy.timeout.attemptMs }),
-              }),
-              placed,
-            );
-      if (outcome === STOPPED) return STOPPED;
-      const usage = withCost(outcome.usage, placed.price);
-      table.finish(stage.id, { ...outcome, ...(usage && { usage }) });
-      return outcome.output;
-    } catch (error) {
-      if (!(error instanceof StageError)) {
-        table.cancel(stage.id);
-        throw error;
-      }
-      // No server has failed, so no other one is tried: the caller has the collected values.
-      if (isLost(error) && deadline.leftMs > 0) {
-        // The item that the entry is of begins again, with its value.
-        if (held) {
-          table.withdraw(stage.id);
-          throw entryLost(error);
-        }
-        if (reads && holds(at.host, 'lost-streams-are-collected')) throw error;
-      }
-      const failure = !candidates.ended && deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
-      // A next agent goes on with what this one has used, and reports it at its end.
-      const rest =
-        candidate.kind === 'agent' ? leftBy(candidate, placed.price, at.memo.below(candidate.placed)) : undefined;
-      table.fail(stage.id, failure);
-      again ||= mayHaveStreamed(error);
-      from = i + 1;
-      // Degrade rungs serve runs short of time and runs whose servers are away, no others.
-      if (!isAway(failure) && !candidates.spare.has(candidate)) {
-        while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
-      }
-      const next = candidates.all[from];
-      const isLate = !candidates.ended && deadline.leftMs <= 0;
-      const ends = next === undefined || concernsAll(failure) || isLate;
-      if (rest && (ends || BEYOND_HELP.has(failure.code))) table.fail(stage.id, failure, usageOf(rest));
-      if (ends) throw failure;
-      if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
-        if (candidates.all.at(-1) !== 'skip') throw failure;
-        table.skip(stage.id, failure.code);
+  table.underWay(stage.id, 1);
+  try {
+    for (const [i, candidate] of candidates.all.entries()) {
+      if (i < from) continue;
+      if (candidate === 'skip') {
+        table.skip(stage.id, instead ?? 'degraded');
         return null;
       }
-      instead = failure.code;
-      if (candidate.kind === 'agent') {
-        left = rest ?? left;
-        at.memo.drop(candidate.placed);
+      const placed = context.placement[candidate.placed];
+      if (!placed)
+        throw new StageError('INTERNAL', `the placement has no row "${candidate.placed}"`, { stage: stage.id });
+      if (before?.i !== i) {
+        if (i === 0 && instead === undefined && !lost) table.start(stage.id);
+        else table[i === 0 && !lost ? 'start' : 'instead'](stage.id, changeOf(candidate, placed, instead));
+        kept?.end({ share, i, ...(instead !== undefined && { instead }) } satisfies UnderWay);
+      }
+      try {
+        const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
+        const planned = i + 1 < candidates.all.length ? own : withoutPatience(own);
+        const entry = candidates.ended ? planned : deadline.limit(planned);
+        const limited = reads ? forStream(entry, deadline.shareOf(stage.id)) : entry;
+        checkInput(input, stage.id, limited.cache?.kind === 'semantic' ? 2 : 1);
+        const outcome =
+          planned.kind === 'agent'
+            ? await runAgent(run, planned, candidacyOf(candidate, candidates.all.length === i + 1, left), input, {
+                ...at,
+                memo: at.memo.below(candidate.placed),
+              })
+            : await runCall(
+                run,
+                at,
+                limited,
+                inputOf(candidate, stage, input),
+                callOf(run, limited, `${at.prefix}${stage.id}`, {
+                  cache: cacheOf(run, limited, candidate, scope),
+                  streams: at.host.streams === true,
+                  held,
+                  again,
+                  ...(reads && { entryMs: entry.policy.timeout.attemptMs }),
+                }),
+                placed,
+              );
+        if (outcome === STOPPED) return STOPPED;
+        const usage = withCost(outcome.usage, placed.price);
+        table.finish(stage.id, { ...outcome, ...(usage && { usage }) });
+        return outcome.output;
+      } catch (error) {
+        if (!(error instanceof StageError)) {
+          table.cancel(stage.id);
+          throw error;
+        }
+        // No server has failed, so no other one is tried: the caller has the collected values.
+        if (isLost(error) && deadline.leftMs > 0) {
+          // The item that the entry is of begins again, with its value.
+          if (held) {
+            table.withdraw(stage.id);
+            throw entryLost(error);
+          }
+          if (reads && holds(at.host, 'lost-streams-are-collected')) throw error;
+        }
+        const failure = !candidates.ended && deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
+        // A next agent goes on with what this one has used, and reports it at its end.
+        const rest =
+          candidate.kind === 'agent' ? leftBy(candidate, placed.price, at.memo.below(candidate.placed)) : undefined;
+        table.fail(stage.id, failure);
+        again ||= mayHaveStreamed(error);
+        from = i + 1;
+        // Degrade rungs serve runs short of time and runs whose servers are away, no others.
+        if (!isAway(failure) && !candidates.spare.has(candidate)) {
+          while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
+        }
+        const next = candidates.all[from];
+        const isLate = !candidates.ended && deadline.leftMs <= 0;
+        const ends = next === undefined || concernsAll(failure, at.host) || isLate;
+        if (rest && (ends || BEYOND_HELP.has(failure.code))) table.fail(stage.id, failure, usageOf(rest));
+        if (ends) throw failure;
+        if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
+          if (candidates.all.at(-1) !== 'skip') throw failure;
+          table.skip(stage.id, failure.code);
+          return null;
+        }
+        instead = failure.code;
+        if (candidate.kind === 'agent') {
+          left = rest ?? left;
+          at.memo.drop(candidate.placed);
+        }
       }
     }
+  } finally {
+    table.underWay(stage.id, -1);
   }
   throw new StageError('INTERNAL', `stage "${stage.id}" has no candidate`, { stage: stage.id });
 }

@@ -59,4 +59,5 @@ function checkRoom(race: string, host: RunHost): void {
 }
 
 /** A failure that control flow may handle: not a cancellation, and not one that concerns the whole run. */
-export const isFailure = (error: unknown): error is StageError => error instanceof StageError && !concernsAll(error);
+export const isFailure = (error: unknown, host: Pick<RunHost, 'since'>): error is StageError =>
+  error instanceof StageError && !concernsAll(error, host);

@@ -12,6 +12,7 @@ import { usualSwitch } from './switches.js';
 import { asking, type Token, tokenOf, wordAt } from './tokens.js';
 import {
   contents,
+  isSuperlative,
   ofAge,
   owner,
   placed,
@@ -84,7 +85,7 @@ function withoutFrame(tokens: readonly Token[]): readonly Token[] {
   // `Show me how you swim` wants to see it.
   if (has(frame, 'show') && rest.slice(0, 4).some(({ word }) => word === 'you')) return tokens;
   const told = has(frame, 'tell') || has(frame, 'name');
-  if (told && first === 'the') return definite(tokens, rest);
+  if (told && first === 'the') return definite(tokens, rest, has(frame, 'name'));
   if (!WH.has(first)) return tokens;
   return withStart(direct(rest));
 }
@@ -92,14 +93,18 @@ function withoutFrame(tokens: readonly Token[]): readonly Token[] {
 const has = (tokens: readonly Token[], word: string): boolean => tokens.some((token) => token.word === word);
 
 /**
- * `Let me know when it is ready` and `let me know who wins` ask for a message later, and so may `tell me when it is ready`.
- * What something is, is asked at once.
+ * `Let me know when it is ready` and `let me know who wins` ask for a message later, and so may `tell me when it is ready` and `tell me
+ * if I should stop`. What something is, is asked at once.
  */
 function wantsNotice(frame: readonly Token[], clause: readonly Token[]): boolean {
   const verb = frame.find(({ word }) => word !== 'please')?.word;
-  const later = has(frame, 'let') || (verb === 'tell' && wordAt(clause, 0) === 'when');
+  const [first, helper] = [wordAt(clause, 0), wordAt(clause, 2)];
+  const awaited = first === 'when' || ((first === 'if' || first === 'whether') && COMING.has(helper));
+  const later = has(frame, 'let') || (verb === 'tell' && awaited);
   return later && !(WH.has(wordAt(clause, 0)) && BE.has(wordAt(clause, -1)));
 }
+
+const COMING = set('should will shall must would');
 
 /** `Do you know what you want` and `do you know how to swim` ask what one knows; `do you know what it is`, what it is. */
 const asksOfKnowledge = (frame: readonly Token[], clause: readonly Token[]): boolean =>
@@ -111,8 +116,12 @@ const at = (tokens: readonly Token[], index: number): Token => tokens[index] as 
 const withStart = ([first, ...rest]: readonly Token[]): readonly Token[] =>
   first ? [{ ...first, start: true }, ...rest] : [];
 
-/** `Tell me the capital of …` is `what is the capital of …`. */
-function definite(tokens: readonly Token[], rest: readonly Token[]): readonly Token[] {
+/**
+ * `Tell me the capital of …` is `what is the capital of …`.
+ *
+ * @param names the text begins with `name`
+ */
+function definite(tokens: readonly Token[], rest: readonly Token[], names: boolean): readonly Token[] {
   const end = rest.findIndex(({ word }, i) => i > 0 && PREPOSITIONS.has(word));
   // `Tell me the number`, `name the dog`: without what it is of, a command may ask for more than its name.
   if (end < 2) return tokens;
@@ -123,8 +132,18 @@ function definite(tokens: readonly Token[], rest: readonly Token[]): readonly To
   )
     return tokens;
   const verb = head.endsWith('s') && !/(?:ss|us|is)$/.test(head) ? 'are' : 'is';
+  if (names && verb === 'is' && !isOneOf(rest.slice(0, end + 1))) return tokens;
   return [tokenOf('what', true), tokenOf(verb), ...rest];
 }
+
+/** `Name the capital of Peru`, `name the longest river in Asia` ask which one it is; `name the dog in it` may ask for a new name. */
+function isOneOf(thing: readonly Token[]): boolean {
+  const head = wordAt(thing, -2);
+  if (ROLES.has(head)) return wordAt(thing, -1) === 'of';
+  return GEOGRAPHIC.has(head) && thing.some(({ word }) => isSuperlative(word));
+}
+const ROLES = set('capital currency author director painter composer inventor founder president king queen mayor');
+const GEOGRAPHIC = set('river lake mountain volcano desert ocean sea continent country city state island planet');
 
 /** `What the capital is`, `how tall it is`, `what I should do`, in the order of a question. */
 function direct(tokens: readonly Token[]): readonly Token[] {

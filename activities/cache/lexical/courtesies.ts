@@ -12,17 +12,23 @@ const frames = FRAMES.map(compile);
 const isPause = ({ raw }: Token): boolean => raw === 'um' || raw === 'uh';
 
 /**
- * `Um` and `uh`, at the start and behind words that have no meaning of their own, before another word: `how do I um check it`, but not
- * `why do people go um`. `Um` is a micrometre too.
+ * `Um` and `uh` at the start and between a person, or `how to` and the like, and a verb: `how do I um check it`. Elsewhere they may be
+ * what is asked about: `what does um stand for`, `how good is um for nursing`. `Um` is a micrometre too.
  */
 export function withoutPauses(tokens: readonly Token[]): readonly Token[] {
   if (tokens.some((token) => isNumeral(token) || UNITS.has(token.word))) return tokens;
   return tokens.filter((token, i) => {
-    const [before, next] = [tokens[i - 1], tokens[i + 1]];
+    const next = tokens[i + 1];
     if (!isPause(token) || next === undefined || MARKS.has(next.word) || LISTING.has(next.word)) return true;
-    return before !== undefined && !MARKS.has(before.word) && !FUNCTION_WORDS.has(before.word) && !isPause(before);
+    const words = tokens.slice(0, i).flatMap((each) => (isPause(each) ? [] : [each.word]));
+    const before = words.at(-1);
+    if (before === undefined || MARKS.has(before)) return isSubject(tokens.slice(i));
+    const acts = PERSONS.has(before) || (before === 'to' && TO_DO.has(words.at(-2) ?? ''));
+    return !acts || FUNCTION_WORDS.has(next.word);
   });
 }
+const PERSONS = new Set('i you he she it we they'.split(' '));
+const TO_DO = new Set('how want need have going like able try'.split(' '));
 const LISTING = new Set('and or , like'.split(' '));
 
 /**
@@ -63,7 +69,7 @@ const EXCUSES = new Set(['sorry', 'excuse', 'pardon']);
 export const isNamed = (token: Token | undefined): boolean =>
   token !== undefined && /^\p{Lu}/u.test(token.raw) && !STARTERS.has(token.word);
 
-/** `OH has two houses`, `HI is …`, `right is the opposite of …`: the filler may be what the question is about. */
+/** `OH has two houses`, `HI is …`, `right is the opposite of …`, `um is in which city`: the filler may be what the question is about. */
 function isSubject(tokens: readonly Token[]): boolean {
   const [first, second, third] = [tokens[0]?.raw ?? '', wordAt(tokens, 1), wordAt(tokens, 2)];
   const quiet = tokens.some(({ raw }) => /\p{Ll}/u.test(raw));
@@ -74,7 +80,7 @@ function isSubject(tokens: readonly Token[]): boolean {
   const last = wordAt(tokens, -1);
   const bare = word === 'so' && (last === '.' || last === '!' || tokens.length === 3) && !WH.has(second);
   if (bare || (word === 'er' && !WH.has(second))) return true;
-  const noun = abbreviation || ['right', 'well'].includes(word);
+  const noun = abbreviation || ['right', 'well', 'um', 'uh'].includes(word);
   return noun && !WH.has(second) && isOpening(second) && !PRONOUNS.has(third);
 }
 

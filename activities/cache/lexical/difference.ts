@@ -3,7 +3,7 @@ import { basesOfPast, singularOf } from './inflection.js';
 import { lookAlikes } from './look-alikes.js';
 import { isNumber } from './numbers.js';
 import { isVerbInIse, spelt } from './spelling.js';
-import { isRequested, POSSESSIVE, type Token, wordAt } from './tokens.js';
+import { isRequested, isShortVerb, POSSESSIVE, type Token, wordAt } from './tokens.js';
 import {
   ARTICLES,
   BE,
@@ -223,7 +223,7 @@ const hasBoth = (word: string, a: readonly Token[], b: readonly Token[]): boolea
 function swapped(a: readonly Token[], b: readonly Token[], only: Difference['only']): boolean {
   const both = [a.filter((token) => !only[0].includes(token)), b.filter((token) => !only[1].includes(token))];
   const [left, right] = both.map(content) as [string[], string[]];
-  if (left.join(' ') !== right.join(' ')) return !isCompound(left, right, only);
+  if (left.join(' ') !== right.join(' ')) return joins(only[0], a) === joins(only[1], b) || !isCompound(left, right);
   // `Who taught Plato`, `who did Plato teach`.
   const [all, others] = [content(a), content(b)];
   return all.join(' ') !== others.join(' ') && all.slice().sort().join(' ') === others.slice().sort().join(' ');
@@ -257,19 +257,24 @@ function rolesDiffer(a: readonly Token[], b: readonly Token[]): boolean {
   return one.includes((agent ?? others ?? '').replace(/e$/, '')) && one.join(' ') === two.join(' ');
 }
 
-/** The verb of `was helped by`, in base form. */
+/** The verb of `was helped by` and `who's helped by`, in base form. */
 function passiveOf(tokens: readonly Token[]): string | undefined {
   const by = tokens.findIndex(
     ({ word }, at) => at > 0 && word === 'by' && basesOfPast(wordAt(tokens, at - 1)).length > 0,
   );
-  const passive = by > 0 && tokens.slice(0, by).some(({ word }) => BE.has(word));
+  const passive = by > 0 && tokens.slice(0, by).some(({ word }, at) => BE.has(word) || isShortVerb(tokens, at));
   return passive ? basesOfPast(wordAt(tokens, by - 1))[0] : undefined;
 }
 
-/** `A place at a primary school`, `a primary school place`: a preposition is gone, and what it joined is turned round. */
-function isCompound(left: readonly string[], right: readonly string[], [mine, other]: Difference['only']): boolean {
-  const joins = (tokens: readonly Token[]) => tokens.some(({ word }) => PREPOSITIONS.has(word) || word === POSSESSIVE);
-  if (joins(mine) === joins(other) || left.length !== right.length) return false;
+/** Whether words that a text has alone join others: prepositions and possessives, not the `'s` of `who's the coach the boss hired`. */
+const joins = (only: readonly Token[], text: readonly Token[]): boolean =>
+  only.some(
+    (token) => PREPOSITIONS.has(token.word) || (token.word === POSSESSIVE && !isShortVerb(text, text.indexOf(token))),
+  );
+
+/** `A place at a primary school`, `a primary school place`: without a preposition, what it joined is turned round. */
+function isCompound(left: readonly string[], right: readonly string[]): boolean {
+  if (left.length !== right.length) return false;
   let from = 0;
   while (left[from] === right[from]) from += 1;
   let to = left.length;

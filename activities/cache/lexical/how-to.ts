@@ -32,17 +32,20 @@ const SENSES = set('feel look sound seem smell taste appear');
 /** With a person before them these verbs say how one sees or treats somebody. */
 const PEOPLE = set('you him her them it us me people');
 const TOWARDS = set('find treat leave meet handle recognise recognize read see take');
-/** `How do I get on with him`, `how do I end up there`, `how do I compare to him`. */
+/** What is one's own, and used as one lives: `how do I use my time` asks what becomes of it. */
+const LIVED = set('time life days free body money data');
+/** `How do I get on with him`, `how do I end up there`, `how do I compare to him`, `how do I measure against my peers`. */
 const FARING = new Map([
   ['get', set('on along by around')],
   ['go', set('on by down')],
   ['end', set('up')],
   ['turn', set('out')],
-  ['stack', set('up')],
+  ['stack', set('up against')],
   ['hold', set('up')],
   ['fit', set('in')],
-  ['compare', set('to with')],
-  ['measure', set('up')],
+  ['compare', set('to with against among')],
+  ['measure', set('up against among')],
+  ['track', set('against among')],
 ]);
 
 function isTask(tokens: readonly Token[]): boolean {
@@ -63,6 +66,6 @@ function isTask(tokens: readonly Token[]): boolean {
   if (FARING.get(verb)?.has(object) || (verb === 'turn' && object === 'up' && next === '')) return false;
   if (TOWARDS.has(verb)) return !PEOPLE.has(object) && !isNamed(tokens[from + 1]);
   if (verb === 'make') return !tokens.slice(from + 2).some(({ word }) => SENSES.has(word));
-  if (verb === 'use' || verb === 'spend') return object !== 'my' || !set('time life days free body').has(next);
+  if (verb === 'use' || verb === 'spend') return object !== 'my' || !LIVED.has(next);
   return true;
 }

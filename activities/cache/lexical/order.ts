@@ -8,6 +8,12 @@ const MUTUAL = new Set(['difference', 'differences', 'distance', 'similarities']
 const ORDERED = new Set(
   'subtract add divide multiply minus plus order first then respectively set vector from to'.split(' '),
 );
+/** Before `difference`: what is calculated, or written to calculate it, has a sign. */
+const CALCULATED = new Set(
+  'calculate calculates calculating calculation compute computes computing formula equation expression query sql function method script code program macro excel spreadsheet python javascript percentage percent potential voltage variance write return returns'.split(
+    ' ',
+  ),
+);
 
 /**
  * The two sides of `the difference between … and …`, and of a choice at the end (`which is faster, … or …`), in the order of the alphabet.
@@ -16,6 +22,7 @@ const ORDERED = new Set(
 export function usualOrder(tokens: readonly Token[]): readonly Token[] {
   if (tokens.some(({ word }) => ORDERED.has(word))) return tokens;
   const between = tokens.findIndex(({ word }, i) => i > 0 && word === 'between' && MUTUAL.has(wordAt(tokens, i - 1)));
+  if (tokens.slice(0, Math.max(between, 0)).some(({ word }) => CALCULATED.has(word))) return tokens;
   if (between > 0) return sorted(tokens, between + 1, 'and');
   const comma = tokens.findIndex(({ word }) => word === ',');
   return comma > 1 && WH.has(wordAt(tokens, 0)) ? sorted(tokens, comma + 1, 'or') : tokens;

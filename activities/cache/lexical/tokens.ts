@@ -1,7 +1,7 @@
-import { isKnown } from '../verifier/thesaurus.js';
+import { isKnown, isNoun as isMostlyNoun } from '../verifier/thesaurus.js';
 import { basesOfPast, SAME_AS_PAST } from './inflection.js';
 import { opensWithSymbol } from './text.js';
-import { ARTICLES, FUNCTION_WORDS, SHORT_UNITS } from './words.js';
+import { ARTICLES, FUNCTION_WORDS, SAFE_NAMES, SHORT_UNITS } from './words.js';
 
 /** A word, number or sign of a plain text. */
 export interface Token {
@@ -13,7 +13,7 @@ export interface Token {
   readonly start: boolean;
 }
 
-/** A possessive `'s`. */
+/** A possessive `'s`, and one behind `who` and the like that `withHas` keeps: `isShortVerb`. */
 export const POSSESSIVE = "'s";
 
 /** Words with their inner marks (`o'clock`, `3.5`, `10:30`, `b.com`, `gluten-free`); every other sign alone. */
@@ -50,6 +50,15 @@ export const asking = (tokens: readonly Token[], what: string): readonly Token[]
 ];
 export const isRequested = ({ word }: Token): boolean => word.startsWith('\u2039');
 
+/** The words and signs of a text as they are written. */
+export const piecesOf = (text: string): readonly string[] => text.match(PIECES) ?? [];
+
+/** Whether a word is written out in the tokens, as `don't` and `whats` are. A possessive is not. */
+export function isContraction(piece: string): boolean {
+  const [, ending] = partsOf(piece);
+  return ending !== undefined && ending !== POSSESSIVE;
+}
+
 /** The tokens of a plain text, at most `limit` + 1. Nothing is left out but spaces. */
 export function tokensOf(text: string, limit: number): Token[] {
   const tokens: Token[] = [];
@@ -69,22 +78,49 @@ const ABBREVIATION = /^(?:\p{L}|(?:\p{L}\.)+\p{L}|dr|mrs?|ms|st|vs|etc|inc|ltd|j
 const isNoun = (piece: string, before: Token | undefined): boolean =>
   /^(?:cant|wont)$/i.test(piece) && before !== undefined && (ARTICLES.has(before.word) || before.word === 'of');
 
-/** `What's happened` is `what has happened`, not `what is happened`: before a participle the guard keeps it as it is. */
+/** `What's happened` is `what has happened`, not `what is happened`: before a participle of its sentence the guard keeps it as it is. */
 function withHas(tokens: readonly Token[]): Token[] {
   return tokens.map((token, i) => {
     if (token.raw !== CONTRACTED_IS.raw) return token;
-    const participle = tokens
-      .slice(i + 1, i + 4)
+    const next = tokens.findIndex(({ start }, at) => at > i && start);
+    const end = next < 0 ? tokens.length : Math.max(next, i + 4);
+    const participle = tokens.slice(i + 1, end).some(({ word }, at) => {
+      const before = tokens[i + at]?.word ?? '';
       // `Where is the lost property`: behind an article it is an adjective.
-      .some(({ word }, at) => isParticiple(word) && !ARTICLES.has(tokens[i + at]?.word ?? ''));
+      if (ARTICLES.has(before) || !isParticiple(word)) return false;
+      // `Who's the coach picked for it`; further behind, `to run` and `for frozen peas` are none, nor are `Sweden` and `that I need`.
+      const other = BEFORE_THING.has(before) || SAFE_NAMES.has(word) || isOther(word, before, tokens[i + at + 2]);
+      return at < 3 || !other;
+    });
     return tokenOf(participle ? POSSESSIVE : 'is');
   });
 }
 const CONTRACTED_IS = tokenOf("'S-IS");
+/** Whether the `'s` at a place is the verb `is` or `has` rather than a possessive: `who's hired`, not `Tom's hired car`. */
+export const isShortVerb = (tokens: readonly Token[], at: number): boolean =>
+  at > 0 && wordAt(tokens, at) === POSSESSIVE && IS_AFTER.has(wordAt(tokens, at - 1));
+const BEFORE_THING = new Set('of in at for from with to into between about against'.split(' '));
+/** Words with the form of a participle that are none. */
+const OTHERS = new Set('need feed seed weed deed bed red hundred'.split(' '));
+/** Participles, and things as often. */
+const THINGS = new Set('cost run shed'.split(' '));
+/** `The form that I need`, `the average funeral cost`: not `the run cost us`. */
+function isOther(word: string, before: string, next: Token | undefined): boolean {
+  if (OTHERS.has(word)) return true;
+  const isLast = next === undefined || /^[.?!\u2026]$/.test(next.raw);
+  return THINGS.has(word) && isLast && isMostlyNoun(before) && !FUNCTION_WORDS.has(before);
+}
+/** Which `basesOfPast` does not know. */
+const PARTICIPLES = new Set(
+  'agreed disagreed freed decreed guaranteed refereed laid repaid rebuilt resold retold foretold misled misheard overheard overrun rerun upheld withheld withstood outgrown overthrown redrawn sewn sown sawn mown hewn shorn strewn slain flung slung strung wrung stunk slunk slit lit knit leapt learnt burnt dreamt spilt spoilt smelt leant unwound rewound'.split(
+    ' ',
+  ),
+);
 /** Or a past form, or one that may be: `who's paid`, `who's hit it`. A word that is known in itself is none: `between`, `kitchen`. */
 const isParticiple = (word: string): boolean =>
   basesOfPast(word).length > 0 ||
   SAME_AS_PAST.has(word) ||
+  PARTICIPLES.has(word) ||
   /^.{1,2}ed$|(?:done|been|come)$/.test(word) ||
   isUnknownInEn(word);
 const isUnknownInEn = (word: string): boolean => /en$/.test(word) && !FUNCTION_WORDS.has(word) && !isKnown(word);
@@ -104,7 +140,8 @@ function partsOf(piece: string): readonly string[] {
   if (at <= 0) return [piece];
   const [base, ending] = [piece.slice(0, at), piece.slice(at + 1).toLowerCase()];
   if (ending === 's') return [base, IS_AFTER.has(base.toLowerCase()) ? CONTRACTED_IS.raw : POSSESSIVE];
-  const written = ENDINGS[ending];
+  // `France'constructor` has none of them.
+  const written = Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : undefined;
   return written === undefined ? [piece] : [base, written];
 }
 

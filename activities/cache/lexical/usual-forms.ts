@@ -18,14 +18,23 @@ const BEHIND_I = set(
   'am was have had do did can could may might must should would will shall not want need use get go live work think know',
 );
 
+/** Verbs of what is neither speaker nor listener: `when i is doubled`. */
+const OF_A_THING = set('is equals has does goes becomes reaches exceeds changes increases decreases starts');
+
 /** The pronoun is written `I`. */
 export const withPronoun = (tokens: readonly Token[]): readonly Token[] =>
   tokens.map((token, i) => {
     if (token.raw !== 'i') return token;
     const [before, next] = [wordAt(tokens, Math.max(i - 1, 0)), i + 1 < tokens.length ? wordAt(tokens, i + 1) : ''];
     const pronoun = (i === 0 && token.start) || BEFORE_I.has(before) || BEHIND_I.has(next);
-    return pronoun ? { ...token, raw: 'I' } : token;
+    return pronoun && !OF_A_THING.has(next) ? { ...token, raw: 'I' } : token;
   });
+
+const NO_SUPERLATIVES = set(
+  'guest houseguest forest rainforest chest priest harvest interest request contest protest arrest quest conquest inquest bequest behest crest digest manifest tempest midwest southwest northwest earnest honest modest',
+);
+/** `Largest`; not `guest`. */
+export const isSuperlative = (word: string): boolean => /^.{2,}est$/.test(word) && !NO_SUPERLATIVES.has(word);
 
 /** `Which country` is `what country`, and so is `which is the largest`; `which is it` asks about some that are known. */
 export function usualWhich(tokens: readonly Token[]): readonly Token[] {
@@ -37,7 +46,8 @@ export function usualWhich(tokens: readonly Token[]): readonly Token[] {
   ];
   if (first !== 'which' || second === '') return tokens;
   if (WORTH.has(second) && isHelperOrBe(third)) return tokens;
-  const most = BE.has(second) && /^(?:most|least|best|worst)$|est$/.test(third === 'the' ? fourth : third);
+  const said = third === 'the' ? fourth : third;
+  const most = BE.has(second) && (/^(?:most|least|best|worst)$/.test(said) || isSuperlative(said));
   const verb = isOpening(second) || FUNCTION_WORDS.has(second) || basesOfPast(second).length > 0;
   // `Which costs more`: it may be a verb.
   const compares = /^(?:better|best|more|most|worse|worst|less|least)$|.{2}(?:er|est)$/.test(third);
@@ -68,7 +78,7 @@ export function usualMost(tokens: readonly Token[]): readonly Token[] {
     what?.word === 'what' && be !== undefined && BE.has(be.word) && the?.word === 'the' && most !== undefined;
   if (!asks || noun === undefined || noun.raw !== noun.word || FUNCTION_WORDS.has(noun.word)) return tokens;
   const behind = tokens[5]?.word;
-  if (!/^.{2,}est$/.test(most.word) || (behind !== undefined && behind !== 'in' && behind !== 'on')) return tokens;
+  if (!isSuperlative(most.word) || (behind !== undefined && behind !== 'in' && behind !== 'on')) return tokens;
   return [what, be, the, most, noun, ...tokens.slice(5)];
 }
 

@@ -144,7 +144,12 @@ function requestFlaws({ request, response, job, canary }: Merged): Flaws {
       : [];
   const both =
     job && response.stream ? [{ path: ['response', 'stream'], message: 'a job is polled, not streamed' }] : [];
-  return [...flaws, ...uncalled, ...unheard, ...both];
+  const { stream } = response;
+  const chunked =
+    stream?.as === 'text' && stream.mode === 'whole'
+      ? [{ path: ['response', 'stream', 'mode'], message: '"whole" is for sse and ndjson: a text comes in parts' }]
+      : [];
+  return [...flaws, ...uncalled, ...unheard, ...both, ...chunked];
 }
 
 /** What objects need of the rest of a description. A pool of the kind `http` has no request, and no use for them. */

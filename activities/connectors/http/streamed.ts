@@ -4,6 +4,7 @@ import { linkedAbort } from '../../../runtime/limited.js';
 import type { CallContext } from '../connector.js';
 import { chunksOf, textOf } from '../exchange.js';
 import { parseJson, valueAt } from '../json-values.js';
+import { WholeText } from '../whole-text.js';
 import type { Api } from './api.js';
 import { type Condition, holds } from './condition.js';
 import { payloadsOf } from './event-stream.js';
@@ -84,6 +85,7 @@ export async function streamed(api: Api, response: Response, scope: Scope, conte
   if (events === 0 && stream.as === 'sse' && type !== '' && !type.includes('event-stream')) throw noStream(type);
   if (stream.end && !ended) throw collected.brokenOff();
   if (events === 0) throw new MillraceError('INVALID_OUTPUT', 'the stream has no events');
+  collected.ends();
   const answered = { ...about, body: last, text: collected.text };
   return { answered, counted: counts === undefined ? answered : { ...about, body: counts } };
 }
@@ -155,20 +157,26 @@ function deltaIn(event: Json, { delta }: Stream): string {
 
 /** The text of a stream. */
 class Collected {
-  readonly #whole: boolean;
+  readonly #growing: WholeText | undefined;
   readonly #emit: CallContext['emit'];
   text = '';
 
   constructor({ mode }: Stream, emit: CallContext['emit']) {
-    this.#whole = mode === 'whole';
+    this.#growing = mode === 'whole' ? new WholeText() : undefined;
     this.#emit = emit;
   }
 
+  /** The text of an event; an event without any is progress. */
   add(part: string): void {
-    // An event without text is progress: a whole text that does not continue the one before is not its next part.
-    const more = !this.#whole ? part : part.startsWith(this.text) ? part.slice(this.text.length) : '';
-    this.text += more;
-    this.#emit(more);
+    if (!this.#growing) this.text += part;
+    else if (part !== '') this.text = part;
+    this.#emit(this.#growing && part !== '' ? this.#growing.next(part) : part);
+  }
+
+  /** No event follows. */
+  ends(): void {
+    const rest = this.#growing?.last(this.text) ?? '';
+    if (rest !== '') this.#emit(rest);
   }
 
   brokenOff(): MillraceError {

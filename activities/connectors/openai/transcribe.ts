@@ -39,7 +39,7 @@ export const transcribe: KindHandler = {
       number += 1;
       const placed = (each: Segment) => ofPart(later(each, sample / SAMPLE_RATE), number, pool);
       const found = await transcriptOf(client, { ...question, samples: part }, signal, {
-        text: (said) => void growing.is(said),
+        text: (said) => growing.is(said),
         segment: (heard, i) => told?.(segments.length + i, [placed(heard)]),
       });
       segments.push(...found.segments.map(placed));

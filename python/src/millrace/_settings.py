@@ -22,6 +22,8 @@ DEFAULTS = {
 _WORKERS_SHARE_OF_RESERVE = 4
 _TEMPORAL_PORT_OFFSET = 2
 _REDIS_PORT_OFFSET = 4
+_ADDRESSES = ("tcp://", "udp://", "sctp://")
+"""How Kubernetes and Docker begin the variable of a service that is named like that of a port."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ def read_settings(env: Mapping[str, str] | None = None, *, home: str | None = No
 
 
 def _number(env: Mapping[str, str], name: str, default: int | None = None) -> int:
-    text = env.get(name) or (DEFAULTS[name] if default is None else str(default))
+    given = env.get(name)
+    if given and name.endswith("_PORT") and given.startswith(_ADDRESSES):
+        # A service called millrace-redis has MILLRACE_REDIS_PORT=tcp://10.0.0.11:6379, which is no setting.
+        given = None
+    text = given or (DEFAULTS[name] if default is None else str(default))
     if not text.isascii() or not text.isdigit():
         raise SettingError(f'{name} must be a whole number, not "{text}"')
     return int(text)

@@ -18,13 +18,23 @@ const CONDITIONS = ['eq', 'ne', 'lt', 'gte', 'and', 'or', 'not', 'has'] as const
 /** A random binding that reads `readable`. */
 export function binding(choose: Chooser, readable: readonly Readable[], depth: number): Binding {
   const inner = () => binding(choose, readable, depth - 1);
-  const form = choose.int(0, depth > 0 ? 9 : 5);
+  const form = choose.int(0, depth > 0 ? 10 : 5);
   if (form <= 4 && readable.length > 0) return { $ref: choose.pick(readable).path };
   if (form === 6) return { $text: [inner(), '-', inner()] };
   if (form === 7) return operation(choose.pick(Object.keys(OPERATORS) as (keyof typeof OPERATORS)[]), inner);
   if (form === 8) return { x: inner(), y: [inner()] };
   if (form === 9) return { $const: { $ref: 'not.read' } };
+  if (form === 10) return maybeAbsent(choose, readable, inner);
   return randomValue(choose, choose.pick(['n', 'list', 'text', 'ok']));
+}
+
+/** What an object has under a name that it may lack, or the first of two values; now and then with the mark of what may be absent. */
+function maybeAbsent(choose: Chooser, readable: readonly Readable[], inner: () => Binding): Binding {
+  const field = readable.length > 0 && choose.chance(0.5) ? choose.pick(readable).field : 'x';
+  const operator = choose.chance(0.5)
+    ? { $op: 'get', of: [inner(), field] }
+    : { $op: 'either', of: [inner(), inner()] };
+  return choose.chance(0.6) ? { ...operator, absent: true } : operator;
 }
 
 /** A random condition: true or false for whatever it reads. */

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { createKey, limitKey, listKeys, revokeKey } from '../../../cli/keys.js';
+import { issueKey } from '../../../gateway/access/index.js';
+import { changeKeys, readKeys } from '../../../workers/keys/index.js';
 import { readSettings } from '../../../workers/settings.js';
 
 const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
@@ -10,7 +12,7 @@ const settings = readSettings({ MILLRACE_KEYS: file });
 const plain = { tenant: 'acme', name: '', permissions: ['run', 'read'] };
 
 const out = vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
-vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
+const err = vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
 afterEach(() => out.mockClear());
 const printed = () => out.mock.calls.map(([text]) => String(text)).join('');
 
@@ -72,6 +74,24 @@ test('a key that is in use is given limits, others, and those of its tenant agai
   await limitKey(settings, id, {});
   expect(last()).toEqual(before);
   await expect(limitKey(settings, 'nothing', { runs: 1 })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+});
+
+test.each([
+  ['has expired', { expiresAt: '2000-01-02T00:00:00Z' }, 'expired'],
+  ['is revoked', { revokedAt: '2000-01-02T00:00:00Z' }, 'revoked'],
+  ['ends earlier', { expiresAt: new Date(Date.now() + 60_000).toISOString() }, 'active'],
+])('revoking later leaves a key that %s as it is, and says so', async (_, end, state) => {
+  const { key } = issueKey({ name: '', tenant: 'acme', permissions: ['read'], ...end });
+  await changeKeys(file, (keys) => [...keys, key], { create: true });
+  err.mockClear();
+  await revokeKey(settings, key.id, { after: '1d' });
+  expect(readKeys(file).at(-1)).toEqual(key);
+  const said = err.mock.calls.map(([text]) => String(text)).join('');
+  expect(said).toContain('stays as it is');
+  expect(said).not.toContain('gateways apply it');
+  out.mockClear();
+  listKeys(settings, { json: true });
+  expect((JSON.parse(printed()) as { state: string }[]).at(-1)?.state).toBe(state);
 });
 
 test('there is a file to name, and a key to revoke', async () => {

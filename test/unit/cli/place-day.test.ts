@@ -136,5 +136,7 @@ describe('millrace place day', { timeout: 120_000 }, () => {
     await expect(placeDay(settings, objective)).rejects.toThrow(/--objective: a day is planned for its cost/);
     const asked = { ...options, ...rest, rate: [], whatIf: ['rate 2x'] };
     await expect(placeDay(settings, asked)).rejects.toThrow(/--what-if: a day answers no questions/);
+    const waiting = { ...options, ...rest, rate: [], batchDelay: 300 };
+    await expect(placeDay(settings, waiting)).rejects.toThrow(/--batch-delay: the batches of a day do not wait/);
   });
 });

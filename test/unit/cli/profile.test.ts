@@ -51,6 +51,24 @@ describe('millrace profile', () => {
       'INVALID_INPUT',
       /--memory: tts: 0B is nothing/,
     ],
+    [
+      'tokens of no LLM',
+      ['voice-assistant', ...CPU, '--memory', 'tts=1GiB', '--per-token', 'tts=1KiB'],
+      'INVALID_INPUT',
+      /--per-token: "tts" is no LLM/,
+    ],
+    [
+      'tokens without weights',
+      ['voice-assistant', ...CPU, '--per-token', 'assistant=128KiB'],
+      'INVALID_INPUT',
+      /--per-token: assistant: pass --memory assistant=/,
+    ],
+    [
+      'tokens of nothing',
+      ['voice-assistant', ...CPU, '--memory', 'assistant=1GiB', '--per-token', 'assistant=0B'],
+      'INVALID_INPUT',
+      /--per-token: assistant: 0B is nothing/,
+    ],
     ['a server that is away', ['voice-assistant', ...CPU], 'BACKEND_UNAVAILABLE', /./],
     [
       'audio that is not there',

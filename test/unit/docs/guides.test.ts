@@ -9,6 +9,7 @@ const ENTRIES = [
   ['pipelines/index.js', 'millrace'],
   ['activities/connectors/public/index.js', 'millrace/connector'],
   ['testing/index.js', 'millrace/testing'],
+  ['workers/server.js', 'millrace/server'],
 ] as const;
 
 /** A file of the tests as it is in a project that uses the package. */
@@ -21,11 +22,12 @@ function asShown(file: string): string {
 }
 
 it.each([
-  ['write-a-connector', '// keywords.ts\n', 'test/support/acme/keywords.ts'],
-  ['write-a-connector', '// connector.ts\n', 'test/support/acme/connector.ts'],
-  ['write-a-connector', '// pipelines.ts\n', 'test/support/acme/pipelines.ts'],
-  ['write-a-connector', '// connector.test.ts\n', 'test/unit/activities/connectors/contract/acme.test.ts'],
-  ['testing', '', 'test/unit/testing/guide.test.ts'],
-])('docs/guides/%s.md shows a file that the tests run: %s%s', (guide, name, file) => {
-  expect(read(`docs/guides/${guide}.md`)).toContain(`\`\`\`ts\n${name}${asShown(file)}\n\`\`\``);
+  ['guides/write-a-connector', '// keywords.ts\n', 'test/support/acme/keywords.ts'],
+  ['guides/write-a-connector', '// connector.ts\n', 'test/support/acme/connector.ts'],
+  ['guides/write-a-connector', '// pipelines.ts\n', 'test/support/acme/pipelines.ts'],
+  ['guides/write-a-connector', '// connector.test.ts\n', 'test/unit/activities/connectors/contract/acme.test.ts'],
+  ['guides/testing', '', 'test/unit/testing/guide.test.ts'],
+  ['reference/artifacts', '// bucket-store.ts\n', 'test/support/acme/bucket-store.ts'],
+])('docs/%s.md shows a file that the tests run: %s%s', (page, name, file) => {
+  expect(read(`docs/${page}.md`)).toContain(`\`\`\`ts\n${name}${asShown(file)}\n\`\`\``);
 });

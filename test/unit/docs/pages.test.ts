@@ -148,6 +148,16 @@ describe('shell commands of the pages', () => {
     for (const [where, name = ''] of named) expect(Object.keys(scripts), where).toContain(name);
   });
 
+  it('install a packed file from inside the project, where `npm ci` finds it in an image too', () => {
+    const installed = commands.flatMap(([where, [first, verb, ...files]]) =>
+      first === 'npm' && verb === 'install'
+        ? files.filter((file) => file.endsWith('.tgz')).map((file) => [where, file] as const)
+        : [],
+    );
+    expect(installed.length).toBeGreaterThan(2);
+    for (const [where, file] of installed) expect(file, where).toMatch(/^\.\/vendor\//);
+  });
+
   it('call only routes that the gateway has', () => {
     const reference = read('docs/reference/http.md') + pagesOf('docs/reference').map(read).join('\n');
     const urls = commands.flatMap(([where, words]) =>

@@ -17,8 +17,10 @@ import { voiceAssistant } from '../../../pipelines/catalog/index.js';
 import { ERRORS } from '../../../pipelines/errors.js';
 import { WARNINGS } from '../../../pipelines/inspect/index.js';
 import type { Json } from '../../../pipelines/json.js';
-import { isStage, OPERATORS } from '../../../pipelines/plan/index.js';
+import { OPERATORS } from '../../../pipelines/plan/expression.js';
+import { isStage } from '../../../pipelines/plan/index.js';
 import { planJsonSchema } from '../../../pipelines/plan/plan-schema.js';
+import { SEARCH_ATTRIBUTES } from '../../../pipelines/run/index.js';
 import { STAGE_KINDS } from '../../../pipelines/stages/index.js';
 import { settingsSchema } from '../../../workers/settings.js';
 
@@ -116,6 +118,22 @@ describe('the documents', () => {
       expect(existsSync(path.join(ROOT, linked)), target).toBe(true);
       if (anchor !== undefined) expect(headingsOf(read(linked)), target).toContain(anchor);
     }
+  });
+
+  it('ask Temporal by search attributes that runs have, also for the open runs of an old plan', () => {
+    const queries = documents.flatMap((file) => [...read(file).matchAll(/\b(Millrace[A-Z]\w*) = "[^"]*"/g)]);
+    const named = queries.map(([, name]) => name);
+    expect(Object.values(SEARCH_ATTRIBUTES)).toEqual(expect.arrayContaining(named));
+    // One tenant's list would not show what still needs an old worker.
+    expect(read('docs/guides/deploy.md')).toContain(`${SEARCH_ATTRIBUTES.version} = "…" AND CloseTime IS NULL`);
+  });
+
+  it('name settings that exist, in the README and the guides', () => {
+    const pages = documents.filter((file) => file === 'README.md' || file.startsWith(path.join('docs', 'guides')));
+    const known = Object.keys(settingsSchema().shape);
+    const named = pages.flatMap((file) => read(file).match(/\bMILLRACE_[A-Z0-9_]*[A-Z0-9]\b/g) ?? []);
+    expect(named.length).toBeGreaterThan(50);
+    expect([...new Set(named)].filter((name) => !known.includes(name))).toEqual([]);
   });
 
   it.each(documents)('%s names files that are there', (file) => {

@@ -22,6 +22,8 @@ const refs = [
   'other/item',
   'made/item.absent',
 ];
+/** Half of the operators may give nothing. */
+const marks = fc.constantFrom<{ absent?: true }>({}, { absent: true });
 const bindings: fc.Arbitrary<Binding> = fc.letrec<{ binding: Binding }>((tie) => ({
   binding: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -29,7 +31,12 @@ const bindings: fc.Arbitrary<Binding> = fc.letrec<{ binding: Binding }>((tie) =>
     fc.constantFrom(...refs).map((path): Binding => ({ $ref: path })),
     fc.array(tie('binding'), { maxLength: 3 }),
     fc.array(tie('binding'), { maxLength: 3 }).map((parts): Binding => ({ $text: parts })),
-    fc.tuple(tie('binding'), tie('binding')).map(([a, b]): Binding => ({ $op: 'either', of: [a, b] })),
+    fc
+      .tuple(tie('binding'), tie('binding'), marks)
+      .map(([a, b, mark]): Binding => ({ $op: 'either', of: [a, b], ...mark })),
+    fc
+      .tuple(tie('binding'), fc.constantFrom('a', 'x', 'absent'), marks)
+      .map(([a, key, mark]): Binding => ({ $op: 'get', of: [a, key], ...mark })),
     fc.dictionary(fc.constantFrom('x', 'y', 'z'), tie('binding'), { maxKeys: 3 }),
   ),
 })).binding;
@@ -50,4 +57,12 @@ it('leaves nothing but what is held', () => {
     text: { $text: [{ $const: 'two' }, { $const: ' ' }, { $ref: 'made/item.a' }] },
     n: { $const: 1 },
   });
+});
+
+it('keeps what is absent for the worker only where the plan says so, and gives it null elsewhere, as 0.3.0 did', () => {
+  const of: Binding = [{ $ref: 'made/item.absent' }, { $ref: 'input.absent' }];
+  const null03: Binding = { $op: 'either', of: [{ $ref: 'made/item.absent' }, { $const: null }] };
+  expect(resolvePartly({ x: { $op: 'either', of } }, known, held)).toEqual({ x: null03 });
+  const marked = resolvePartly({ x: { $op: 'either', of, absent: true } }, known, held);
+  expect(resolve(marked, rest)).toEqual({});
 });

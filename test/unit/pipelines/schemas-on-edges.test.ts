@@ -245,6 +245,30 @@ describe('the input of a pipeline in a pipeline', () => {
     expect(asked.output).toEqual(expected);
   });
 
+  it('is taken as a list whose items have what has a default', async () => {
+    const docs = z.array(z.object({ q: z.string(), k: z.number().default(3) }));
+    const counted = pipeline('counted', { input: z.object({ docs }) }, ({ input }) => ({ docs: input.docs }));
+    const outer = pipeline('outer', { input: z.object({ docs }) }, ({ input, run }) => ({
+      docs: run('counted', counted, { docs: input.docs }).docs,
+    }));
+    expect(await outputOf(outer, { docs: [{ q: 'x' }] })).toEqual({ docs: [{ q: 'x', k: 3 }] });
+  });
+
+  it('is taken as a list whose items have a default, though they may be null or left out', async () => {
+    const item = z.object({ a: z.string().default('en').nullable(), b: z.string().default('de').optional() });
+    const docs = z.array(item);
+    const counted = pipeline('counted', { input: z.object({ docs }) }, ({ input }) => ({ docs: input.docs }));
+    const outer = pipeline('outer', { input: z.object({ docs }) }, ({ input, run }) => ({
+      docs: run('counted', counted, { docs: input.docs }).docs,
+    }));
+    expect(await outputOf(outer, { docs: [{}, { a: null }] })).toEqual({
+      docs: [
+        { a: 'en', b: 'de' },
+        { a: null, b: 'de' },
+      ],
+    });
+  });
+
   it('is not converted, so it takes what its stages read', async () => {
     const counting = pipeline(
       'counting',

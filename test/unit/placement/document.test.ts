@@ -28,6 +28,27 @@ describe('a placement', () => {
     expect(unlessStated(after, other)).toBe(other);
     const moved = placementOf([placedPool('llm', [['g/2']], { batching: 'continuous', chunkTokens: 2_048 })]);
     expect(unlessStated(before, moved)).toBe(moved);
+    // Nor of the memory of a replica whose tokens are of unknown size.
+    const replica = { devices: ['g/1'], queue: 'device.g.1', memoryBytes: 72 * 2 ** 30 };
+    const bytes = llm({ replicas: [replica] });
+    for (const each of [bytes, llm({ replicas: [replica], chunkTokens: 2_048 })])
+      expect(unlessStated(before, each)).toEqual(before);
+    const less = llm({ replicas: [{ ...replica, memoryBytes: 36 * 2 ** 30 }] });
+    expect(unlessStated(bytes, less)).toBe(less);
+    const counted = llm({ replicas: [{ ...replica, cacheTokens: 100 }] });
+    expect(unlessStated(before, counted)).toBe(counted);
+  });
+
+  it('is read without the answers to the questions that it was printed with', () => {
+    const example = readPlacement(EXAMPLE);
+    const whatIf = [
+      { question: 'rate 2x', placement: example },
+      { question: 'a', problem: 'PLACEMENT_INFEASIBLE' },
+    ];
+    expect(readPlacement(JSON.stringify({ ...example, whatIf }))).toEqual(example);
+    expect(refusal(() => readPlacement(JSON.stringify({ ...example, whatIfs: whatIf }))).fields[0]).toMatch(
+      /whatIfs: no such field/,
+    );
   });
 
   it('is refused when it was changed, or is none', () => {

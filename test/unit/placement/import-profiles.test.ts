@@ -82,6 +82,19 @@ r,cpu,9,2,30,33,31,9,90
       ],
     });
     expect(refusal(() => importProfiles('vllm-bench', text, 'v.jsonl', none)).fields[0]).toMatch(/^--device-kind/);
+    const at = (request_rate: unknown) =>
+      importProfiles('vllm-bench', JSON.stringify({ ...run(64, 10), request_rate }), 'v.json', {
+        ...none,
+        deviceKind: 'h100',
+      });
+    expect(at('inf')).toMatchObject([{ decode: [{ batch: 1 }, { batch: 64 }] }]);
+    // Two or three sequences at once, of the 64 that were allowed.
+    expect(refusal(() => at(1))).toEqual({
+      code: 'INVALID_PROFILE',
+      fields: [
+        'v.json:1: it was run at a request rate, 1, and not at a concurrency: run it with --max-concurrency, and with no --request-rate',
+      ],
+    });
   });
 
   it('of GenAI-Perf and of a table are read too', () => {
@@ -168,6 +181,21 @@ resnet,8,1,resnet_config_0,1:GPU,Yes,1000,12
       ],
     });
     expect(filled).not.toHaveProperty('note');
+  });
+
+  it('of Model Analyzer are those of one instance, of which a batch has all calls', () => {
+    const head = 'Model,Concurrency,Max Batch Size,Instance Group,p99 Latency';
+    const several = ['m,8,8,4:GPU,9', 'm,2,8,2/GPU,3', 'm,4,8,"1:GPU + 1:CPU",7'];
+    const [profile] = analyzed([head, ...several, 'm,8,8,1:GPU,30', 'm,1,8,1/GPU,6', ''].join('\n'));
+    expect(profile).toMatchObject({
+      latency: [
+        { batch: 1, p50Ms: 6 },
+        { batch: 8, p50Ms: 30 },
+      ],
+    });
+    expect(refusal(() => analyzed([head, ...several, ''].join('\n'))).fields[0]).toMatch(
+      /^m\.csv: all of its runs have several instances of the model/,
+    );
   });
 
   it('of Model Analyzer are refused without a device, a model or a time', () => {

@@ -88,6 +88,13 @@ describe('a foreign trace', () => {
     ['time', ['1700000000000', '1700000002500'], '2.500000'],
     ['date', ['1700000000000000000', '1700000002500000000'], '2.500000'],
     ['timestamp', ['100', '350'], '250.000000'],
+    ['arrival_minutes', ['0', '2.5'], '150.000000'],
+    ['time (min)', ['0', '2'], '120.000000'],
+    ['time_hours', ['1', '1.5'], '1800.000000'],
+    ['startHours', ['0', '100'], '360000.000000'],
+    ['arrived_days', ['0', '2'], '172800.000000'],
+    ['time_ms_of_hour', ['0', '2500'], '2.500000'],
+    ['time_seconds_of_hour', ['0', '25'], '25.000000'],
   ])('has the unit that %s states in all lines, and one by their size only without it', (column, times, last) => {
     const text = `${[column, ...times].join('\n')}\n`;
     const imported = importTrace('csv', text, 'x').trim().split('\n');
@@ -206,6 +213,58 @@ describe('a foreign trace', () => {
     expect(refusal(() => [...entriesOf(lines, 'x', 'INVALID_TRACE', 10)]).fields).toEqual([
       'x: it is one document of more than 10 characters: write an object on each line, or split it',
     ]);
+  });
+
+  interface Told {
+    readonly id?: string | undefined;
+    readonly parent?: string | undefined;
+    readonly tokens?: number | undefined;
+    readonly operation?: string | undefined;
+  }
+  const exported = (...all: readonly Told[]) => {
+    const spans = all.map(({ id, parent = '', tokens, operation }, i) => ({
+      ...{ traceId: 't', spanId: id, parentSpanId: parent, startTimeUnixNano: String(1_700_000_000e9 + i * 1e9) },
+      attributes: [
+        ...(tokens === undefined ? [] : [{ key: 'gen_ai.usage.input_tokens', value: { intValue: String(tokens) } }]),
+        ...(operation === undefined ? [] : [{ key: 'gen_ai.operation.name', value: { stringValue: operation } }]),
+      ],
+    }));
+    return JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] });
+  };
+  const tokensOf = (text: string) =>
+    importTrace('otlp', text, 'x')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => Number(line.split(',')[1]));
+
+  it.each(['invoke_agent', 'invoke_workflow', 'execute_tool'])('of OTLP counts no usage of %s', (operation) => {
+    const calls = [
+      { id: 'b', parent: 'a', tokens: 10, operation: 'chat' },
+      { id: 'c', parent: 'a', tokens: 20 },
+    ];
+    expect(tokensOf(exported({ id: 'a', tokens: 30, operation }, ...calls))).toEqual([10, 20]);
+    expect(importTrace('otlp', exported({ id: 'a', tokens: 30, operation }), 'x')).toBe('timestamp_s\n0.000000\n');
+  });
+
+  it('of OTLP counts a call once, by the innermost span that states its usage, in any line', () => {
+    const [agent, step] = [
+      { id: 'a', tokens: 30 },
+      { id: 's', parent: 'a' },
+    ];
+    const calls = [
+      { id: 'b', parent: 's', tokens: 10 },
+      { id: 'c', parent: 'a', tokens: 20 },
+    ];
+    expect(tokensOf(exported(agent, step, ...calls))).toEqual([10, 20]);
+    expect(tokensOf([exported(...calls), exported(step), exported(agent)].join('\n'))).toEqual([10, 20]);
+    expect(tokensOf(exported(...calls.map(({ tokens }) => ({ tokens }))))).toEqual([10, 20]);
+    // Spans that name each other as their parents.
+    const circle = [
+      { id: 'a', parent: 'b' },
+      { id: 'b', parent: 'a' },
+    ];
+    expect(tokensOf(exported(...circle, { parent: 'b', tokens: 7 }))).toEqual([7]);
   });
 
   it('is read from lines as from a text', () => {

@@ -86,6 +86,22 @@ describe('an inventory', () => {
     expect(refused(() => text).fields.join()).toMatch(/alias/i);
   });
 
+  it('has nodes by their host names, and refuses two whose devices would have one queue', () => {
+    const renamed = (name: string) =>
+      EXAMPLE.replace('name: cpu1', `name: ${name}`).replace('[gpu1, gpu2, cpu1]', `[gpu1, gpu2, ${name}]`);
+    const dotted = (name: string) => readInventory(renamed(name));
+    expect(dotted('ip-10-0-1-2.ec2.internal').devices.at(-1)).toMatchObject({
+      id: 'ip-10-0-1-2.ec2.internal/0',
+      node: 'ip-10-0-1-2.ec2.internal',
+    });
+    for (const name of ['a..b', '.a', 'a.', 'A.b', 'a_b', 'x'.repeat(64)])
+      expect(refusal(() => dotted(name)).fields[0]).toMatch(/:12 nodes\[2\]\.name: a node: /);
+    // gpu1/2 has the parts 0 and 1.
+    expect(refusal(() => dotted('gpu1.2')).fields).toEqual([
+      'cluster.yaml:12 nodes[2].name: the queues of gpu1.2/0 and of a device of "gpu1" have one name: rename one node',
+    ]);
+  });
+
   it('refuses what it does not know, what is twice, and what is no YAML', () => {
     expect(refused((text) => text.replace('currency', 'curency')).fields).toEqual([
       'cluster.yaml:3 curency: no such field: remove or correct it',

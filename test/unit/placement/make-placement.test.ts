@@ -193,6 +193,8 @@ describe('what if', () => {
     expect(answerTo('add l4').inventory.devices).toHaveLength(7);
     expect(answerTo('without gpu2').inventory.devices.map(({ id }) => id)).toEqual(['gpu1/0', 'gpu1/1']);
     expect(answerTo('without gpu1/0').inventory.devices).toHaveLength(5);
+    const cluster = CLUSTER.replace('name: gpu2', 'name: gpu1.lan');
+    expect(whatIf(plannerInput({ cluster }), 'without gpu1').inventory.devices).toHaveLength(4);
     expect(answerTo('rate 2x').load.timesMs[9]).toBeCloseTo((plannerInput().load.timesMs[9] ?? 0) / 2);
     expect(answerTo('slo 0.6s').objective).toEqual({ p99Ms: 600 });
   });

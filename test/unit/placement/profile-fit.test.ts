@@ -42,7 +42,7 @@ describe('a measured profile', () => {
 
   it('of an LLM has prompts and sequences', () => {
     const profile = profileOfSequences(
-      { ...of, memory: '97MB' },
+      { ...of, memory: '97MB', perToken: '1kB' },
       {
         prefill: [{ tokens: 40, ms: times(50) }],
         decode: [
@@ -54,7 +54,7 @@ describe('a measured profile', () => {
       },
     );
     const { value } = read(profile);
-    expect(memoryPerDevice(value, 4)).toBe(97e6);
+    expect(value.memory).toEqual({ weights: 97e6, perToken: 1e3 });
     const table = tableOf(value);
     expect(table.batching === 'continuous' && [1, 2, 3, 4].map((n) => Math.round(stepAt(table.steps, n, 100)))).toEqual(
       [20, 23, 27, 30],

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { code, pipeline } from '../../../pipelines/index.js';
+import { code, codeStream, pipeline } from '../../../pipelines/index.js';
 import type { StageRecord } from '../../../pipelines/run/index.js';
 import { decisionsOf, endedStages } from '../../../runs/ended-stages.js';
 
@@ -46,8 +46,48 @@ it('a loop or a race is over when what reads it has begun, and not when all that
   ]);
 });
 
+it('a loop is over when a loop behind it was cut off in the middle: what its rows have shows that it had begun', () => {
+  const one = z.object({ n: z.number() });
+  const same = code('same', { input: one, output: one }, ({ n }) => ({ n }));
+  const { plan: chained } = pipeline(
+    'chained',
+    { input: z.object({ items: z.array(z.number()) }) },
+    ({ input, stage, each }) => {
+      const a = each('a', input.items, (n) => stage('s1', same, { n }).n, { onFailure: 'drop' });
+      return { b: each('b', a, (n) => stage('s2', same, { n }).n) };
+    },
+  );
+  const ended = (more: Partial<StageRecord>) => endedStages(chained, [row('s1', 'done'), row('s2', 'cancelled', more)]);
+  expect(ended({}), 'a segment may only have held it').toEqual([]);
+  expect(ended({ count: { done: 2, started: 5 } })).toEqual(['s1']);
+  expect(ended({ endpoint: 'worker' })).toEqual(['s1']);
+  expect(ended({ instead: 'CODE_FAILED' })).toEqual(['s1']);
+  expect(ended({ calls: [{ turn: 1, name: 'pay', end: 'done' }] })).toEqual(['s1']);
+  expect(ended({ decisions: [{ path: 'b[0]/s2', approved: true, by: 'ada' }] })).toEqual(['s1']);
+});
+
+it('a step that reads a stream has begun before the stream has ended: what makes it may not be over', () => {
+  const text = z.object({ text: z.string() });
+  const loud = code('loud', { input: text, output: text }, (input) => input);
+  const none = z.object({});
+  const words = codeStream('words', { input: none, entry: z.string() }, async function* () {
+    yield 'apple';
+  });
+  const { plan: streamed } = pipeline('streamed', { input: none }, ({ stage, each }) => {
+    const said = stage('said', words, {});
+    const a = each('a', said.entries, (word) => stage('s1', loud, { text: word }).text);
+    const b = each('b', a.entries, (word) => stage('s2', loud, { text: word }).text);
+    return { last: stage('last', work, { n: b }).n };
+  });
+  const cut = [row('s1', 'cancelled'), row('s2', 'done', { count: { done: 2, started: 2 } })];
+  expect(endedStages(streamed, cut)).toEqual([]);
+  expect(endedStages(streamed, [...cut, row('last', 'failed')]), 'b has read all of it').toEqual(['s1', 's2']);
+});
+
 it('a stage that was left out for good has ended, one whose turn has not come has not', () => {
-  expect(endedStages(plan, [row('last', 'skipped', { instead: 'CODE_FAILED' })])).toEqual(['last']);
+  // Its turn had come: the loop that it reads was over.
+  const all = endedStages(plan, [row('last', 'skipped', { instead: 'CODE_FAILED' })]);
+  expect(all).toEqual(['in-read', 'in-a', 'in-b', 'last']);
   expect(endedStages(plan, [row('last', 'skipped')])).toEqual([]);
   expect(endedStages(plan, [])).toEqual([]);
 });

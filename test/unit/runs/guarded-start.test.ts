@@ -1,4 +1,4 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/common';
 import { pino } from 'pino';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -28,13 +28,14 @@ const mixed = pipeline('mixed', { input: text }, ({ input, stage }) => {
 const OUTCOME: SegmentOutcome = { done: {}, rows: [] };
 
 /** A gateway whose Temporal and Redis write down what is asked of them. */
-function setUp({ start }: { start?: () => Promise<unknown> } = {}) {
+function setUp({ start, gone = false }: { start?: () => Promise<unknown>; gone?: boolean } = {}) {
   let answer: () => void = () => undefined;
   const answered = new Promise<void>((resolve) => {
     answer = resolve;
   });
   const calls: string[] = [];
   const signals: unknown[] = [];
+  const guards: unknown[] = [];
   let tell: (outcome: SegmentOutcome | null) => void = () => undefined;
   let lies = true;
   const fast: FastPath = {
@@ -62,7 +63,17 @@ function setUp({ start }: { start?: () => Promise<unknown> } = {}) {
       expect(signal).toBe(OUTCOME_SIGNAL);
       calls.push('tell');
       signals.push(signalArgs[0]);
+      guards.push(signalArgs[1]);
     },
+    getHandle: (id: string) => ({
+      async signal(name: string, outcome: unknown, guard: unknown) {
+        expect([id, name]).toEqual(['asks-1', OUTCOME_SIGNAL]);
+        calls.push('tell plainly');
+        signals.push(outcome);
+        guards.push(guard);
+        if (gone) throw new WorkflowNotFoundError('gone', id, undefined);
+      },
+    }),
   };
   const deps = {
     temporal: { withDeadline: (_: unknown, work: () => unknown) => work(), workflow },
@@ -84,6 +95,7 @@ function setUp({ start }: { start?: () => Promise<unknown> } = {}) {
     fast,
     calls,
     signals,
+    guards,
     /** Temporal answers the start. */
     answer: () => answer(),
     take: () => {
@@ -137,8 +149,9 @@ describe('a guarded start', () => {
   const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
 
   it('hands a run that only asks models out while Temporal is told, and resolves when Temporal has it', async () => {
-    const { deps, calls, signals, answer, take, tell } = setUp();
-    const starting = startGuarded(deps, prepareRun(deps, requestOf(asks)));
+    const { deps, calls, signals, guards, answer, take, tell } = setUp();
+    const run = prepareRun(deps, requestOf(asks));
+    const starting = startGuarded(deps, run);
     take();
     tell(OUTCOME);
     await settled();
@@ -149,6 +162,31 @@ describe('a guarded start', () => {
     await settled();
     expect(calls).toEqual(['put', 'start', 'started', 'tell', 'done']);
     expect(signals).toEqual([OUTCOME]);
+    expect(guards).toEqual([run.context.guarded]);
+    expect(run.context.guarded).toEqual(expect.any(String));
+  });
+
+  it.each([
+    ['tells a run that is under way', false],
+    ['finds no run that has ended', true],
+  ])('that goes on after the start delay %s, and starts none: it may have been erased', async (_, gone) => {
+    const { deps, calls, signals, guards, answer, take, tell } = setUp({ gone });
+    const run = prepareRun(deps, requestOf(asks));
+    answer();
+    take();
+    await startGuarded(deps, run);
+    const now = Date.now.bind(Date);
+    // The process, or its machine, has stood still.
+    const late = vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_000);
+    try {
+      tell(OUTCOME);
+      await settled();
+    } finally {
+      late.mockRestore();
+    }
+    expect(calls).toEqual(['put', 'start', 'started', 'tell plainly', 'done']);
+    expect(signals).toEqual([OUTCOME]);
+    expect(guards).toEqual([run.context.guarded]);
   });
 
   it.each([
@@ -202,5 +240,26 @@ describe('a guarded start', () => {
     await settled();
     expect(calls).toEqual(['start', 'started', 'tell']);
     expect(signals).toEqual([null]);
+  });
+
+  it.each<[string, SegmentOutcome | null, string]>([
+    ['lets the guardian begin at once: nothing has ended', null, 'tell'],
+    ['starts none that may have ended', OUTCOME, 'tell plainly'],
+  ])('that took as long as the start delay %s', async (_, outcome, told) => {
+    const now = Date.now.bind(Date);
+    const slow = vi.spyOn(Date, 'now');
+    const start = async () => void slow.mockImplementation(() => now() + 3_000);
+    const { deps, calls, signals, answer, take, tell } = setUp({ start });
+    take();
+    answer();
+    try {
+      await startGuarded(deps, prepareRun(deps, requestOf(asks)));
+      tell(outcome);
+      await settled();
+    } finally {
+      slow.mockRestore();
+    }
+    expect(calls.slice(0, 4)).toEqual(['put', 'start', 'started', told]);
+    expect(signals).toEqual([outcome]);
   });
 });

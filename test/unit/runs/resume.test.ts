@@ -151,6 +151,47 @@ describe('a run that has failed', () => {
     expect(records.held.map(([run, { repeat }]) => [run, repeat])).toEqual([[id, true]]);
   });
 
+  test('that is refused for its record takes no slot: another request may have started the run, with repeats', async () => {
+    fails([row('echo', 'done')]);
+    let asked = 0;
+    const admission = {
+      admit: async () => {
+        asked += 1;
+        return () => undefined;
+      },
+    };
+    const limited = await testGateway({}, { records, admission, temporal: gateway.temporal.client });
+    expect(answer(await resume({}, {}, limited))).toEqual([409, 'RECORD_INCOMPLETE']);
+    expect(asked).toBe(0);
+    await limited.close();
+  });
+
+  test('that cannot be started gives back no slot that it has not taken: the run may be under way by another request', async () => {
+    fails();
+    const left: unknown[] = [];
+    const admission = {
+      admit: async () => {
+        gateway.temporal.outage = grpcError(14, 'unavailable');
+        return (why?: 'refused') => void left.push(why);
+      },
+    };
+    const limited = await testGateway({}, { records, admission, temporal: gateway.temporal.client });
+    expect(answer(await resume({}, {}, limited))).toEqual([503, 'ORCHESTRATOR_UNAVAILABLE']);
+    expect(left).toEqual(['refused']);
+    gateway.temporal.outage = undefined;
+    await limited.close();
+  });
+
+  test('that has no slot keeps no record longer', async () => {
+    fails();
+    const full = new MillraceError('TOO_MANY_RUNS', 'no', { retryAfterMs: 1_000 });
+    const admission = { admit: () => Promise.reject(full) };
+    const limited = await testGateway({}, { records, admission, temporal: gateway.temporal.client });
+    expect(answer(await resume({}, {}, limited))).toEqual([429, 'TOO_MANY_RUNS']);
+    expect(records.held).toEqual([]);
+    await limited.close();
+  });
+
   test('is refused where the run that resumed it has been erased: what that had done is not known', async () => {
     fails([row('echo', 'done')]);
     records.succeeded.set('echo', 1);

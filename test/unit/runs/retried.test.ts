@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { headersOf } from '../../../gateway/http/problem.js';
 import { inputForm } from '../../../gateway/input/input-form.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { code, pipeline } from '../../../pipelines/index.js';
@@ -9,6 +10,7 @@ import { followAttended, runAttended } from '../../../runs/attended.js';
 import { RunEnds } from '../../../runs/ends.js';
 import { CancelledByCaller } from '../../../runs/leaving.js';
 import type { Order } from '../../../runs/order.js';
+import { LaterRefusedError } from '../../../runs/refused.js';
 import { RETRY_WINDOW_MS } from '../../../runs/retried.js';
 import { orderInput } from '../../../runs/sent-input.js';
 import type { LatestRuns } from '../../../stores/retries/index.js';
@@ -78,11 +80,15 @@ async function leave(of: Order, reason?: Error): Promise<void> {
 }
 const stay = (of: Order) => runAttended(runs, of, { gone: new AbortController().signal });
 const started = () => [...gateway.temporal.runs.keys()];
+/** How the last request was refused. */
+let refusal: unknown;
 /** A request that admission refuses. */
 async function refused(of: Order): Promise<void> {
-  const admission = { admit: () => Promise.reject(new MillraceError('TOO_MANY_RUNS', 'no')) };
+  const no = () => new MillraceError('TOO_MANY_RUNS', 'no', { retryAfterMs: 1_000 });
+  const admission = { admit: () => Promise.reject(no()) };
   const ended = runAttended({ ...runs, admission }, of, { gone: new AbortController().signal });
-  await expect(ended).rejects.toMatchObject({ code: 'TOO_MANY_RUNS' });
+  refusal = await ended.catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ code: 'TOO_MANY_RUNS' });
 }
 /** A request whose run Temporal does not start. */
 async function unstarted(of: Order): Promise<void> {
@@ -191,6 +197,39 @@ describe('a client that leaves and retries', () => {
     end(id, 'paid');
     expect(await stay(order({ retry: 1 }))).toMatchObject({ id });
     expect(started()).toEqual([id]);
+  });
+
+  it('is told not to retry by itself if it is refused and an equal request has a run: it would get that run', async () => {
+    await leave(order());
+    await refused(order());
+    expect(refusal).toBeInstanceOf(LaterRefusedError);
+    const headers = headersOf(refusal as LaterRefusedError);
+    expect(headers).toMatchObject({ 'retry-after': '1', 'x-should-retry': 'false' });
+    // One with a key gets no run but its own.
+    await refused(order({ idempotencyKey: 'key' }));
+    expect(refusal).not.toBeInstanceOf(LaterRefusedError);
+  });
+
+  it('is told so too where the equal request came in the hour before', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 26, 10, 59) });
+    await leave(order());
+    vi.setSystemTime(Date.UTC(2026, 10, 26, 11, 1));
+    await refused(order());
+    expect(refusal).toBeInstanceOf(LaterRefusedError);
+  });
+
+  it('is not told so where the equal requests were refused too, or it is unknown whether one has a run', async () => {
+    for (const of of [order(), order(), order({ retry: 1 }), order()]) {
+      await refused(of);
+      expect(refusal).not.toBeInstanceOf(LaterRefusedError);
+    }
+    await leave(order({ retry: 2 }));
+    gateway.temporal.outage = grpcError(14, 'unavailable');
+    await refused(order());
+    expect(refusal).not.toBeInstanceOf(LaterRefusedError);
+    gateway.temporal.outage = undefined;
+    await refused(order());
+    expect(refusal).toBeInstanceOf(LaterRefusedError);
   });
 
   it('gets no run if it leaves while it is admitted and an equal request has one; its slot is free again', async () => {
@@ -325,6 +364,12 @@ describe('while a new version of the pipeline is deployed', () => {
     for (const id of started()) end(id, id);
     expect(await stay(at(pay, { retry: 1 }))).toMatchObject({ id: started()[1] });
     expect(started()).toHaveLength(2);
+  });
+
+  it('a request is told not to retry by itself if it is refused and the other version has a run of what was sent', async () => {
+    await leave(at(pay));
+    await refused(at(later));
+    expect(refusal).toBeInstanceOf(LaterRefusedError);
   });
 
   it('a retry gets its own run where a request to the other version was refused since', async () => {

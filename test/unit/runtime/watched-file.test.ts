@@ -56,3 +56,52 @@ it('is read again when only its mode has changed', () => {
   expect([watched.stale, watched.current]).toEqual([false, 1]);
   watched.close();
 });
+
+it('is read again after a failure that passes without a change of the file, which is logged once', () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'text');
+  writeFileSync(file, 'old');
+  let failure: string | undefined;
+  const read = (name: string) => {
+    if (failure !== undefined) throw new Error(failure);
+    return readFileSync(name, 'utf8');
+  };
+  const logged: string[] = [];
+  const logger = pino({}, { write: (line) => void logged.push((JSON.parse(line) as { error: string }).error) });
+  const watched = new WatchedFile(file, 'texts', read, logger);
+  failure = 'EMFILE';
+  writeFileSync(file, 'newer');
+  vi.advanceTimersByTime(3_000);
+  expect([watched.current, watched.stale, logged]).toEqual(['old', true, ['EMFILE']]);
+  failure = 'EIO';
+  vi.advanceTimersByTime(2_000);
+  expect(logged).toEqual(['EMFILE', 'EIO']);
+  failure = undefined;
+  vi.advanceTimersByTime(3_000);
+  expect([watched.current, watched.stale, logged.length]).toEqual(['newer', false, 2]);
+  watched.close();
+});
+
+it('is read again after pauses that double up to a minute, and at once when it changes', () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'text');
+  writeFileSync(file, 'valid');
+  let seconds = 0;
+  const readAt: number[] = [];
+  const read = (name: string) => {
+    readAt.push(seconds);
+    if (readFileSync(name, 'utf8') !== 'valid') throw new Error('not valid');
+  };
+  const watched = new WatchedFile(file, 'texts', read, pino({ level: 'silent' }));
+  const pass = (polls: number) => {
+    for (let i = 0; i < polls; i++) {
+      seconds += 1;
+      vi.advanceTimersByTime(1_000);
+    }
+  };
+  writeFileSync(file, 'no longer valid');
+  pass(190);
+  expect(readAt).toEqual([0, 1, 2, 4, 8, 16, 32, 64, 124, 184]);
+  writeFileSync(file, 'not valid, again');
+  pass(4);
+  expect(readAt.slice(-3)).toEqual([191, 192, 194]);
+  watched.close();
+});

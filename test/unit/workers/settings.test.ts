@@ -83,3 +83,21 @@ describe('the address of a Redis', () => {
     }
   });
 });
+
+describe('the address of a web server', () => {
+  const NAMES = ['MILLRACE_GATEWAY_URL', 'MILLRACE_PUBLIC_URL', 'TEMPORAL_UI_URL', 'MILLRACE_KUBERNETES_API'] as const;
+
+  test.each(NAMES)('%s has a scheme that says how it is called', (name) => {
+    for (const url of ['http://gateway.internal:7400', 'https://gateway.example/millrace'])
+      expect(readSettings({ [name]: url })[name]).toBe(url);
+    for (const url of ['gateway.internal:7400', 'localhost:7400', 'ftp://gateway.internal', 'gateway.internal'])
+      expect(() => readSettings({ [name]: url }), url).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_SETTING',
+          details: {
+            fields: [{ field: name, message: 'must be a URL that begins with http:// or https://' }],
+          },
+        }),
+      );
+  });
+});

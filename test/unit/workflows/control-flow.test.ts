@@ -95,6 +95,17 @@ describe('each', () => {
     expect((await run(mapped, { items: [2, 3, 4] })).output).toEqual({ all });
   });
 
+  it.each([[[2, 3, 4]], [[2, 4, 3]]])('the stage of dropped items is done, of %j', async (items) => {
+    const mapped = any(
+      pipeline('mapped', { input: list }, ({ input, stage, each }) => ({
+        all: each('all', input.items, (n) => stage('odd', odd, { n }, fast).n, { onFailure: 'drop', concurrency: 1 }),
+      })),
+    );
+    const { rows } = await run(mapped, { items });
+    expect(rows.odd).toMatchObject({ status: 'done', count: { done: 2, started: 3 } });
+    expect(rows.odd?.error).toBeUndefined();
+  });
+
   it('a failed item ends the run by default', async () => {
     const mapped = any(
       pipeline('mapped', { input: list }, ({ input, stage, each }) => ({
@@ -182,6 +193,64 @@ describe('race', () => {
       code: 'BACKEND_REJECTED',
       message: expect.stringContaining('l') as string,
     });
+  });
+});
+
+/* In a run that resumes another one: the call of an odd number has succeeded with another input. */
+describe('a call that has succeeded with another input ends the run', () => {
+  const differs = code('differs', { input: one, output: one }, ({ n }) => {
+    if (n % 2 === 1) throw new MillraceError('RESUME_DIVERGED', `${n} differs`, { differs: true });
+    return { n };
+  });
+  const list = z.object({ items: z.array(z.number()) });
+  const diverged = { code: 'RESUME_DIVERGED' };
+
+  it.each(['null', 'drop'] as const)('in an item that may fail, with %s', async (onFailure) => {
+    const mapped = any(
+      pipeline('mapped', { input: list }, ({ input, stage, each }) => ({
+        all: each('all', input.items, (n) => stage('differs', differs, { n }, fast).n, { onFailure }),
+      })),
+    );
+    await expect(run(mapped, { items: [2, 3, 4] })).rejects.toMatchObject(diverged);
+    expect((await run(mapped, { items: [2, 4] })).output).toEqual({ all: [2, 4] });
+  });
+
+  it('in a stage that is optional', async () => {
+    const optional = any(
+      pipeline('optional', { input: one }, ({ input, stage }) => ({
+        n: stage('differs', differs, { n: input.n }, { ...fast, optional: true }).n,
+      })),
+    );
+    await expect(run(optional, { n: 1 })).rejects.toMatchObject(diverged);
+  });
+
+  it('and not one that the run before has gone on without: its stage fails again', async () => {
+    const without = code('without', { input: one, output: one }, () => {
+      throw new MillraceError('RESUME_DIVERGED', 'it had ended without this call');
+    });
+    const left = any(
+      pipeline('left', { input: list }, ({ input, stage, each }) => ({
+        all: each('all', input.items, (n) => stage('without', without, { n }, fast).n, { onFailure: 'drop' }),
+        n: stage('alone', without, { n: 1 }, { ...fast, optional: true }).n,
+      })),
+    );
+    expect((await run(left, { items: [1, 2] })).output).toEqual({ all: [], n: null });
+  });
+
+  it('in a contender of a race', async () => {
+    const slow = code('slow', { input: one, output: one }, async (input) => {
+      await sleep(20);
+      return input;
+    });
+    const raced = any(
+      pipeline('raced', { input: one }, ({ input, stage, race }) => ({
+        n: race('first', {
+          odd: () => stage('differs', differs, { n: input.n }, fast).n,
+          slow: () => stage('slow', slow, { n: input.n }).n,
+        }).value,
+      })),
+    );
+    await expect(run(raced, { n: 1 })).rejects.toMatchObject(diverged);
   });
 });
 

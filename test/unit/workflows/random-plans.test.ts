@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../../pipelines/json.js';
-import type { RunContext, RunResult, StageOutcome, StageRecord } from '../../../pipelines/run/index.js';
+import type { RunContext, RunResult, SegmentOutcome, StageOutcome, StageRecord } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
@@ -80,6 +80,20 @@ const inSegments = (runner: ScriptedRunner): RunHost =>
     runSegment: async (segment) => copy(await interpretSegment(copy(segment), inner)),
   }));
 
+/** Each segment is interrupted: with nothing of it done, or behind its first step. */
+const interrupted =
+  (behindFirst: boolean) =>
+  (runner: ScriptedRunner): RunHost =>
+    changed(inProcess(runner), (inner) => ({
+      runSegment: async (segment): Promise<SegmentOutcome> => {
+        if (!behindFirst) return { done: {}, rows: [], interrupted: true };
+        // Other steps of the segment read the first one.
+        const { wanted: _, ...own } = copy(segment);
+        const outcome = copy(await interpretSegment({ ...own, steps: own.steps.slice(0, 1) }, inner));
+        return outcome.failure ? outcome : { ...outcome, interrupted: true };
+      },
+    }));
+
 /** As a workflow has it: the interpreter gets places of entries, and the calls read their values. */
 const withPlaces =
   (segments: boolean) =>
@@ -97,7 +111,10 @@ function inHistories(
     (own) => {
       // Enough looks for the loops around one another to start; more each time, so that the run goes on.
       let checks = 4 * histories;
-      return changed(host(own), () => ({ full: () => checks-- <= 0 }));
+      return changed(host(own), (inner) => ({
+        full: () => checks-- <= 0,
+        ...(inner.runSegment && { runSegment: inner.runSegment.bind(inner) }),
+      }));
     },
     random,
     () => {
@@ -113,6 +130,15 @@ describe('a random plan means what the reference says', () => {
   it('with its inline steps in segments', () => holds(OTHER_RUNS, (random) => runOn(inSegments, random)), LIMIT_MS);
 
   it('over several histories', () => holds(OTHER_RUNS, (random) => inHistories(random)), LIMIT_MS);
+
+  it.each([
+    ['lost at once', false],
+    ['lost behind their first step', true],
+  ])(
+    'over several histories, where the journals of its segments are %s',
+    (_, behindFirst) => holds(OTHER_RUNS, (random) => inHistories(random, undefined, interrupted(behindFirst))),
+    LIMIT_MS,
+  );
 
   it.each<[string, (inner: RunHost) => Partial<RunHost>]>([
     [

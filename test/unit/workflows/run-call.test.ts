@@ -46,6 +46,8 @@ let serves: (queue: string) => boolean;
 /** Attempts that each wait in a queue follows, and whether one was lost. */
 let begun: number;
 let lost: boolean;
+/** Whether the run began with the release that ends such calls in time. */
+let isNew: boolean;
 beforeEach(() => {
   now = 0;
   shown = [];
@@ -54,9 +56,14 @@ beforeEach(() => {
   serves = () => false;
   begun = 0;
   lost = false;
+  isNew = true;
 });
 
-function go(of: Partial<StageCall> = {}, deadlineMs = 10 ** 9): Promise<StageOutcome> {
+function go(
+  of: Partial<StageCall> = {},
+  deadlineMs = 10 ** 9,
+  { patienceMs, queueMs }: { patienceMs?: number; queueMs?: number } = {},
+): Promise<StageOutcome> {
   const host = {
     now: () => now,
     async runStage({ policy }: StagePlan, _input: unknown, { since }: StageCall, { queue }: StagePlacement) {
@@ -66,6 +73,7 @@ function go(of: Partial<StageCall> = {}, deadlineMs = 10 ** 9): Promise<StageOut
       throw new StageError('QUEUE_TIMEOUT', 'nobody took it', { begun, ...(lost && { lost }) });
     },
     serving: async (queues: readonly string[]) => queues.find(serves),
+    since: () => isNew,
   } as unknown as RunHost;
   const run = {
     table: { doing: (_: string, doing: string) => shown.push(doing) },
@@ -76,7 +84,9 @@ function go(of: Partial<StageCall> = {}, deadlineMs = 10 ** 9): Promise<StageOut
       exceeded: () => new StageError('DEADLINE_EXCEEDED', 'too long', { stage: 'sum' }),
     },
   } as unknown as Run;
-  return runCall(run, { host } as At, stage, {}, { ...call, ...of }, placed);
+  const timeout = { ...stage.policy.timeout, ...(queueMs !== undefined && { queueMs }) };
+  const policy = { ...stage.policy, timeout, ...(patienceMs !== undefined && { patienceMs }) };
+  return runCall(run, { host } as At, { ...stage, policy }, {}, { ...call, ...of }, placed);
 }
 
 describe('a call of a pinned function', () => {
@@ -134,5 +144,51 @@ describe('a call of a pinned function', () => {
   it('is left alone where nothing pins it', async () => {
     await expect(go({ codeVersion: undefined as never })).rejects.toMatchObject({ code: 'QUEUE_TIMEOUT' });
     expect(tried.length).toBe(1);
+  });
+});
+
+describe('a call of a pinned function that need not wait for all of its time', () => {
+  const limited = (limits: { patienceMs?: number; queueMs?: number }) => go({}, 10 ** 9, limits);
+  const absent = { code: 'CODE_NOT_FOUND', message: expect.stringContaining('total@1') };
+
+  it.each([2_000, 15_000])('fails after a patience of %i ms where no worker has the version', async (patienceMs) => {
+    await expect(limited({ patienceMs })).rejects.toMatchObject(absent);
+    expect(now).toBe(patienceMs);
+  });
+
+  it('gives a worker half a second without any patience', async () => {
+    await expect(limited({ patienceMs: 0 })).rejects.toMatchObject(absent);
+    expect(now).toBe(500);
+  });
+
+  it('waits beyond its patience for a worker that is busy', async () => {
+    serves = () => true;
+    takes = () => now > 60_000;
+    await expect(limited({ patienceMs: 2_000 })).resolves.toBe(done);
+  });
+
+  it('is patient anew when a worker with the version was there', async () => {
+    serves = () => now < 40_000;
+    await expect(limited({ patienceMs: 15_000 })).rejects.toMatchObject(absent);
+    expect(now).toBe(35_000 + 60_000 + 15_000);
+  });
+
+  it.each([
+    ['no worker has', false],
+    ['is busy', true],
+  ])('fails when all its waits together are as long as its limit, of a version that %s', async (_, isServed) => {
+    serves = () => isServed;
+    for (const queueMs of [2_000, 12_000]) {
+      now = 0;
+      const message = expect.stringContaining(`within ${queueMs} ms`);
+      await expect(limited({ queueMs })).rejects.toMatchObject({ code: 'QUEUE_TIMEOUT', message });
+      expect(now).toBe(queueMs);
+    }
+  });
+
+  it('waits until its total in a history from before', async () => {
+    isNew = false;
+    await expect(limited({ patienceMs: 2_000, queueMs: 2_000 })).rejects.toMatchObject(absent);
+    expect(now).toBe(300_000);
   });
 });

@@ -3,6 +3,7 @@ import type { Json } from '../../../pipelines/json.js';
 import { bytesOf } from '../../../pipelines/json-limits.js';
 import type { Graph, StagePlan } from '../../../pipelines/plan/index.js';
 import type { StageDecision, StageOutcome, StageRecord } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { fittingRows } from '../../../workflows/interpreter/index.js';
 import { rowsBeside, rowsOfFailure } from '../../../workflows/interpreter/sizes.js';
 import { StageTable } from '../../../workflows/interpreter/stage-table.js';
@@ -49,6 +50,113 @@ it('takes back one of several starts', () => {
   table.withdraw('speak');
   table.finish('speak', outcome);
   expect(shown(table)).toEqual([['done', { done: 2, started: 2 }]]);
+});
+
+describe('a stage that is started several times', () => {
+  const failure = new StageError('BACKEND_REJECTED', 'no');
+  /** Starts one after the other; whether each succeeds. */
+  const ran = (ends: readonly boolean[]) => {
+    const table = tableOf();
+    for (const succeeds of ends) {
+      table.underWay('speak', 1);
+      table.start('speak');
+      if (succeeds) table.finish('speak', outcome);
+      else table.fail('speak', failure);
+      table.underWay('speak', -1);
+    }
+    return table;
+  };
+
+  it('is running while a start of it is under way, and not because one has failed', () => {
+    const table = ran([true, false, true]);
+    expect(shown(table)).toEqual([['done', { done: 2, started: 3 }]]);
+    for (let i = 0; i < 2; i++) {
+      table.underWay('speak', 1);
+      table.start('speak');
+    }
+    table.finish('speak', outcome);
+    table.underWay('speak', -1);
+    expect(shown(table)).toEqual([['running', { done: 3, started: 5 }]]);
+    table.finish('speak', outcome);
+    expect(shown(table)).toEqual([['done', { done: 4, started: 5 }]]);
+  });
+
+  it.each([
+    ['in the middle', [true, false, true]],
+    ['at the end', [true, true, false]],
+  ])('is done in a run that has succeeded if one of them failed %s, and keeps no error', (_, ends) => {
+    const table = ran(ends);
+    table.close('done');
+    expect(shown(table)).toEqual([['done', { done: 2, started: 3 }]]);
+    expect(table.rows[0]?.error).toBeUndefined();
+  });
+
+  it('has failed if none of them has succeeded', () => {
+    const table = ran([false, false]);
+    table.close('done');
+    expect(shown(table)).toEqual([['failed', { done: 0, started: 2 }]]);
+  });
+
+  /** Starts one after the other: whether each succeeds, fails and is skipped, or is skipped without a start. */
+  const optional = (ends: readonly ('succeeds' | 'fails' | 'is not started')[]) => {
+    const table = tableOf();
+    for (const end of ends) {
+      if (end !== 'is not started') table.start('speak');
+      if (end === 'succeeds') table.finish('speak', outcome);
+      if (end === 'fails') table.fail('speak', failure);
+      if (end !== 'succeeds') table.skip('speak', end === 'fails' ? failure.code : 'degraded');
+    }
+    table.close('done');
+    return table;
+  };
+
+  it.each([
+    ['succeeds', 'fails'],
+    ['fails', 'succeeds'],
+  ] as const)('is done if it may be skipped and first %s, then %s', (first, second) => {
+    const table = optional([first, second]);
+    expect(shown(table)).toEqual([['done', { done: 1, started: 2 }]]);
+    expect(table.rows[0]?.error).toBeUndefined();
+    expect(table.rows[0]?.instead).toBeUndefined();
+  });
+
+  it.each([
+    ['succeeds', 'is not started'],
+    ['is not started', 'succeeds'],
+  ] as const)('counts no start if it was skipped without one: it %s, then it %s', (first, second) => {
+    expect(shown(optional([first, second]))).toEqual([['done', undefined]]);
+  });
+
+  it('is skipped if it never succeeded, with each of its starts', () => {
+    expect(shown(optional(['fails', 'fails']))).toEqual([['skipped', { done: 0, started: 2 }]]);
+    expect(shown(optional(['fails']))).toEqual([['skipped', undefined]]);
+  });
+
+  it('is done after a new history too, to which an earlier release carried it as running', () => {
+    const table = tableOf();
+    const [row] = table.rows;
+    table.take([{ ...(row as StageRecord), status: 'running', count: { done: 2, started: 3 } }]);
+    table.close('done');
+    expect(shown(table)).toEqual([['done', { done: 2, started: 3 }]]);
+  });
+
+  it('stays as it is where a segment did not come to it', () => {
+    const table = ran([true]);
+    const [row] = tableOf().rows;
+    table.take([row as StageRecord]);
+    table.take([{ ...(row as StageRecord), status: 'skipped' }]);
+    expect(shown(table)).toEqual([['done', undefined]]);
+  });
+
+  it('stays done if a segment skips it without a start', () => {
+    const [row] = optional(['is not started']).rows;
+    const table = ran([true]);
+    table.take([row as StageRecord]);
+    expect(shown(table)).toEqual([['done', undefined]]);
+    const failed = ran([false]);
+    failed.take([row as StageRecord]);
+    expect(failed.rows[0]).toMatchObject({ status: 'skipped', instead: 'degraded' });
+  });
 });
 
 describe('the decisions in the table', () => {

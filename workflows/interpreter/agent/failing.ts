@@ -1,4 +1,5 @@
 import type { StageError } from '../../../pipelines/run/stage-error.js';
+import type { RunHost } from '../host.js';
 import { STOPPED, type Stopped } from '../state.js';
 import { isFailure } from '../value.js';
 
@@ -14,8 +15,8 @@ export class Failing {
   });
 
   /** Rethrows errors that are not failures of the candidate. */
-  take(error: unknown): Stopped {
-    if (!isFailure(error)) throw error;
+  take(error: unknown, host: RunHost): Stopped {
+    if (!isFailure(error, host)) throw error;
     this.failure ??= error;
     this.#resolve();
     return STOPPED;

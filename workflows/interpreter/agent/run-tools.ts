@@ -42,7 +42,7 @@ export async function runTools(
       const place: Place = { turn, name: names[i] as string, number: from + i, failing };
       if (i >= MOST_CALLS) return tooMany(agent, at, place, call);
       const ended = toolCall(agent, at, place, call);
-      return failing ? ended.catch((error: unknown) => failing.take(error)) : ended;
+      return failing ? ended.catch((error: unknown) => failing.take(error, at.host)) : ended;
     }),
   );
   if (failing?.failure) throw failing.failure;

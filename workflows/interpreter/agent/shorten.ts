@@ -152,7 +152,7 @@ async function keptApart(
       kept.end((await keepTexts(agent, at, texts, path)) as unknown as Json);
     }
   } catch (error) {
-    if (error instanceof StageError && !concernsAll(error)) return { ids: [] };
+    if (error instanceof StageError && !concernsAll(error, at.host)) return { ids: [] };
     throw error;
   }
   const stored = kept.value as unknown as Awaited<ReturnType<typeof keepTexts>>;
@@ -269,7 +269,7 @@ async function writtenText(
     const text = reply.text.trim();
     return { text: text === '' ? undefined : text, progress: spentBeside(progress, reply) };
   } catch (error) {
-    if (error instanceof StageError && !concernsAll(error)) return { text: undefined, progress };
+    if (error instanceof StageError && !concernsAll(error, at.host)) return { text: undefined, progress };
     throw error;
   }
 }

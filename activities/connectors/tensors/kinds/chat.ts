@@ -1,6 +1,7 @@
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { type Conversation, promptOf, refuseMore } from '../../conversation.js';
+import { WholeText } from '../../whole-text.js';
 import type { BoundMap } from '../bind.js';
 import type { Sources } from '../encode.js';
 import { respond, type TensorKind } from '../kind.js';
@@ -19,6 +20,7 @@ export const chat: TensorKind = {
     refuseMore(given);
     expectUnbound(given);
     let text = '';
+    let growing: WholeText | undefined;
     for await (const { outputs } of respond(call, context, sourcesOf(given, map))) {
       const whole = wholeOutput(map, outputs);
       if (whole) return { output: whole };
@@ -29,9 +31,13 @@ export const chat: TensorKind = {
         if (part !== '') emit(part);
         continue;
       }
-      if (part.startsWith(text) && part !== text) emit(part.slice(text.length));
+      growing ??= new WholeText();
+      const more = growing.next(part);
+      if (more !== '') emit(more);
       text = part;
     }
+    const rest = growing?.last(text) ?? '';
+    if (rest !== '') emit(rest);
     return { output: { text, finish: 'stop' } };
   },
   example: { prompt: 'ok', maxTokens: 1, sampling: { max_tokens: 1, temperature: 0 }, stream: false },

@@ -77,7 +77,9 @@ describe('keysOf', () => {
       { untilMidnight: 'Asia/Kolkata' },
       { version: '1' },
       { version: '"1"' },
-    ])
+      { agree: { by: 'similarity', atLeast: 0.9 } },
+      { agree: { by: 'fields', fields: ['label'] } },
+    ] as const)
       expect(keysOf(request('a', limits), 'f').vectors).not.toBe(base.vectors);
   });
 });

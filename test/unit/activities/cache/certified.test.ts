@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { CacheRequest } from '../../../../activities/cache/cache-key.js';
 import { Certified, judgedOf } from '../../../../activities/cache/certified.js';
 import type { Candidate } from '../../../../activities/cache/similar-texts.js';
 import { fused } from '../../../../activities/cache/verifier/fused.js';
+import type { CacheAgreement } from '../../../../pipelines/plan/index.js';
 import { Evidence, type EvidenceState, type Judged, STEPS, stepOf } from '../../../../stores/evidence/index.js';
 import { never, request } from '../../../support/caches.js';
 
@@ -118,6 +120,28 @@ describe('a verifier with a model of entailment', () => {
     expect(await keyWith('i', { timeoutMs: 50 })).toBe(own);
     expect(await keyWith('j')).not.toBe(own);
     expect(own.startsWith(`${evidence.keyOf(judged)}:`)).toBe(true);
+  });
+});
+
+describe('labels', () => {
+  const keyOf = (more: Partial<CacheRequest> = {}) => evidence.keyOf(judgedOf(request('k', more), 'f'));
+
+  it('by another rule of when answers agree are other evidence', () => {
+    const rules: readonly CacheAgreement[] = [
+      { by: 'text' },
+      { by: 'fields', fields: ['label'] },
+      { by: 'fields', fields: ['label', 'why'] },
+      { by: 'similarity', atLeast: 0.7 },
+      { by: 'similarity', atLeast: 0.9 },
+      { by: 'model', model: 'judge' },
+      { by: 'model', model: 'other' },
+    ];
+    expect(new Set(rules.map((agree) => keyOf({ agree }))).size).toBe(rules.length);
+  });
+
+  it('of a stage that names no rule are those by text, whatever its error rate', () => {
+    expect(keyOf()).toBe(keyOf({ agree: { by: 'text' } }));
+    expect(keyOf({ maxErrorRate: 0.02 })).toBe(keyOf({ maxErrorRate: 0.05 }));
   });
 });
 

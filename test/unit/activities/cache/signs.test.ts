@@ -23,6 +23,9 @@ describe('two answers', () => {
     ['x < y', 'x > y'],
     ['(2+3)*4', '2+(3*4)'],
     ['{"a":-1}', '{"a":1}'],
+    [':)', ':('],
+    ['?', '...'],
+    ['**', ''],
   ])('do not agree if a sign differs: %s, %s', async (a, b) => {
     expect(await agrees({ text: a }, { text: b }, undefined, means)).toBe(false);
   });
@@ -33,6 +36,8 @@ describe('two answers', () => {
     ['# Paris\n\nIt is well-known.', 'Paris: it is well known'],
     ['It has (about) 300 m.', 'it has about 300 m'],
     ['In 2024. The end', 'in 2024 the end'],
+    [':)', ' :)\n'],
+    ['', ' '],
   ])('agree if only marks differ: %s', async (a, b) => {
     expect(await agrees({ text: a }, { text: b }, undefined, means)).toBe(true);
   });

@@ -89,6 +89,24 @@ describe('a text', () => {
     'Идёт дождь?',
     '雨が降りますか？',
     '비가 와요?',
+    'whats todays date',
+    'What are todays specials?',
+    'whats on this weeks menu',
+    'What is tonights dinner?',
+    'who opens tomorrows show',
+    'what was on last nights show',
+    'whos winning',
+    'whats new',
+    'How many days to Christmas?',
+    'how many days are there to easter',
+    'How many days before Easter?',
+    'How many weeks to the 3rd of June?',
+    'How many days before Glastonbury?',
+    'Quel est le menu aujourdhui ?',
+    'Vad är dagens lunch?',
+    'Hva er ukens tilbud?',
+    'Ce mâncăm azi?',
+    'Co je dneska k obědu?',
   ])('asks of the time: %s', (text) => {
     expect(isTimely(text)).toBe(true);
   });
@@ -145,6 +163,12 @@ describe('a text', () => {
     'なぜ雨が降りますか？',
     '왜 비가 오나요?',
     '준비가 오래 걸리나요?',
+    'How long do I have to boil an egg?',
+    'How many days before surgery do I stop eating?',
+    'How many days before I can drive again?',
+    'How many hours to Oslo by train?',
+    'Hur många dagar har ett år?',
+    'Cine a scris Enigma Otiliei?',
   ])('asks of no time: %s', (text) => {
     expect(isTimely(text)).toBe(false);
   });

@@ -30,6 +30,11 @@ describe('options that do not fit are named when they are read', () => {
       /has nothing at \/x/,
     ],
     [{ ...posts(1), response: { output: '$/bdy' } }, 'options.response.output', /nothing at \/bdy/],
+    [
+      { ...posts(1), response: { stream: { as: 'text', mode: 'whole' } } },
+      'options.response.stream.mode',
+      /is for sse and ndjson/,
+    ],
     [{ ...posts(1), respnse: {} }, 'options', /did you mean "response"/],
   ])('%j', (options, field, message) => {
     try {

@@ -45,6 +45,22 @@ describe('streams', () => {
     ).toEqual({ text: 'ab', chunks: ['a', 'b'] });
   });
 
+  it.each([
+    [
+      ['Hello \ufffd', 'Hello 👋', 'Hello 👋 there'],
+      ['Hello ', '👋', ' there'],
+    ],
+    [['Hallo', 'Hello', 'Hello there'], ['Hallo']],
+    [
+      ['Hello', 'Hello \ufffd', ''],
+      ['Hello', ' ', '\ufffd'],
+    ],
+  ])('lines of JSON whose text changes its end: the last one counts (%j)', async (texts, chunks) => {
+    const lines = [...texts.map((t) => ({ t })), { end: true }].map((line) => `${JSON.stringify(line)}\n`);
+    const text = texts.findLast((each) => each !== '');
+    expect(await streaming(ndjson, lines, 'application/x-ndjson')).toEqual({ text, chunks });
+  });
+
   it('text as it arrives, and a last event that is no JSON', async () => {
     expect(
       (await streaming(plain, [Buffer.from('é').subarray(0, 1), Buffer.from('é').subarray(1), 'b'], 'text/plain')).text,

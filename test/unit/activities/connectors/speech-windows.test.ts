@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SAMPLE_RATE, skip, windows } from '../../../../activities/connectors/speech-windows.js';
 
 const SECOND = SAMPLE_RATE;
@@ -85,6 +85,18 @@ describe('windows of audio', () => {
     const left: Float32Array[] = [];
     for await (const chunk of skip(chunked(speech(1), 1_000), SECOND)) left.push(chunk);
     expect(left).toEqual([]);
+  });
+
+  it('copies what it holds once for each window, not with each chunk', async () => {
+    const samples = speech(10);
+    const set = vi.spyOn(Object.getPrototypeOf(Float32Array.prototype) as Float32Array, 'set');
+    const parts: number[] = [];
+    for await (const { length } of windows(chunked(samples, 100), { sampleRate: 1_000, most: 60_000 }))
+      parts.push(length);
+    const copied = set.mock.calls.reduce((sum, [{ length }]) => sum + length, 0);
+    set.mockRestore();
+    expect(parts.reduce((sum, length) => sum + length)).toBe(samples.length);
+    expect(copied).toBeLessThan(2 * samples.length);
   });
 
   it('takes silence without a pause to prefer', async () => {

@@ -53,6 +53,21 @@ describe('outputs', () => {
     });
   });
 
+  it('a text of which each response has all so far, and may change the end', async () => {
+    const map = {
+      inputs: { p: { from: 'prompt', dtype: 'BYTES', shape: [1] } },
+      outputs: { t: { to: 'text', responses: 'whole' } },
+    };
+    const says = (...texts: string[]) =>
+      run('chat', map, () => texts.map((each) => [wire('t', 'BYTES', [1], [each])]), {
+        input: { prompt: 'Hi', history: [] },
+      });
+    const held = await says('Hello \ufffd', 'Hello 👋', 'Hello 👋 there');
+    expect([held.output.text, held.emitted]).toEqual(['Hello 👋 there', ['Hello ', '👋', ' there']]);
+    const changed = await says('Hallo', 'Hello', 'Hello there');
+    expect([changed.output.text, changed.emitted]).toEqual(['Hello there', ['Hallo']]);
+  });
+
   it('JSON in BYTES, at a pointer', async () => {
     const map = { ...text, outputs: { r: { to: 'scores', encoding: 'json', pointer: '/results/0/scores' } } };
     const answer = JSON.stringify({ results: [{ scores: [0.1, 0.9] }] });

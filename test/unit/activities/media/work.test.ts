@@ -123,6 +123,9 @@ describe('a video', () => {
     const { audio } = await run(media.sound(), { video: clip });
     expect(audio).toMatchObject({ mime: 'audio/wav', channels: 1, sampleRate: 44_100 });
     expect(Math.abs((audio.durationMs ?? 0) - 3_000)).toBeLessThan(100);
+    const file = await bytesOf(audio);
+    const sizes = [file.readUInt32LE(4), file.toString('latin1', 36, 40), file.readUInt32LE(40)];
+    expect(sizes, 'its header tells its length').toEqual([file.length - 8, 'data', file.length - 44]);
     const silent = await put('video', video('mp4', 1, { silent: true }));
     await expect(run(media.sound(), { video: silent })).rejects.toEqual(refused('INVALID_MEDIA', /no audio track/));
   });

@@ -37,6 +37,7 @@ function open(endpoints: Endpoint[], { zone, reports = false }: { zone?: string;
     capabilities: new Set<never>(),
     check: () => undefined,
     connect: (url) => {
+      if (url === 'refused') throw new MillraceError('INVALID_SETTING', 'its connector refuses the address');
       const backend = new ReportingBackend(url);
       if (!reports) Object.assign(backend, { ready: undefined });
       backends.set(url, backend);
@@ -141,6 +142,19 @@ describe('endpoints that change', () => {
     const before = pools.get('m');
     expect(() => pools.reload(file([{ url: 'b' }], { connector: 'none' }))).toThrow(/no connector/);
     expect(pools.get('m')).toBe(before);
+  });
+
+  it('a file with an address that its connector refuses changes nothing and leaves no client, as often as it is read', async () => {
+    const { pools, file, use, backend } = open([{ url: 'a' }]);
+    const before = pools.get('m');
+    const refused = file([{ url: 'b' }, { url: 'refused' }], { model: 'other' });
+    for (let i = 0; i < 2; i++) expect(() => pools.reload(refused)).toThrow('its connector refuses the address');
+    await vi.advanceTimersByTimeAsync(60_000);
+    // Nor the canaries of a pool.
+    expect(backend('b').log).toEqual(['close']);
+    expect(backend('a').log).not.toContain('close');
+    expect(pools.get('m')).toBe(before);
+    expect(await use()).toBe('a');
   });
 
   it('a pool that is gone is not configured', () => {

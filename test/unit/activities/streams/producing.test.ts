@@ -116,6 +116,34 @@ describe('a producer', () => {
     expect(await one.read()).toMatchObject({ values: [PIECES[0]], end: { as: 'cut' } });
   });
 
+  it('is cut when the server ends with another text than it has sent, or ends with what was sent', async () => {
+    const revising = async ({ onText }: { onText(delta: string): void }) => {
+      onText('It rains. Nobody ca');
+      return { output: { text: 'It rains. Somebody came.' } };
+    };
+    await expect(run().produce(revising)).rejects.toMatchObject({
+      code: 'STREAM_CUT',
+      message: 'the server changed its answer after 19 characters that have been read',
+    });
+    const { produce, read } = run();
+    const result = await produce(revising, producer({ onCut: 'end' }));
+    expect(result.output).toEqual({ text: 'It rains. Nobody ca', finish: 'stop' });
+    expect(await read()).toMatchObject({ values: ['It rains.', ' Nobody ca'], end: { as: 'cut' } });
+  });
+
+  it.each([
+    ['It rains. ', 'It rains.'],
+    [' It rains.', 'It rains.'],
+    ['It rains. And', 'It rains.'],
+    ['It rains. <call', ''],
+  ])('keeps what was sent ("%s") where the whole differs by white space or end (%j)', async (sent, text) => {
+    const result = await run().produce(async ({ onText }) => {
+      onText(sent);
+      return { output: { text } };
+    });
+    expect(result.output).toEqual({ text: sent });
+  });
+
   it('makes no call when the stream has ended', async () => {
     const { produce } = run();
     await produce(whole());

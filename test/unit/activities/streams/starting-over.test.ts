@@ -128,6 +128,16 @@ describe('a producer that may start over', () => {
     expect(await read()).toEqual(whole(1, ANOTHER));
   });
 
+  it('gives them the whole answer of a server that changes what it has sent; followers have that from the outcome', async () => {
+    const { produce, read } = newRun();
+    const { text, deltas } = await produce(async ({ onText }) => {
+      onText('One sentence was here. And');
+      return { output: { text: ANSWER } };
+    });
+    expect([text, deltas.join('')]).toEqual([ANSWER, 'One sentence was here. And']);
+    expect(await read()).toEqual(whole(1, ANSWER));
+  });
+
   it('does so for one that is shorter, and for one that comes in one piece', async () => {
     for (const serve of [says('One'), async () => ({ output: { text: ANOTHER } })]) {
       const { channels, id, produce, read } = newRun();

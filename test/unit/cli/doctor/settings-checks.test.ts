@@ -41,6 +41,35 @@ describe('settings', () => {
     ]);
   });
 
+  it('that pages for clients once named are told by the names that they have now', async () => {
+    const { findings } = await checkSettings({ MILLRACE_KEY: 'millrace_x', MILLRACE_URL: 'http://127.0.0.1:7400' });
+    const unknown = findings.filter(({ id }) => id === 'settings.known');
+    expect(unknown.map(({ about, remedy }) => [about, remedy])).toEqual([
+      ['MILLRACE_KEY', 'did you mean MILLRACE_API_KEY?'],
+      ['MILLRACE_URL', 'did you mean MILLRACE_GATEWAY_URL?'],
+    ]);
+  });
+
+  it('that have a key in place of its file are wrong, and the key is not quoted', async () => {
+    const { secret } = issueKey({ name: '', tenant: 'acme', permissions: ['run'] });
+    for (const given of [secret, `${secret}\n`]) {
+      const { settings, findings } = await checkSettings({ MILLRACE_KEYS: given });
+      expect(settings).toBeUndefined();
+      expect(findings).toMatchObject([
+        {
+          id: 'settings.valid',
+          about: 'MILLRACE_KEYS',
+          state: 'fail',
+          detail: expect.stringContaining('MILLRACE_API_KEY'),
+        },
+      ]);
+      expect(JSON.stringify(findings)).not.toContain(secret);
+    }
+    // A file may well be named like that.
+    for (const file of ['millrace_keys.json', 'keys.json', `keys/${secret}`])
+      expect(readSettings({ MILLRACE_KEYS: file }).MILLRACE_KEYS).toBe(file);
+  });
+
   it('that name a file are read', async () => {
     const there = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'weights.gguf');
     writeFileSync(there, '');
@@ -72,6 +101,8 @@ describe('settings', () => {
     const { key } = issueKey({ name: '', tenant: 'acme', permissions: ['run'] });
     writeFileSync(file, JSON.stringify({ keys: [key] }));
     expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('ok');
+    const both = { ...proxy, MILLRACE_PROXY_SECRET: 'x'.repeat(32), MILLRACE_KEYS: file };
+    expect(await stateAt('0.0.0.0', both)).toBe('fail');
     const issuer = { MILLRACE_OIDC_ISSUER: 'https://login.example', MILLRACE_OIDC_AUDIENCE: 'api://millrace' };
     expect(await stateAt('0.0.0.0', issuer)).toBe('ok');
     expect(await stateAt('0.0.0.0', { ...issuer, MILLRACE_OIDC_AUDIENCE: '' })).toBe('fail');

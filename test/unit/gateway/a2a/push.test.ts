@@ -10,6 +10,7 @@ import { type RunToStart, WEBHOOK_WORKFLOW } from '../../../../pipelines/run/ind
 import type { Subscription, Subscriptions } from '../../../../stores/subscriptions/index.js';
 import { a2aClient, messageOf, sent } from '../../../support/a2a-client.js';
 import { greet, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { nonceOf } from '../../../support/waits.js';
 
 /** Push notifications at a gateway whose runs are scripted: who may have them, and what is kept of them. */
 
@@ -320,6 +321,55 @@ describe('a receiver', () => {
       /RUN_NOT_FOUND/,
     );
     expect(kept.size).toBe(0);
+  });
+
+  describe('that comes with a decision', () => {
+    const decision = [{ data: { nonce: nonceOf('ask'), approved: true } }];
+    const withHook = { ...AT_ONCE, taskPushNotificationConfig: hook };
+
+    test('is kept if the wait is decided, and not if the decision is refused', async () => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const { id } = await sent(client, why, {}, AT_ONCE);
+      await expect(sent(client, decision, { taskId: id }, withHook)).rejects.toThrow(/NOT_WAITING/);
+      expect(kept.get(id)).toEqual([]);
+      gateway.temporal.waitAt(['ask']);
+      await sent(client, decision, { taskId: id }, withHook);
+      expect(kept.get(id)).toMatchObject([{ id, url: hook.url }]);
+    });
+
+    test('is kept if one of several decisions is taken before another is refused', async () => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const { id } = await sent(client, why, {}, AT_ONCE);
+      gateway.temporal.waitAt(['ask']);
+      const both = [...decision, { data: { nonce: nonceOf('other'), approved: true } }];
+      await expect(sent(client, both, { taskId: id }, withHook)).rejects.toThrow(/NOT_WAITING/);
+      expect(gateway.temporal.sent).toMatchObject([['decide', { approved: true }]]);
+      expect(kept.get(id)).toMatchObject([{ id, url: hook.url }]);
+    });
+
+    test('stays if it replaces an earlier one and the decision is refused', async () => {
+      const client = await a2aClient(`${url}/a2a/chat/`);
+      const { id } = await sent(client, why, {}, withHook);
+      await expect(sent(client, decision, { taskId: id }, withHook)).rejects.toThrow(/NOT_WAITING/);
+      expect(kept.get(id)).toMatchObject([{ id, url: hook.url }]);
+    });
+
+    test('needs the permission to run', async () => {
+      await gateway.close();
+      const [ada, bob] = [
+        issueKey({ name: 'ada', tenant: 'default', permissions: ['read', 'run'] }),
+        issueKey({ name: 'bob', tenant: 'default', permissions: ['read', 'approve'] }),
+      ];
+      const keys = keyRing([ada.key, bob.key]);
+      await start({ authenticator: new Authenticator({ by: 'key', keys }, pino({ level: 'silent' })) });
+      const { id } = await sent(await a2aClient(`${url}/a2a/chat/`, { secret: ada.secret }), why, {}, AT_ONCE);
+      gateway.temporal.waitAt(['ask']);
+      const his = await a2aClient(`${url}/a2a/chat/`, { secret: bob.secret });
+      await expect(sent(his, decision, { taskId: id }, withHook)).rejects.toThrow(/FORBIDDEN/);
+      expect([kept.get(id) ?? [], gateway.temporal.sent]).toEqual([[], []]);
+      await sent(his, decision, { taskId: id }, AT_ONCE);
+      expect(gateway.temporal.sent).toMatchObject([['decide', { approved: true }]]);
+    });
   });
 
   test('is seen and removed by its owner alone; who may not decide is not told of waits', async () => {

@@ -31,7 +31,7 @@ async function limitedGateway(access: Access) {
       take: async (owner, most) => {
         const free = slots.filter((slot) => slot === owner).length < most;
         if (free) slots.push(owner);
-        return free;
+        return free ? 'taken' : undefined;
       },
       release: (owner) => void slots.splice(slots.indexOf(owner), 1),
     },

@@ -338,6 +338,18 @@ describe('what a token may do', () => {
         'resource_metadata="http://localhost:80/.well-known/oauth-protected-resource"',
     );
   });
+
+  test('is told with all that is missing at once', async () => {
+    const { app } = await guarded();
+    const authorization = `Bearer ${await issuer.token({ scope: 'millrace:approve' })}`;
+    const response = await app.inject({ method: 'DELETE', url: '/v1/runs/r', headers: { authorization } });
+    expect([response.statusCode, response.json().detail]).toEqual([
+      403,
+      'the token lacks the permissions "run" and "read"; it has approve',
+    ]);
+    const scopes = 'scope="millrace:approve millrace:run millrace:read"';
+    expect(response.headers['www-authenticate']).toContain(scopes);
+  });
 });
 
 describe('a decision', () => {

@@ -25,3 +25,27 @@ test('a call that has taken the place of another is told from the output if its 
   ]);
   expect(told).toContainEqual(expect.objectContaining({ type: 'CUSTOM', value: { toolCallId: 'exec_r_0' } }));
 });
+
+test('reasoning that another attempt replaces is void, and comes again as another message', () => {
+  const model = { textStages: new Set(['answer']), agents: new Set(), callers: new Map(), face: { output: 'text' } };
+  const events = new RunEvents({ threadId: 't', runId: 'u', messages: [], state: {} } as never, model as never);
+  const attempt = (n: number, text: string) => {
+    const of = { stage: 'answer', path: 'answer', attempt: n };
+    return [
+      ...events.of({ type: 'stage.started', ...of, kind: 'chat', model: 'm' }),
+      ...events.of({ type: 'stage.reasoning', ...of, text }),
+    ];
+  };
+  const told = [...events.start('r'), ...attempt(1, 'Three '), ...attempt(2, 'Two and two.')]
+    .map(({ data }) => JSON.parse(String(data)) as Record<string, unknown>)
+    .filter(({ type }) => /^(REASONING_MESSAGE|CUSTOM)/.test(String(type)))
+    .map(({ type, messageId, delta, value }) => [type, messageId ?? value, ...(delta === undefined ? [] : [delta])]);
+  expect(told).toEqual([
+    ['REASONING_MESSAGE_START', 'msg_u'],
+    ['REASONING_MESSAGE_CONTENT', 'msg_u', 'Three '],
+    ['REASONING_MESSAGE_END', 'msg_u'],
+    ['CUSTOM', { messageId: 'msg_u' }],
+    ['REASONING_MESSAGE_START', 'msg_u_1'],
+    ['REASONING_MESSAGE_CONTENT', 'msg_u_1', 'Two and two.'],
+  ]);
+});

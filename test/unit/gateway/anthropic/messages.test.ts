@@ -180,6 +180,14 @@ describe('a message', () => {
     await client.messages.create({ ...why, model: 'assistant' });
     expect(inputGiven()).toEqual({ text: 'Why?' });
   });
+
+  test('may say of its speed that it is the usual one', async () => {
+    answers({ text: 'So.' });
+    await client.messages.create({ ...why, speed: 'standard' });
+    expect(inputGiven()).not.toHaveProperty('speed');
+    const refused = await client.messages.create({ ...why, speed: 'fast' }).catch((thrown: unknown) => thrown);
+    expect(refused).toBeInstanceOf(Anthropic.BadRequestError);
+  });
 });
 
 describe('an error is the client’s own exception', () => {

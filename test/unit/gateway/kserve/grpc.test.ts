@@ -8,7 +8,7 @@ import {
 } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
-import { Authenticator, keyRing } from '../../../../gateway/index.js';
+import { Authenticator, issueKey, keyRing, RequestRate } from '../../../../gateway/index.js';
 import { grpcStatus } from '../../../../gateway/kserve/grpc-status.js';
 import { ERRORS, type ErrorCode } from '../../../../pipelines/errors.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
@@ -250,6 +250,22 @@ describe('ModelStreamInfer', () => {
     expect(Object.keys(byId)).toEqual(['7', '8', '9']);
     expect(byId[8]?.error_message).toContain('nobody');
     expect(byId[9]?.infer_response.parameters).toMatchObject({ triton_final_response: { bool_param: true } });
+  });
+
+  it('counts each request once towards the rate of its key, the first one included', async () => {
+    client.close();
+    await gateway.close();
+    const limits = { rate: { perSecond: 0.01, burst: 2 } };
+    const { key, secret } = issueKey({ name: '', tenant: 'acme', permissions: ['read', 'run'], limits });
+    const requests = new RequestRate();
+    const access = { by: 'key', keys: keyRing([key]) } as const;
+    await serve({ authenticator: new Authenticator(access, pino({ level: 'silent' }), { requests }) });
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${secret}`);
+    const responses = await collect([speakRequest, speakRequest, speakRequest], metadata);
+    const errors = responses.map(({ error_message }) => error_message).filter(Boolean);
+    expect(errors).toEqual([expect.stringContaining('may make 2 requests')]);
+    expect([responses.length, gateway.temporal.runs.size]).toEqual([3, 2]);
   });
 
   it('has an idempotency key for each request: the same stream sent again is the same runs', async () => {

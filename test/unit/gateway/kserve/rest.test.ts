@@ -439,4 +439,21 @@ describe('infer', () => {
       inference_stats: { success: { count: 1 }, fail: { count: 1 } },
     });
   });
+
+  it('counts the requests of each tenant apart', async () => {
+    gateway.temporal.onStart = (run) => run.end({ output: { reply: 'r', asked: 'a' }, stages: [] });
+    await post({ inputs: [text] }, { 'millrace-tenant': 'acme' }, '/v2/models/speaks/infer');
+    const countsOf = async (tenant: string, path: string) => {
+      const headers = { 'millrace-tenant': tenant };
+      const response = await gateway.app.inject({ method: 'GET', url: `/v2/models/${path}`, headers });
+      const rows = response.json<{ model_stats: JsonObject[] }>().model_stats;
+      return rows.map(({ name, inference_count: counted, last_inference: last }) => [name, counted, Number(last) > 0]);
+    };
+    expect(await countsOf('acme', 'speaks/stats')).toEqual([['speaks', 1, true]]);
+    expect(await countsOf('other', 'speaks/stats')).toEqual([['speaks', 0, false]]);
+    expect(await countsOf('other', 'stats')).toEqual([
+      ['every-form', 0, false],
+      ['speaks', 0, false],
+    ]);
+  });
 });

@@ -88,6 +88,16 @@ it('each message of a batch counts as a request', async () => {
   expect(temporal.runs.size).toBe(3);
 });
 
+it('a batch of more messages than the key may ever send at once is wrong, and not to be tried again', async () => {
+  const { post, temporal } = await start();
+  const refused = await post(batch(6));
+  expect([refused.statusCode, refused.headers['retry-after']]).toEqual([422, undefined]);
+  expect(refused.json().error.message).toMatch(/batch of 6 messages, .* the key may make 5/);
+  expect(temporal.runs.size).toBe(0);
+  // It has cost one request, as any other.
+  expect((await post(batch(4))).statusCode).toBe(200);
+});
+
 it.each([
   ['of more messages than are taken', 21, {}, /at most 20 messages/],
   ['in a version of the protocol that has none', 1, { 'mcp-protocol-version': '2025-06-18' }, /no batches/],

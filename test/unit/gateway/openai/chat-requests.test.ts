@@ -35,6 +35,29 @@ describe('a conversation', () => {
     });
   });
 
+  test.each(['reasoning_content', 'reasoning'])('keeps what the model thought, sent back as %s', async (name) => {
+    door.answers({ text: 'So.' });
+    const call = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
+    const thought = { role: 'assistant', content: null, [name]: 'I look.', tool_calls: [call] };
+    const silent = { role: 'assistant', content: 'So.', reasoning_content: null, reasoning: '' };
+    const result = { role: 'tool', tool_call_id: 'c1', content: 'seen' };
+    await door.post({ model: 'chat', messages: [user, thought, result, silent, user] });
+    const toolCalls = [{ id: 'c1', name: 'look', arguments: {} }];
+    expect(door.inputGiven().history).toEqual([
+      user,
+      { role: 'assistant', content: '', toolCalls, reasoning: 'I look.' },
+      { role: 'tool', content: 'seen', toolCallId: 'c1' },
+      { role: 'assistant', content: 'So.' },
+    ]);
+  });
+
+  test('passes over what the model thought in a form that is no text', async () => {
+    door.answers({ text: 'So.' });
+    const messages = [user, { role: 'assistant', content: 'So.', reasoning: { text: 'I look.' } }, user];
+    expect((await door.post({ model: 'chat', messages })).statusCode).toBe(200);
+    expect(door.inputGiven().history).toEqual([user, { role: 'assistant', content: 'So.' }]);
+  });
+
   test('that ends with a tool’s result goes on from there', async () => {
     door.answers({ text: 'So.' });
     await door.post({ model: 'chat', messages: [user, { role: 'tool', tool_call_id: 'c1', content: 'seen' }] });
@@ -80,6 +103,12 @@ describe('a conversation', () => {
       toolChoice: { name: 'look' },
       output: { schema: parameters, strict: true },
     });
+  });
+
+  test.each(['none', 'xhigh', 'max'])('brings the effort of its reasoning (%s)', async (effort) => {
+    door.answers({ text: 'So.' });
+    expect((await door.post({ model: 'chat', reasoning_effort: effort })).statusCode).toBe(200);
+    expect(door.inputGiven().reasoningEffort).toBe(effort);
   });
 
   test('that forbids calls brings no tools to a pipeline without a field for the choice', async () => {
@@ -303,5 +332,15 @@ describe('what cannot be answered as it is meant is refused by the parameter', (
     door.answers({ answer: 'So.' });
     const body = { model: 'rag-answer', top_p: 1, presence_penalty: 0, tool_choice: 'auto', tools: [] };
     expect((await door.post({ ...body, response_format: { type: 'text' }, store: false })).statusCode).toBe(200);
+  });
+
+  test.each(['chat/completions', 'responses'])('options of the prompt cache are passed over (%s)', async (path) => {
+    door.answers({ text: 'So.' });
+    const cache = { prompt_cache_key: 'k', prompt_cache_options: { ttl: '30m' }, prompt_cache_retention: '24h' };
+    const asked = path === 'responses' ? { input: 'Why?' } : { messages: [user] };
+    const payload = { model: 'chat', ...asked, ...cache };
+    const response = await door.gateway.app.inject({ method: 'POST', url: `/v1/${path}`, payload });
+    expect(response.statusCode).toBe(200);
+    expect(door.inputGiven()).toEqual({ prompt: 'Why?', history: [] });
   });
 });

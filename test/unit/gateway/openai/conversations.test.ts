@@ -153,6 +153,44 @@ describe('the items of a conversation', () => {
   });
 });
 
+describe('a message that is sent twice, each time under a key of its own', () => {
+  const goOn = (conversation: string, key: string, more: object = {}) =>
+    send('POST', 'responses', { model: 'chat', input: 'continue', conversation, ...more }, { 'idempotency-key': key });
+  const inputs = () => [...gateway.temporal.runs.values()].map(({ options: { args } }) => args[0]);
+
+  test('is two turns: the second goes on from the first', async () => {
+    const id = await conversationOf(0);
+    const [first, second] = [await goOn(id, 'k1'), await goOn(id, 'k2')];
+    expect([first.status, second.status]).toEqual([200, 200]);
+    expect(second.body.id).not.toBe(first.body.id);
+    const said = [
+      { role: 'user', content: 'continue' },
+      { role: 'assistant', content: 'answer 1' },
+    ];
+    expect(inputs()[1]).toMatchObject({ prompt: 'continue', history: said });
+  });
+
+  test('waits for the end of the first', async () => {
+    const id = await conversationOf(0);
+    const { onStart } = gateway.temporal;
+    gateway.temporal.onStart = () => undefined;
+    expect((await goOn(id, 'k1', { background: true })).status).toBe(200);
+    gateway.temporal.onStart = onStart;
+    expect(await goOn(id, 'k2')).toMatchObject({ status: 409, body: { error: { code: 'RUN_NOT_ENDED' } } });
+    expect(gateway.temporal.runs.size).toBe(1);
+  });
+
+  test('gets the response of its key again, whatever was added to the conversation since', async () => {
+    const id = await conversationOf(1);
+    const first = await goOn(id, 'k1');
+    await goOn(id, 'k2');
+    expect(await goOn(id, 'k1')).toMatchObject({ status: 200, body: { id: first.body.id } });
+    expect(gateway.temporal.runs.size).toBe(3);
+    const { body } = await send('GET', `conversations/${id}/items?order=asc`);
+    expect(textsOf(body)).toEqual(['question 1', 'answer 1', 'continue', 'answer 2', 'continue', 'answer 3']);
+  });
+});
+
 test('a conversation to which nothing can be added is read and erased all the same', async () => {
   const id = await conversationOf(1);
   refusal = new MillraceError('QUOTA_EXCEEDED', 'the conversations of the tenant have reached their limit');

@@ -195,6 +195,43 @@ describe('a response of a model that thinks', () => {
     ]);
   });
 
+  describe('whose first attempt fails before its text', () => {
+    const of = { stage: 'answer', path: 'answer' };
+    const isDone = ({ type, item }: { type: string; item: Item }) =>
+      type === 'response.output_item.done' && item.type === 'reasoning';
+    beforeEach(() => {
+      events = [
+        { type: 'stage.started', ...of, attempt: 1, kind: 'chat', model: 'assistant' },
+        { type: 'stage.reasoning', ...of, attempt: 1, text: 'Three ' },
+        { type: 'stage.failed', ...of, attempt: 1, code: 'BACKEND_UNAVAILABLE', message: 'gone' },
+        { type: 'stage.started', ...of, attempt: 2, kind: 'chat', model: 'assistant' },
+        { type: 'stage.reasoning', ...of, attempt: 2, text: 'Two and two.' },
+        { type: 'stage.delta', ...of, attempt: 2, text: 'Four.' },
+        { type: 'stage.finished', ...of, attempt: 2, cache: 'off', runMs: 1 },
+      ];
+    });
+
+    it('ends its item as incomplete, and has that of the second attempt in its place', async () => {
+      const { text } = await send('POST', 'responses', { model: 'chat', input: 'Why?', stream: true });
+      const told = [...text.matchAll(/^data: (\{.*\})$/gm)].map(([, data]) => JSON.parse(data ?? ''));
+      const items: Item[] = told.filter(isDone).map(({ item }) => item);
+      expect(items).toMatchObject([
+        { status: 'incomplete', content: [{ text: 'Three ' }] },
+        { status: 'completed', content: [{ text: 'Two and two.' }] },
+      ]);
+      expect(items[0]?.id).toBe(items[1]?.id);
+      expect(told.at(-1).response.output).toMatchObject([items[1], { type: 'message' }]);
+    });
+
+    it('has a blank line before that of the second attempt in a completion', async () => {
+      const messages = [{ role: 'user', content: 'Why?' }];
+      const { text } = await send('POST', 'chat/completions', { model: 'chat', messages, stream: true });
+      const told = [...text.matchAll(/^data: (\{.*\})$/gm)].map(([, data]) => JSON.parse(data ?? ''));
+      const thoughts = told.flatMap(({ choices }) => choices[0]?.delta.reasoning_content ?? []);
+      expect(thoughts).toEqual(['Three ', '\n\nTwo and two.']);
+    });
+  });
+
   it('streams it as an item where nobody was told of it', async () => {
     const { text } = await send('POST', 'responses', { model: 'chat', input: 'Why?', stream: true });
     expect(text).toContain('response.reasoning_text.done');

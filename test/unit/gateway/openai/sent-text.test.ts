@@ -30,4 +30,19 @@ describe('the text that a client has been sent', () => {
     expect(sentText.add('Paris')).toBe('');
     expect(() => sentText.end('Paris')).toThrow('next attempt differs');
   });
+
+  it('differs from the whole without another attempt where its server has changed it', () => {
+    const sentText = new SentText();
+    sentText.begin();
+    sentText.add('Lyon');
+    expect(() => sentText.end('Paris')).toThrow('the whole text differs from the 4 characters of it that were sent');
+  });
+
+  it('that differs is sent no further to a client that gets the whole at the end', () => {
+    const sentText = new SentText(true);
+    const sent = [sentText.add('Paris is')];
+    sentText.begin();
+    sent.push(sentText.add('Lyon'), sentText.add('Paris is'), sentText.add(' warm'), sentText.end('Lyon is warm.'));
+    expect(sent.join('')).toBe('Paris is');
+  });
 });

@@ -1,10 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { encoded, ffmpeg } from '../../../support/ffmpeg.js';
 import { multipartBody } from '../../../support/test-gateway.js';
+import { toldEvents } from '../../../support/told-events.js';
 import { wavFile } from '../../../support/wav-samples.js';
 import { modelsDoor } from './models-door.js';
 
-const door = modelsDoor({ ffmpeg });
+let told: RunEvent[] = [];
+const door = modelsDoor({ ffmpeg, events: toldEvents(() => told) });
+beforeEach(() => {
+  told = [];
+});
 
 describe('a transcription', () => {
   const file = wavFile({ seconds: 0.5 });
@@ -19,6 +25,30 @@ describe('a transcription', () => {
     door.answers({ transcript: 'So.' });
     expect((await send([['model', 'voice-assistant']])).json()).toEqual({ text: 'So.' });
     expect(door.gateway.temporal.only().options.args[1].outputs).toEqual(['transcript']);
+  });
+
+  test.each<[string, string[]]>([
+    ['the server changes the text that it has sent', []],
+    ['the next attempt hears something else', ['Yes. Now']],
+  ])('that is streamed ends with the whole where %s', async (_, again) => {
+    const of = { stage: 'transcribe', path: 'transcribe' };
+    const attempt = (attempt: number, ...texts: string[]): RunEvent[] => [
+      { type: 'stage.started', ...of, attempt, kind: 'transcribe', model: 'whisper' },
+      ...texts.map((text): RunEvent => ({ type: 'stage.delta', ...of, attempt, text })),
+    ];
+    told = [...attempt(1, 'No. ', 'Now'), ...(again.length > 0 ? attempt(2, ...again) : [])];
+    door.answers({ text: 'Yes. Now.' });
+    const { body } = await send([
+      ['model', 'transcribe'],
+      ['stream', 'true'],
+    ]);
+    const events = body.split('\n').flatMap((line) => (line.startsWith('data: ') ? [JSON.parse(line.slice(6))] : []));
+    expect(events).toEqual([
+      { type: 'transcript.text.delta', delta: 'No. ' },
+      { type: 'transcript.text.delta', delta: 'Now' },
+      { type: 'transcript.text.done', text: 'Yes. Now.' },
+    ]);
+    expect(door.gateway.temporal.sent).not.toContainEqual(['cancel']);
   });
 
   test('of a compressed body is refused, which is no damaged form', async () => {

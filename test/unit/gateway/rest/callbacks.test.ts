@@ -56,6 +56,23 @@ it('answers 429 above a thousand calls to unknown addresses in a minute, without
   expect(lines.filter(({ status }) => status === 429)).toEqual([]);
 });
 
+it('logs no token, which stands for a key', async () => {
+  const { app, lines } = await open(async (token) => token === TOKEN);
+  const calls = [
+    ['POST', `/v1/callbacks/${TOKEN}`],
+    ['POST', `/v1/%63allbacks/${TOKEN}`],
+    ['GET', `/v1/callbacks/${TOKEN}?state=done`],
+    ['POST', `/v1/callbacks/${TOKEN}/`],
+    // The path of MILLRACE_PUBLIC_URL, which the proxy in front has left in place.
+    ['POST', `/ai/v1/callbacks/${TOKEN}`],
+  ] as const;
+  for (const [method, url] of calls) await app.inject({ method, url });
+  await expect
+    .poll(() => lines.map(({ path }) => path))
+    .toEqual([...Array(4).fill('/v1/callbacks/:token'), '/ai/v1/callbacks/:token']);
+  expect(JSON.stringify(lines)).not.toContain(TOKEN);
+});
+
 it('reads no more of a call than a mebibyte', async () => {
   const { app } = await open(async () => true);
   const payload = 'x'.repeat(1_024 * 1_024 + 1);

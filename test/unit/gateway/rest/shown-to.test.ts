@@ -17,9 +17,10 @@ const desk = pipeline('desk', { input: z.object({ question: z.string() }) }, ({ 
 
 const issued = (name: string, ...permissions: Permission[]) => issueKey({ name, tenant: 'default', permissions });
 const [owner, runner, desks] = [issued('owner', 'run', 'read'), issued('runner', 'run'), issued('desk', 'approve')];
+const reader = issued('reader', 'read');
 let gateway: TestGateway;
 beforeEach(async () => {
-  const keys = keyRing([owner, runner, desks].map(({ key }) => key));
+  const keys = keyRing([owner, runner, desks, reader].map(({ key }) => key));
   const authenticator = new Authenticator({ by: 'key', keys }, pino({ level: 'silent' }));
   gateway = await testGateway({}, { authenticator, pipelines: [greet, desk] as Pipeline[] });
 });
@@ -45,6 +46,24 @@ test('is that it was cancelled, resumed or decided on', async () => {
     for (const field of CONTENTS) expect(shown, answer.body).not.toHaveProperty(field);
   }
   expect((await post(owner, `/v1/runs/${id}/cancel`)).json()).toMatchObject({ input: { name: 'Ada' } });
+});
+
+test('is neither erased, nor replayed, nor taken from the cache by it', async () => {
+  const id = await start();
+  const asked = { model: 'desk', input: 'Pay!', background: true };
+  const response = (await post(owner, '/v1/responses', asked)).json<{ id: string }>();
+  gateway.temporal.stages = [];
+  const requests = [
+    ['DELETE', `/v1/runs/${id}`, 409],
+    ['DELETE', `/v1/responses/${response.id}`, 409],
+    ['POST', `/v1/runs/${id}/webhooks/replay`, 409],
+    ['POST', `/v1/runs/${id}/cache/wrong`, 200],
+  ] as const;
+  for (const [method, url, owners] of requests) {
+    const by = async ({ secret }: { secret: string }) =>
+      (await gateway.app.inject({ method, url, headers: { authorization: `Bearer ${secret}` } })).statusCode;
+    expect([url, await by(runner), await by(reader), await by(owner)]).toEqual([url, 403, 403, owners]);
+  }
 });
 
 test('is not what its response has: cancelling one that has ended reads it', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { writeInventory } from '../../../../cli/inventory.js';
-import { deviceLines, thisMachine, withNode } from '../../../../measure/inventory/index.js';
+import { asNode, deviceLines, nodeOf, thisMachine, withNode } from '../../../../measure/inventory/index.js';
 import { readGpus } from '../../../../measure/inventory/nvidia-smi.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import { readInventory } from '../../../../placement/inventory/index.js';
@@ -123,6 +123,23 @@ endpoints:
     const linked = `${withNode(undefined, found, 'c.yaml')}links: [{ name: b, type: nvlink, joins: [gpu1/0, gpu1/1], bandwidth: 1GB/s, latency: 1us }]\n`;
     const fewer = { ...found, devices: [{ kind: 'a100', memory: '80GiB' }] };
     expect(refusal(() => withNode(linked, fewer, 'c.yaml')).fields[0]).toMatch(/no device, node or link "gpu1\/1"/);
+  });
+});
+
+describe('a node', () => {
+  it('has the name of its host, which Kubernetes often labels with the domain', () => {
+    const host = 'ip-10-0-1-2.EC2.internal';
+    expect(nodeOf(host, undefined, 'c.yaml')).toBe('ip-10-0-1-2.ec2.internal');
+    const named = (node: string) => `format: 1\nnodes: [{ name: ${node}, devices: [{ kind: l4, memory: 24GiB }] }]\n`;
+    expect(nodeOf(host, named('gpu1'), 'c.yaml')).toBe('ip-10-0-1-2.ec2.internal');
+    // As an earlier release has written it.
+    expect(nodeOf(host, named('ip-10-0-1-2'), 'c.yaml')).toBe('ip-10-0-1-2');
+    expect(nodeOf('GPU1', named('gpu1'), 'c.yaml')).toBe('gpu1');
+    expect(asNode('..GPU_1.-x-.')).toBe('gpu-1.x');
+    // A part of the domain is no name of the host.
+    expect(asNode(`gpu1.${'a'.repeat(58)}`)).toBe(`gpu1.${'a'.repeat(58)}`);
+    expect(nodeOf(`gpu1.${'a'.repeat(40)}.${'b'.repeat(40)}`, undefined, 'c.yaml')).toBe('gpu1');
+    expect(asNode(`${'a'.repeat(62)}-b.internal`)).toBe('a'.repeat(62));
   });
 });
 

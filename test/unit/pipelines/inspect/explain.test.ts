@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { SEGMENTS } from '../../../../cli/graph.js';
 import { voiceAssistant } from '../../../../pipelines/catalog/index.js';
+import { chat, pipeline } from '../../../../pipelines/index.js';
 import { explain, explanationText } from '../../../../pipelines/inspect/index.js';
 import { everything } from './everything.js';
 
@@ -35,9 +37,18 @@ describe('an explanation', () => {
   });
 
   it('counts the most calls and the longest time', () => {
-    // Itself or its one rung with a model, then the fallback; two attempts each; each hedged.
-    expect(stage('answer').worst).toEqual({ calls: 8, ms: 600_000 });
+    // Itself, the fallback, and its one rung with a model if its server is away; two attempts each; each hedged.
+    expect(stage('answer').worst).toEqual({ calls: 12, ms: 600_000 });
     expect(stage('first').worst.calls).toBe(0);
+  });
+
+  it('counts waits: a stage may spend its total on a server that is away', () => {
+    const waiting = pipeline('waiting', { input: z.object({}), deadline: '15m' }, ({ stage }) => {
+      const policy = { retry: { attempts: 2 }, timeout: { attempt: '5s', total: '10m' } } as const;
+      return { text: stage('ask', chat({ model: 'assistant' }), { prompt: 'x' }, policy).text };
+    });
+    const [ask] = explain(waiting as never, SEGMENTS, () => placed).stages;
+    expect(ask?.worst).toEqual({ calls: 2, ms: 600_000 });
   });
 
   it('names what serves each candidate, and what no pool serves', () => {
@@ -66,7 +77,7 @@ describe('an explanation', () => {
       'retry.attempts         2             author',
       'fallback 1   small (no pool serves it)',
       'semantic, for 1h, similarity 0.7 by minilm; a hit calls no model',
-      'worst case   8 calls, 10m',
+      'worst case   12 calls, 10m',
       'child run    child: pipeline inner, deadline 1m, explained on its own',
     ]) {
       expect(text).toContain(line);

@@ -48,6 +48,9 @@ describe('a plan from a file', () => {
     ['a step that reads into a branch', 'child', /reads "third"/, put('child', 'input.n', { $ref: 'third.n' })],
     ['an output of nowhere', 'output', /reads "gone"/, put('', 'output.n', { $ref: 'gone.n' })],
     ['an id twice', 'first', /twice/, put('second', 'id', 'first')],
+    ['the id of the input', 'input', /name of the run’s input/, put('second', 'id', 'input')],
+    ['an unknown operator', 'first', /unknown operator "foo"/, put('first', 'input.n', { $op: 'foo', of: [1] })],
+    ['an unknown operator in its output', 'output', /"foo"/, put('', 'output.n', { $op: 'foo', of: [1] })],
     ['reserves beyond the deadline', '-', /reserves of 700000/, put('answer', 'reserveMs', 700_000)],
     ['no stages', '-', /stages/, put('', 'stages', undefined)],
   ])('with %s is refused, naming the step', (_, step, text, change) => {

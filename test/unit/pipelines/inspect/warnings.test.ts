@@ -164,6 +164,13 @@ describe('a warning', () => {
     expect(found(branch as unknown as Pipeline)).toEqual([]);
   });
 
+  it('says that a total which calls do not reach is reached by waits', () => {
+    const options = { retry: { attempts: 2 }, timeout: { attempt: '5s', total: '10m' } };
+    expect(warningsOf(one(ask, PROMPT, options)).map(({ message }) => message)).toEqual([
+      expect.stringMatching(/2 × 5s .*: the total of 10m is reached only by waits/),
+    ]);
+  });
+
   it('is one line', () => {
     const [finding] = warningsOf(define(() => ({})));
     expect(finding && findingLine(finding)).toBe(

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { agent, approve, chat, eq, gt, type Pipeline, pipeline, tool } from '../../../../pipelines/index.js';
+import { agent, approve, chat, eq, gt, type Pipeline, pipeline, size, tool } from '../../../../pipelines/index.js';
 import { type Anything, type Case, define, refusal, refuses } from './refusal.js';
 
 const CONTROL: readonly Case[] = [
@@ -94,6 +94,18 @@ const CONTROL: readonly Case[] = [
       })),
   ],
   [
+    'an end that adds a stage',
+    'r.until',
+    /only tests the state; add "poll" in the body/,
+    () =>
+      define(({ input, stage, repeat }) => ({
+        x: repeat('r', { n: 1 }, (s: unknown) => s, {
+          until: () => eq(stage('poll', chat({ model: 'm' }), { prompt: input.q }).text, 'done'),
+          atMost: 3,
+        }),
+      })),
+  ],
+  [
     'an unknown way to reach the bound',
     'r.onLimit',
     /"accept" or "fail"/,
@@ -119,6 +131,21 @@ const counting = pipeline(
   { input: z.object({ n: z.string().transform(Number).pipe(z.number()), m: z.coerce.number().default(1) }) },
   ({ input }) => ({ many: gt(input.n, input.m) }),
 );
+const numbering = pipeline(
+  'numbering',
+  { input: z.object({ ids: z.array(z.string().transform(Number).pipe(z.number())) }) },
+  ({ input }) => ({ many: size(input.ids) }),
+);
+const filling = pipeline(
+  'filling',
+  {
+    input: z.object({
+      docs: z.array(z.object({ text: z.string(), lang: z.string().default('en') })),
+      more: z.object({ j: z.number(), k: z.number().default(4) }).optional(),
+    }),
+  },
+  ({ input }) => ({ many: size(input.docs) }),
+);
 const SUB: readonly Case[] = [
   [
     'a text that its schema would convert',
@@ -131,6 +158,32 @@ const SUB: readonly Case[] = [
     's.input.m',
     /expected number.*convert it in a code\(\) stage/,
     () => define(({ input, run }) => ({ x: run('s', counting, { n: input.n, m: '5' }) })),
+  ],
+  [
+    'a list of texts that its schema would convert',
+    's.input.ids[]',
+    /is text where a number is needed.*convert it in a code\(\) stage/,
+    () => define(({ input, run }) => ({ x: run('s', numbering, { ids: input.words }) })),
+  ],
+  [
+    'a list whose items lack a field that has a default',
+    's.input.docs[].lang',
+    /no run fills defaults into a list/,
+    () =>
+      define(({ input, each, run }) => {
+        const docs = each('e', input.words, (word: unknown) => ({ text: word }));
+        return { x: run('s', filling, { docs }) };
+      }),
+  ],
+  [
+    'an optional object that lacks a field that has a default',
+    's.input.more.k',
+    /no run fills defaults into a list/,
+    () =>
+      define(({ input, when, run }) => {
+        const more = when('w', eq(input.q, ''), () => ({ j: input.n }));
+        return { x: run('s', filling, { docs: [], more }) };
+      }),
   ],
   [
     'an input that the pipeline does not have',

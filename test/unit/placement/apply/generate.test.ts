@@ -7,8 +7,9 @@ import { parseAllDocuments } from 'yaml';
 import { generate } from '../../../../placement/apply/index.js';
 import { blocksOf, fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
 import { tritonConfig, withBatchSettings } from '../../../../placement/apply/triton-config.js';
+import { readInventory } from '../../../../placement/inventory/index.js';
 import { placedPool, placementOf } from '../../../support/placements.js';
-import { base, generated, inventory, options, text } from './generated.js';
+import { base, GIB, generated, inventory, options, text } from './generated.js';
 
 describe('Triton', () => {
   it('gets one server for each device, with instances, batches and queue of the placement', () => {
@@ -185,6 +186,59 @@ describe('the models file', () => {
     expect(addressIn(first, assistant, other)).toMatchObject({ 'assistant-gpu1-1': 9010, 'other-gpu1-1': 9011 });
   });
 
+  it('names each server as a cluster takes it, and no two alike', () => {
+    const node = 'gke-my-cluster-gpu-pool-a100-1b2c3d4e-abcd';
+    const devices = '[{ kind: a100, count: 2, memory: 80GiB }]';
+    const nodes = [node, 'a.lan', 'a-lan'].map((name) => `{ name: ${name}, devices: ${devices} }`).join(', ');
+    const known = readInventory(`format: 1\nnodes: [${nodes}]\n`);
+    const llm = (model: string, ...on: readonly string[]) =>
+      placedPool(
+        model,
+        on.map((id) => [id]),
+        { batching: 'continuous' },
+      );
+    const long = llm('llama-3-1-70b-instruct', `${node}/0`, `${node}/1`);
+    const pools = [long, llm('8b-chat', 'a.lan/0', 'a-lan/0'), llm('_x', 'a.lan/1')];
+    const own = Object.fromEntries(pools.map(({ model }) => [model, base.assistant]));
+    const { servers, files } = generate(placementOf(pools), known, { ...options, base: own });
+    const [first = '', second = '', ...others] = servers.map(({ name }) => name);
+    expect(first).toMatch(/^llama-3-1-70b-instruct-gke-my-cluster-gpu-pool-a100-1b[0-9a-z]*-[0-9a-f]{8}$/);
+    expect(second.slice(0, 54)).toBe(first.slice(0, 54));
+    expect([first.length, second.length, first === second]).toEqual([63, 63, false]);
+    expect(others).toEqual([
+      'm-8b-chat-a-lan-0',
+      expect.stringMatching(/^m-8b-chat-a-lan-0-[0-9a-f]{8}$/),
+      'x-a-lan-1',
+    ]);
+    const manifests = files.find(({ path }) => path === 'kubernetes.yaml')?.text ?? '';
+    const made = parseAllDocuments(manifests).map((document) => document.toJS() as Manifest);
+    const names = made.filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name);
+    expect(new Set(names).size).toBe(5 + 3 + 1);
+    for (const name of names) expect(name).toMatch(/^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/);
+    expect(manifests).toContain('kubernetes.io/hostname: a.lan\n');
+    const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
+    expect(models._x.endpoints).toEqual([{ url: 'http://a.lan:9010/v1', device: 'a.lan/1', concurrency: 8 }]);
+  });
+
+  it('has each of the servers of an LLM with several replicas on a device, which share its memory', () => {
+    const replica = { devices: ['gpu1/0'], queue: 'q', memoryBytes: 36 * GIB, cacheTokens: 1_000 };
+    const replicas = [replica, { ...replica, devices: ['gpu1/1'] }, replica];
+    const llm = placedPool('assistant', [], { batching: 'continuous', memoryBytes: 20 * GIB, replicas });
+    const { files, servers } = generate(placementOf([llm]), inventory, options);
+    const named = { 'assistant-gpu1-0': 9000, 'assistant-gpu1-1': 9010, 'assistant-gpu1-0-2': 9001 };
+    expect(Object.fromEntries(servers.map(({ name, port }) => [name, port]))).toEqual(named);
+    for (const [name, port] of Object.entries(named)) {
+      const command = files.find(({ path }) => path === `commands/${name}.sh`)?.text;
+      expect(command).toContain(`--port ${port} --gpu-memory-utilization 0.45`);
+    }
+    const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
+    expect(models.assistant.endpoints).toEqual([
+      { url: 'http://gpu1:9000/v1', device: 'gpu1/0', concurrency: 8 },
+      { url: 'http://gpu1:9010/v1', device: 'gpu1/1', concurrency: 8 },
+      { url: 'http://gpu1:9001/v1', device: 'gpu1/0', concurrency: 8 },
+    ]);
+  });
+
   it('uses servers that run already', () => {
     const running = placedPool('whisper', [], {
       replicas: [{ devices: ['gpu1/2'], queue: 'device.gpu1.2', endpoint: 'there:8001' }],
@@ -193,15 +247,22 @@ describe('the models file', () => {
     expect(servers).toEqual([]);
     const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
     expect(models.whisper.endpoints).toEqual([{ url: 'there:8001', device: 'gpu1/2', concurrency: 8 }]);
+    // Their calls wait in the queues of their devices for workers.
+    const manifests = files.find(({ path }) => path === 'kubernetes.yaml')?.text ?? '';
+    expect(manifests).toMatch(/name: worker-gpu1\n[\s\S]*- name: MILLRACE_DEVICES\n +value: gpu1\/2\n/);
   });
 
   test.each([
     ['a device that the inventory has not', placedPool('whisper', [['gpu9/0']]), 'gpu9/0 is not in the inventory'],
     ['a pool that the models file has not', placedPool('nobody', [['cpu1/0']]), 'has the name nobody'],
     [
-      'two vLLM on one device',
-      placedPool('assistant', [['gpu1/0'], ['gpu1/0']], { batching: 'continuous' }),
-      'gpu1/0 has two replicas of assistant',
+      'more vLLM on one device than it has ports',
+      placedPool(
+        'assistant',
+        Array.from({ length: 11 }, () => ['gpu1/0']),
+        { batching: 'continuous' },
+      ),
+      'pools.assistant.replicas.10: gpu1/0 has more than 10 servers of vLLM',
     ],
   ])('is refused %s', (_, pool, message) => {
     expect(() => generate(placementOf([pool]), inventory, options)).toThrow(
@@ -210,9 +271,10 @@ describe('the models file', () => {
   });
 });
 
+const KINDS = { ConfigMap, Deployment, Service, ScaledObject } as const;
+type Manifest = { kind: keyof typeof KINDS; metadata: { name: string }; spec?: never; data?: Record<string, string> };
+
 describe('Kubernetes', () => {
-  const KINDS = { ConfigMap, Deployment, Service, ScaledObject } as const;
-  type Manifest = { kind: keyof typeof KINDS; metadata: { name: string }; spec?: never; data?: Record<string, string> };
   const manifests = parseAllDocuments(text('kubernetes.yaml')).map((document) => document.toJS() as Manifest);
   const named = (kind: string, name: string) =>
     manifests.find((each) => each.kind === kind && each.metadata.name === name);
@@ -270,6 +332,7 @@ describe('Kubernetes', () => {
       spec: { triggers: [{ type: 'temporal', metadata: { taskQueue: 'millrace', endpoint: 'temporal:7233' } }] },
     });
     const models = JSON.parse(named('ConfigMap', 'millrace-placement')?.data?.['models.json'] ?? '');
+    expect(models).toEqual(JSON.parse(generated.serviceModels));
     expect(models.assistant.endpoints[0].url).toBe('http://assistant-gpu1-0:9000/v1');
   });
 });

@@ -160,6 +160,33 @@ describe('vLLM', () => {
     expect(serving('classify')).not.toContain('--runner');
   });
 
+  it('gets notes where the placement does not know what it needs beside its weights', () => {
+    type Pool = ReturnType<typeof placedPool>;
+    const long = { contextTokens: 32_768 };
+    const notesOn = (kind: string, pool: Partial<Pool>, more: Partial<typeof long> = {}, words = '') => {
+      const other = { connector: 'openai', model: 'org/o', kind, ...more };
+      const placed = placementOf([placedPool('other', [['gpu1/2']], { memoryBytes: 16 * GIB, ...pool })]);
+      const own = { ...options, base: { ...base, other }, vllmArguments: { other: shellWords(words) } };
+      const { notes } = generate(placed, inventory, own);
+      return notes.filter((note) => / GiB for |the placement does not know/.test(note));
+    };
+    // 16 of 24 GiB, and 2 %.
+    const ofProfile = expect.stringMatching(/^other: vLLM gets 0\.69 of its device: .* --memory other=<amount> /);
+    for (const kind of ['classify', 'embed', 'rerank']) expect(notesOn(kind, {})).toEqual([ofProfile]);
+    expect(notesOn('classify', {}, {}, '--gpu_memory_utilization=0.9')).toEqual([]);
+    const uncounted = /^other: vLLM does not start if its cache holds less than 32768 tokens .*: state fewer$/;
+    expect(notesOn('classify', {}, long)).toEqual([ofProfile, expect.stringMatching(uncounted)]);
+    expect(notesOn('embed', {}, long)).toEqual([ofProfile]);
+    // An LLM has what its device leaves.
+    const replica = { devices: ['gpu1/2'], queue: 'q', memoryBytes: 21.6 * GIB };
+    const llm = { batching: 'continuous' as const, replicas: [replica] };
+    expect(notesOn('chat', llm)).toEqual([]);
+    expect(notesOn('chat', llm, long)).toEqual([expect.stringContaining(' profile it with --per-token other=')]);
+    expect(notesOn('chat', llm, long, '--max-model-len 4096')).toEqual([]);
+    const counted = [{ ...replica, cacheTokens: 9_000, tokenBytes: 2 ** 17 }];
+    expect(notesOn('chat', { ...llm, replicas: counted }, long)).toEqual([]);
+  });
+
   it('sees devices by their ids, and a part of a GPU by nothing else', () => {
     const parted = (uuids: string) =>
       readInventory(`format: 1

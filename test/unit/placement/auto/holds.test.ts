@@ -39,6 +39,7 @@ const measured: Measured = {
 const thin: Measured = { ...measured, started: { voice: 10 }, completed: 10 };
 const slow: Measured = { ...measured, runs: { ...measured.runs, p95Ms: 240_000 } };
 
+type Replica = ReturnType<typeof placedPool>['replicas'][number];
 type Told = Partial<Omit<Situation, 'found'> & Situation['found']> & { readonly seen?: number };
 
 /** Why a proposal is held back that is within the policy but for what is told; `seen`: so often in a row. */
@@ -110,6 +111,21 @@ describe('what holds a proposal back', () => {
     const narrow = placementOf([placedPool('tts', [['g/2']])]);
     expect(holds({ placement: wide, proposal: narrow })).toEqual(['servers']);
     expect([of(2, 2, 1_011), of(2, 2, 1_009), of(2, 2, 500)]).toEqual([['servers'], [], []]);
+    // Where the tokens are unknown, the memory that it is started with counts; a placement of an earlier release states none.
+    const inBytes = (from: Partial<Replica>, to: Partial<Replica>) => {
+      const [is, wanted] = [from, to].map((more, i) =>
+        placementOf([
+          placedPool('llm', [], { batching: 'continuous', replicas: [{ devices: ['g/1'], queue: 'q', ...more }] }),
+          placedPool('tts', [[`g/${i + 2}`]]),
+        ]),
+      );
+      return holds({ placement: is ?? placement, proposal: wanted ?? placement });
+    };
+    expect(inBytes({}, { memoryBytes: 1_000 })).toEqual(['servers']);
+    expect(inBytes({ memoryBytes: 1_000 }, { memoryBytes: 1_011 })).toEqual(['servers']);
+    expect(inBytes({ memoryBytes: 1_000 }, { memoryBytes: 1_009 })).toEqual([]);
+    expect(inBytes({ memoryBytes: 1_000, cacheTokens: 9 }, { memoryBytes: 1_000 })).toEqual([]);
+    expect(inBytes({ memoryBytes: 1_000 }, { memoryBytes: 1_000, cacheTokens: 9 })).toEqual(['servers']);
   });
 
   it('is any other set of servers behind a router', () => {

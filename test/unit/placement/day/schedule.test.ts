@@ -201,7 +201,7 @@ nodes:
     const hours = rates.map((each): Hour => {
       const arriving = each.map((rate) => {
         const timesMs = arrivals({ count: Math.ceil(12 * rate), rate, seed: 1 });
-        return { trace: { timesMs, sizes: {} } };
+        return { trace: { timesMs, sizes: {} }, coversMs: 12_000 };
       });
       return { rates: each, arriving, key: each.join() };
     });

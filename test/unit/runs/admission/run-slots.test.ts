@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
+import { Admission } from '../../../../runs/admission/index.js';
 import { RunSlots } from '../../../../runs/admission/run-slots.js';
 import { scripted } from '../../../support/scripted.js';
 
@@ -18,13 +20,13 @@ test('while Redis is away a gateway bounds the runs that it knows of itself, and
     logger,
   });
   const take = (run: string, owner = 'tenant:acme') => slots.take(owner, 2, run);
-  expect([await take('a'), await take('b'), await take('c')]).toEqual([true, true, false]);
-  expect(await take('a'), 'asked for again').toBe(true);
-  expect(await take('d', 'tenant:other'), 'another’s runs').toBe(true);
+  expect([await take('a'), await take('b'), await take('c')]).toEqual(['taken', 'taken', undefined]);
+  expect(await take('a'), 'asked for again').toBe('held');
+  expect(await take('d', 'tenant:other'), 'another’s runs').toBe('taken');
   slots.release('tenant:acme', 'a');
-  expect([await take('c'), await take('d')]).toEqual([true, false]);
+  expect([await take('c'), await take('d')]).toEqual(['taken', undefined]);
   ended.add('b');
-  expect(await take('d'), 'an end that nobody has seen').toBe(true);
+  expect(await take('d'), 'an end that nobody has seen').toBe('taken');
 });
 
 test('the runs from before the outage count', async () => {
@@ -33,10 +35,10 @@ test('the runs from before the outage count', async () => {
     ...scripted(() => (up ? Promise.resolve(1) : Promise.reject(new Error('Connection is closed.')))),
   } as unknown as Redis;
   const slots = new RunSlots({ redis, stateOf: async () => 'running', logger });
-  expect(await slots.take('key:1', 2, 'a')).toBe(true);
-  expect(await slots.take('key:1', 2, 'b')).toBe(true);
+  expect(await slots.take('key:1', 2, 'a')).toBe('taken');
+  expect(await slots.take('key:1', 2, 'b')).toBe('taken');
   up = false;
-  expect(await slots.take('key:1', 2, 'c')).toBe(false);
+  expect(await slots.take('key:1', 2, 'c')).toBeUndefined();
 });
 
 test('a full store refuses with its own code', async () => {
@@ -46,4 +48,29 @@ test('a full store refuses with its own code', async () => {
     code: 'STATE_STORE_FULL',
     details: { retryAfterMs: expect.any(Number) },
   });
+});
+
+test.each([
+  ['gives the slot back that it has taken', 1, 1],
+  ['keeps a slot that the run has from an earlier request', 2, 0],
+])('a request that is refused after all %s', async (_, reply, given) => {
+  const back: string[] = [];
+  const redis = {
+    ...scripted(() => Promise.resolve(reply)),
+    zrem: async (_: string, run: string) => back.push(run),
+  } as unknown as Redis;
+  const admission = new Admission({
+    slots: new RunSlots({ redis, stateOf: async () => 'running', logger }),
+    stateOf: async () => 'running',
+    taskQueue: 'millrace',
+    logger,
+    registry: new Registry(),
+  });
+  const caller = { tenant: 'acme', runs: { of: 'key:1', most: 2 } };
+  const leave = await admission.admit({ id: 'a-r1', pipeline: { name: 'a' } as never, placement: {}, caller });
+  leave('refused');
+  expect(back).toEqual(given === 1 ? ['a-r1'] : []);
+  // The run has ended.
+  leave();
+  expect(back).toHaveLength(given + 1);
 });

@@ -170,7 +170,7 @@ describe('a run', () => {
   /** Which priorities may start, by the wait in each queue. */
   function admitted(waits: Readonly<Record<string, number>>, placement: Placement = place(), repeated = false) {
     const admission = new Admission({
-      slots: { take: async () => true, release: () => undefined },
+      slots: { take: async () => 'taken', release: () => undefined },
       backlog: { waitMs: async ({ name, type }) => waits[`${type} ${name}`] ?? 0 },
       stateOf: async () => 'running',
       taskQueue: 'millrace',
@@ -213,7 +213,7 @@ describe('a run', () => {
   test('is not refused for what others have in the queue, if its tenant takes turns with them', async () => {
     const admission = (turns?: { readonly note: () => void; readonly of: () => Promise<Turns | undefined> }) =>
       new Admission({
-        slots: { take: async () => true, release: () => undefined },
+        slots: { take: async () => 'taken', release: () => undefined },
         backlog: new Backlog(async () => new Map([[3, row(200, 2)]]), logger),
         ...(turns && { turns }),
         stateOf: async () => 'absent',

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   type ArtifactStore,
@@ -153,4 +154,36 @@ test('pruning removes what was last used before a time, of all tenants or one', 
   expect(await store.stat('acme', given.uri)).toEqual(given);
   expect(await store.stat('acme', fresh.uri)).toEqual(fresh);
   expect(await pruneArtifacts(root, { before })).toEqual({ files: 1, bytes: 4_000 });
+});
+
+test('what is stored again while it is pruned stays, with its metadata', async () => {
+  const store = await openFileStore(root);
+  const bytes = randomBytes(1_000);
+  const { uri, sha256 } = await put(store, bytes);
+  const file = path.join(root, 'acme', sha256.slice(0, 2), sha256);
+  const monthAgo = new Date(Date.now() - 30 * 86_400_000);
+  const before = Date.now() - 86_400_000;
+  for (let i = 0; i < 60; i++) {
+    for (const each of [file, `${file}.json`]) await utimes(each, monthAgo, monthAgo);
+    // At different points of the put.
+    const prune = sleep(i % 6).then(() => pruneArtifacts(root, { before }));
+    await Promise.all([put(store, bytes), prune]);
+    expect(await store.stat('acme', uri), `round ${i}`).toMatchObject({ uri });
+  }
+  expect(await incoming()).toEqual([]);
+  for (const each of [file, `${file}.json`]) await utimes(each, monthAgo, monthAgo);
+  expect(await pruneArtifacts(root, { before })).toEqual({ files: 1, bytes: 1_000 });
+  expect(await readdir(path.dirname(file))).toEqual([]);
+});
+
+test('pruning leaves no metadata without bytes, also where that is newer', async () => {
+  const store = await openFileStore(root);
+  const { sha256 } = await put(store, randomBytes(1_000));
+  const file = path.join(root, 'acme', sha256.slice(0, 2), sha256);
+  const ago = (ms: number) => new Date(Date.now() - ms);
+  await utimes(file, ago(30 * 86_400_000), ago(30 * 86_400_000));
+  // A put has written it again and died before its bytes came.
+  await utimes(`${file}.json`, ago(3_600_000), ago(3_600_000));
+  expect(await pruneArtifacts(root, { before: Date.now() - 86_400_000 })).toEqual({ files: 1, bytes: 1_000 });
+  expect(await readdir(path.dirname(file))).toEqual([]);
 });

@@ -16,13 +16,13 @@ function recording() {
 const call = { stage: 'answer', path: 'answer/turn-1', kind: 'chat', model: 'm', events: true } as unknown as StageCall;
 
 test.each([
-  [undefined, ['stage.started', 'stage.reasoning', 'stage.delta', 'stage.finished']],
+  [undefined, ['stage.started', 'stage.delta', 'stage.reasoning', 'stage.delta', 'stage.finished']],
   [true, ['stage.started', 'stage.finished']],
 ] as const)(
   'of a call that is muted (%s) neither text nor reasoning is published, and its text not at the end either',
   async (muted, types) => {
     const { added, redis } = recording();
-    const events = new RunEventLog(redis).attempt('r', { ...call, ...(muted && { muted }) }, 1);
+    const events = new RunEventLog(redis).attempt('r', { ...call, ...(muted && { muted }) }, 1, false, 'secret');
     events?.reasoning('secret thought');
     events?.delta('secret');
     expect(events?.hasText).toBe(true);

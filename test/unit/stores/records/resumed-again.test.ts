@@ -43,7 +43,7 @@ describe('a run that resumes a resumed one', () => {
   it('does not pay in another way than the first one has', async () => {
     const { asked, records } = await chain([[pay, { n: 1 }, { receipt: 1 }]]);
     await records.keep(ended('run-r1', pay, { n: 2 }, 'RESUME_DIVERGED'));
-    await expect(asked(pay, { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
+    await expect(asked(pay, { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED', details: { differs: true } });
   });
 
   it('makes the calls that have failed in both, and takes a failure behind which the first one went on', async () => {

@@ -89,3 +89,12 @@ test('a gateway that others can reach needs keys, or a proxy that shows a secret
   await expect(short()).rejects.toThrow('MILLRACE_PROXY_SECRET');
   await open('0.0.0.0', { ...proxy, MILLRACE_PROXY_SECRET: 'x'.repeat(32) });
 });
+
+test('keys and a proxy exclude each other', async () => {
+  const file = newFile();
+  await changeKeys(file, () => [], { create: true });
+  const both = { MILLRACE_KEYS: file, MILLRACE_PROXY_AUTHENTICATES: 'yes', MILLRACE_PROXY_SECRET: 'x'.repeat(32) };
+  const fields = [expect.objectContaining({ field: 'MILLRACE_KEYS' })];
+  const refused = { code: 'INVALID_SETTING', details: { fields } };
+  await expect(openAccess(readSettings(both), logger)).rejects.toMatchObject(refused);
+});
