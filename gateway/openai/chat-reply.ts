@@ -201,7 +201,10 @@ export interface AudioDelta {
   readonly expires_at?: number;
 }
 
-/** Between two messages of an agent in one completion, what it wrote before calls of tools and its answer, and between void reasoning and what is in its place. */
+/**
+ * Separates two messages of an agent in one completion (what it wrote before it called tools, and its answer), and void reasoning from
+ * what replaces it.
+ */
 const BREAK = '\n\n';
 
 export interface WriterOptions {
