@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { TRIES } from '../../activities/connectors/contract/expect.js';
 import { MillraceClient, type RunDocument } from '../../client/index.js';
 import { status } from '../../deploy/local/stack/index.js';
 import { address, connect } from '../support/runs.js';
@@ -8,8 +9,12 @@ import { testSettings } from '../support/settings.js';
 import { openSpeech, type Speech } from '../support/speech.js';
 
 const MB = 1_000_000;
-/** 48 kHz, eight channels, 24 bit: what is large is the file, and not its time. */
-const FORMAT = { rate: 48_000, channels: 8, bytes: 3 };
+/** 96 kHz, eight channels, 32 bit: what is large is the file, and not its time. */
+const FORMAT = { rate: 96_000, channels: 8, bytes: 4 };
+/** An ordinary file, and one so large that it would show through any noise of the garbage collector if it were held whole. */
+const BYTES = { ordinary: 20 * MB, large: 300 * MB };
+/** The garbage collector alone has moved a peak by 119 MB, beside load. */
+const HELD_WHOLE = 150 * MB;
 
 /** A WAV in the large format: the speech, then silence up to the wanted size. */
 async function largeWav(speech: Speech, text: string, bytes: number): Promise<Buffer> {
@@ -31,7 +36,7 @@ async function largeWav(speech: Speech, text: string, bytes: number): Promise<Bu
   for await (const chunk of speech.audio.read(await speech.speak(text), { sampleRate: rate })) {
     for (const sample of chunk)
       for (let channel = 0; channel < channels; channel++)
-        at = wav.writeIntLE(Math.round(sample * 0x7fffff), at, depth);
+        at = wav.writeIntLE(Math.round(sample * 0x7fffffff), at, depth);
   }
   return wav;
 }
@@ -69,35 +74,39 @@ async function send(pipeline: string, bytes: number): Promise<RunDocument> {
 }
 
 /**
- * What the peak of a process's memory grows by from an ordinary file to one so large that it would show through any noise
- * of the garbage collector if it were held whole. The ordinary one is sent twice first: that is what a run takes at all.
+ * What the peak of a process's memory grows by from an ordinary file, which is sent twice since that is what a run takes at all, to
+ * a large one: the least of at most three. One that is held whole would show in each.
  */
-async function growth(pid: number, pipeline: string, large: number): Promise<{ runs: RunDocument[]; bytes: number }> {
+async function growth(pid: number, pipeline: string): Promise<{ runs: RunDocument[]; bytes: number }> {
   resetPeak(pid);
-  const runs = [await send(pipeline, 20 * MB), await send(pipeline, 20 * MB)];
+  const runs = [await send(pipeline, BYTES.ordinary), await send(pipeline, BYTES.ordinary)];
   const before = peak(pid);
-  resetPeak(pid);
-  runs.push(await send(pipeline, large));
-  const bytes = peak(pid) - before;
-  process.stdout.write(
-    `  ${(large / MB).toFixed(0)} MB: peak memory ${(before / MB).toFixed(0)} MB + ${(bytes / MB).toFixed(0)} MB\n`,
-  );
+  let bytes = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < TRIES && bytes >= HELD_WHOLE; tries++) {
+    resetPeak(pid);
+    runs.push(await send(pipeline, BYTES.large));
+    const more = peak(pid) - before;
+    process.stdout.write(
+      `  ${BYTES.large / MB} MB: peak memory ${(before / MB).toFixed(0)} MB + ${(more / MB).toFixed(0)} MB\n`,
+    );
+    bytes = Math.min(bytes, more);
+  }
   return { runs, bytes };
 }
 
 it('keeps media out of the history and out of the worker’s memory', async () => {
-  const { runs, bytes } = await growth(pidOf('worker'), 'voice-assistant', 150 * MB);
+  const { runs, bytes } = await growth(pidOf('worker'), 'voice-assistant');
   for (const run of runs) {
     expect(run).toMatchObject({ status: 'succeeded' });
     expect(String(run.output?.transcript)).toContain('largest ocean');
     const { raw } = await client.workflow.getHandle(run.id).describe();
     expect(Number(raw.workflowExecutionInfo?.historySizeBytes)).toBeLessThan(100_000);
   }
-  expect(bytes).toBeLessThan(75 * MB);
+  expect(bytes).toBeLessThan(HELD_WHOLE);
 });
 
 it('streams an upload through the gateway’s memory', async () => {
-  const { runs, bytes } = await growth(pidOf('gateway'), 'pass-through', 150 * MB);
-  expect(runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded', 'succeeded']);
-  expect(bytes).toBeLessThan(75 * MB);
+  const { runs, bytes } = await growth(pidOf('gateway'), 'pass-through');
+  expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(['succeeded']));
+  expect(bytes).toBeLessThan(HELD_WHOLE);
 });

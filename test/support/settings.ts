@@ -51,7 +51,7 @@ export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Re
   MILLRACE_REDIS_TIMEOUT_MS: '5000',
   MILLRACE_INDEX_TIMEOUT_MS: '5000',
   // Above the default, so that a test can send what would show if it were held in memory.
-  MILLRACE_MAX_AUDIO_BYTES: '160000000',
+  MILLRACE_MAX_AUDIO_BYTES: '310000000',
   ...more,
 });
 
