@@ -230,7 +230,7 @@ export const ERRORS = {
   RESUME_DIVERGED: {
     status: 500,
     retry: 'never',
-    title: 'A completed step of the original run would run again in a different way.',
+    title: 'A completed step would run again in a different way.',
   },
   NOT_WAITING: { status: 409, retry: 'never', title: 'The run is not waiting for this decision.' },
   ALREADY_DECIDED: { status: 409, retry: 'never', title: 'The wait has already been decided.' },

@@ -39,6 +39,8 @@
  *   `onFailure`, a race, an optional stage and an agent's summary went on without its result.
  * - `pinned-calls-end-in-time`: a call of a function with a version fails after `timeout.queue`, and with an alternative after its stage's patience
  *   if no worker has the version. Before, it waited until the total timeout.
+ * - `ended-items-stay`: an `each` whose stream was lost fails with `RESUME_DIVERGED` where the list has another piece at the place of an item that has
+ *   had effects. Before, the item began again.
  */
 export type Change =
   | 'waits-are-told'
@@ -61,4 +63,5 @@ export type Change =
   | 'system-messages-stay'
   | 'interrupted-loops-go-on'
   | 'diverged-runs-fail'
-  | 'pinned-calls-end-in-time';
+  | 'pinned-calls-end-in-time'
+  | 'ended-items-stay';

@@ -1,6 +1,6 @@
 import type { StageCall } from './stage-call.js';
 
-/** How long an open channel outlives the deadline of its run, in milliseconds. */
+/** How long a channel outlives the deadline of its run, in milliseconds. */
 const KEPT_AFTER_MS = 600_000;
 
 /** A run without a record does not say how long it takes: a day. */

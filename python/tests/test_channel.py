@@ -7,13 +7,14 @@ import json
 import os
 import time
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from memory_log import MemoryLog
 from millrace import SettingError, StageError
 from millrace import _writer as writers
-from millrace._channel import ChannelLog, ChannelName, Entry, RedisLog, Unreachable, Write
+from millrace._channel import ChannelLog, ChannelName, Entry, RedisLog, Standing, Unreachable, Write
 from millrace._held import HeldSlot
 from millrace._moment import Moment, age, now
 from millrace._writer import ChannelWriter
@@ -49,6 +50,25 @@ def test_entries_are_committed_in_order_and_a_next_writer_finds_them() -> None:
         assert log.texts(NAME) == ["1", "2", "3"]
         assert (await opened(log)).before_end == {"as": "done", "outcome": "all"}
         first.close()
+
+    asyncio.run(main())
+
+
+def test_a_channel_is_kept_after_its_end_for_as_long_as_its_run_may_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        log = MemoryLog()
+        writes: list[Write] = []
+        append = log.append
+
+        async def noted(name: ChannelName, write: Write) -> Standing:
+            writes.append(write)
+            return await append(name, write)
+
+        monkeypatch.setattr(log, "append", noted)
+        for ttl_ms in (6 * 3_600_000, 900_000):
+            writer = await ChannelWriter.open(log, replace(NAME, path=f"count-{ttl_ms}"), ttl_ms)
+            await writer.end({"as": "done"})
+        assert [write.ttl_ms for write in writes] == [6 * 3_600_000, 3_600_000]
 
     asyncio.run(main())
 

@@ -19,7 +19,7 @@ import {
 export interface WriterOptions {
   /** Aborts when the attempt ends: nothing is written afterwards. */
   readonly signal: AbortSignal;
-  /** How long the channel is kept after its last write while it is open, in milliseconds. */
+  /** How long the channel is kept after its last write, in milliseconds; one that is closed for an hour at least. */
   readonly ttlMs: number;
   /**
    * Number of the first entry that the writer needs of those that are there; they are read from this one on. It cannot store the others
@@ -285,7 +285,8 @@ export class ChannelWriter {
     const total = this.count;
     const after = this.#hash;
     const end = this.#end;
-    const ttlMs = end === undefined ? this.#options.ttlMs : KEPT_CLOSED_MS;
+    const { ttlMs: own } = this.#options;
+    const ttlMs = end === undefined ? own : Math.max(own, KEPT_CLOSED_MS);
     const entries = this.#entries.slice(count - this.#from);
     const write = { owner: this.#owner, entries, after, end, ttlMs };
     let standing = await this.#log.append(this.#name, { ...write, count, hash: this.#hashAt(count) });

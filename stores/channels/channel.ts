@@ -129,7 +129,10 @@ export const hashAfter = ({ before, text }: Entry): string => digest(`${before}\
 /** 128 bits of SHA-256: entries are compared, not defended against forgery by who can write to the store. */
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
 
-/** How long a closed channel is kept, in milliseconds: a client may have lost its network. */
+/**
+ * How long a closed channel is kept at least, in milliseconds: a client may have lost its network. A loop of the run may read it until the deadline,
+ * and whoever opened it says how long that is.
+ */
 export const KEPT_CLOSED_MS = 3_600_000;
 
 /** Most bytes of entries that a channel holds: 2 MiB are hours of sentences with references to their audio. */

@@ -1,9 +1,11 @@
 import type { Json } from '../../pipelines/json.js';
+import { mayHaveEffects } from '../../pipelines/plan/effects.js';
 import { type EachPlan, resolve, type Scope } from '../../pipelines/plan/index.js';
 import type { EntryRef } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { digestOf } from './digest.js';
-import type { Piece, RunHost } from './host.js';
+import { holds, type Piece, type RunHost } from './host.js';
+import type { Memo } from './memo.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { graphValue, isFailure, itemTurn, stops } from './value.js';
 
@@ -60,19 +62,35 @@ const BEGUN = '~item';
 
 /**
  * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's, of which nothing
- * is kept then.
+ * is kept then. Throws `RESUME_DIVERGED` where that has had effects, which would be made again for a piece that is only cut in another way.
  * @param lost the stream was: its pieces may have been others than those of the list
  */
-export function endOf({ id }: EachPlan, at: At, i: number, piece: Piece, lost = false): Ended | undefined {
-  const name = `${id}[${i}]`;
+export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = false): Ended | undefined {
+  const name = `${step.id}[${i}]`;
   const memo = at.memo.below(name);
   const end = memo.value as Ended | undefined;
   if (end === undefined && piece.digest === undefined) return undefined;
   const of = end === undefined ? memo.below(BEGUN).value : end.of;
   if (of === undefined && (end !== undefined || !lost)) return end;
   if (of === (piece.digest ?? digestOf(piece.value ?? null))) return end;
+  if (hasHadEffects(step, memo) && holds(at.host, 'ended-items-stay')) throw diverged(step, i);
   at.memo.drop(name);
   return undefined;
+}
+
+/** Whether a step of an item that may have effects has ended, or has begun where nothing tells how far it is. */
+function hasHadEffects({ body }: EachPlan, memo: Memo): boolean {
+  if (memo.value !== undefined) return mayHaveEffects(body);
+  return body.stages.some(
+    (step) => memo.parts.get(step.id)?.isEmpty === false && mayHaveEffects({ stages: [step], output: null }),
+  );
+}
+
+function diverged({ id }: EachPlan, i: number): StageError {
+  const message =
+    `item ${i} of "${id}" has had effects with another piece of its stream than the collected list has there, and must not be repeated: ` +
+    'its stream cannot be read again';
+  return new StageError('RESUME_DIVERGED', message, { stage: id, differs: true });
 }
 
 export async function item(

@@ -15,7 +15,7 @@ from ._moment import Moment, age, now
 from .errors import StageError
 
 _KEPT_MS = 3_600_000
-"""How long a closed channel is kept."""
+"""How long a closed channel is kept at least; its run may read it for longer."""
 _BEAT_S = 1.0
 """Interval in which an idle writer checks that the store still has its entries."""
 _PAUSE_S = 0.1
@@ -170,7 +170,7 @@ class ChannelWriter:
             entries=list(self._entries),
             after=self._hash,
             end=self._end,
-            ttl_ms=self._ttl_ms if self._end is None else _KEPT_MS,
+            ttl_ms=self._ttl_ms if self._end is None else max(self._ttl_ms, _KEPT_MS),
             age_ms=age(self._begun) * 1_000,
         )
         count = self._stored

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent, chat, code, codeTool, http, httpTool, pipeline, pipelineTool, tool } from '../../../pipelines/index.js';
-import { hasEffects } from '../../../pipelines/plan/effects.js';
+import { hasEffects, mayHaveEffects } from '../../../pipelines/plan/effects.js';
 import type { Tool } from '../../../pipelines/tools/tool.js';
 
 const input = z.object({ prompt: z.string() });
@@ -61,4 +61,15 @@ describe('effects of a pipeline', () => {
   ])('%s', (_, { plan }, expected) => {
     expect(hasEffects(plan)).toBe(expected);
   });
+});
+
+it.each([
+  ['a call of a model', pure, false],
+  ['a GET', httpOf('GET'), true],
+  ['a function', paying, true],
+  ['an agent without tools', withTools([]), false],
+  ['an agent that reads by HTTP', withTools([httpTool({ ...one, service: 's', path: '/x' })]), true],
+  ['an agent whose sandbox may reach elsewhere', withTools([codeTool({ sandbox: 's', effects: 'possible' })]), true],
+])('a pipeline that may not be repeated: %s', (_, { plan }, expected) => {
+  expect(mayHaveEffects(plan)).toBe(expected);
 });

@@ -1,0 +1,85 @@
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+import { code, codeStream, type Pipeline, pipeline, text as textOf } from '../../../pipelines/index.js';
+import type { RunResult } from '../../../pipelines/run/index.js';
+import { MemoryChannelLog } from '../../../stores/channels/index.js';
+import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
+import { interpret } from '../../../workflows/interpreter/index.js';
+import { changed } from '../../support/changed-host.js';
+import { contextOf } from '../../support/in-process.js';
+import { referring } from '../../support/referring-host.js';
+import { functionRunner } from '../../support/run-functions.js';
+
+/* An `each` on queues whose stream is lost, where the collected list is cut in other places: time has cut the stream. */
+
+const one = z.object({ text: z.string() });
+const PIECES = ['One, two,', 'three.', 'Four.'];
+const said = codeStream('pieces', { input: z.object({}), entry: z.string() }, async function* () {
+  yield* PIECES;
+});
+
+/** Runs two functions for each piece until the second call of the first one has lost the stream; then for the list. */
+async function runOver(list: readonly string[], stays = true) {
+  const channels = new MemoryChannelLog();
+  const read = channels.read.bind(channels);
+  const paid: string[] = [];
+  const pay = code('pay', { input: one, output: one }, ({ text }) => {
+    paid.push(text);
+    if (paid.length === 2) {
+      channels.read = async (name, from, most) => {
+        const held = await read(name, from, most);
+        return held && { ...held, from: from + 1, entries: [] };
+      };
+    }
+    return { text };
+  });
+  const tell = code('tell', { input: one, output: one }, ({ text }) => ({ text }));
+  const of = pipeline('paid', { input: z.object({}) }, ({ stage, each }) => {
+    const all = each(
+      'all',
+      stage('said', said, {}).entries,
+      (piece) => {
+        const { text } = stage('pay', pay, { text: textOf`pay ${piece}` });
+        return stage('tell', tell, { text: textOf`${text} ${piece}` }).text;
+      },
+      { concurrency: 1, onFailure: 'null' },
+    );
+    return { all };
+  });
+  const runner = functionRunner((of as unknown as Pipeline).code, channels);
+  const host = changed(referring(new InProcessHost({ runner, run: 'r' }), { runner, run: 'r' }), (inner) => ({
+    since: (change) => stays || change !== 'ended-items-stay',
+    async runStage(stage, ...given) {
+      const outcome = await inner.runStage(stage, ...given);
+      return stage.id === 'said' ? { ...outcome, output: { entries: list } } : outcome;
+    },
+  }));
+  const ended = await interpret({}, contextOf(of as unknown as Pipeline), host).then(
+    (result) => ({ all: (result as RunResult).output.all }),
+    (error: { code: string; message: string }) => ({ code: error.code, message: error.message }),
+  );
+  return { paid, ended };
+}
+
+it('repeats no item that has had effects', async () => {
+  const { paid, ended } = await runOver(['One, two, three.', 'Four.']);
+  expect(ended).toMatchObject({ code: 'RESUME_DIVERGED', message: expect.stringContaining('item 0 of "all"') });
+  expect(paid).toEqual(['pay One, two,', 'pay three.']);
+});
+
+it('repeats none that has had effects and had not ended', async () => {
+  const { paid, ended } = await runOver(['One, two,', 'three. Four.']);
+  expect(ended).toMatchObject({ code: 'RESUME_DIVERGED', message: expect.stringContaining('item 1 of "all"') });
+  expect(paid).toEqual(['pay One, two,', 'pay three.']);
+});
+
+it('begins those that have not begun, whatever their pieces are', async () => {
+  const { paid, ended } = await runOver(['One, two,', 'three.', 'Four, five.']);
+  expect(paid).toEqual(['pay One, two,', 'pay three.', 'pay Four, five.']);
+  expect(ended).toMatchObject({ all: [expect.any(String), expect.any(String), 'pay Four, five. Four, five.'] });
+});
+
+it('began all again in a history from before', async () => {
+  const { paid } = await runOver(['One, two, three.', 'Four.'], false);
+  expect(paid).toEqual(['pay One, two,', 'pay three.', 'pay One, two, three.', 'pay Four.']);
+});
