@@ -1,11 +1,14 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
-import { WAITING_QUERY, type Wait } from '../pipelines/run/index.js';
+import { fittingWaits, WAITING_QUERY, type Wait } from '../pipelines/run/index.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 
 /** Most child runs that are queried for one run; each takes two calls to Temporal. */
 export const MOST_CHILDREN = 32;
+
+/** Maximum size of the waits of a run and its child runs together, in bytes, as that of one workflow: a page of a list has those of 25 runs. */
+const MOST_BYTES = 1_000_000;
 
 /** A run or one of its child runs. */
 export interface Within {
@@ -21,11 +24,13 @@ export const prefixOf = ({ id, workflowId }: Within): string =>
 type Temporal = Pick<RunDeps, 'temporal'>;
 
 /**
- * The open waits of a run and its child runs, with paths relative to the run. Queries each workflow, which takes a worker.
+ * The open waits of a run and its child runs, with paths relative to the run, shortened where they are too large. Queries each workflow, which takes a
+ * worker.
  * @param children ids of the child runs, if known
  */
 export async function waitingIn(deps: Temporal, id: string, children?: readonly string[]): Promise<readonly Wait[]> {
-  return await ask(deps, { id, workflowId: id }, { children: MOST_CHILDREN }, children);
+  const waits = await ask(deps, { id, workflowId: id }, { children: MOST_CHILDREN }, children);
+  return fittingWaits(waits, MOST_BYTES);
 }
 
 async function ask(

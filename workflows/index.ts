@@ -13,6 +13,7 @@ import {
   DECIDE_UPDATE,
   type Decision,
   type Elicited,
+  fittingWaits,
   type GivenDecision,
   type HeldQuestion,
   type RunContext,
@@ -64,7 +65,7 @@ export default async function run(
     const own = new TemporalHost(context, notes);
     host = own;
     setHandler(stagesQuery, () => fittingRows(own.stages, MOST_ANSWER_BYTES));
-    setHandler(waitingQuery, () => own.waits.open);
+    setHandler(waitingQuery, () => fittingWaits(own.waits.open, MOST_ANSWER_BYTES));
     setHandler(decideUpdate, (given) => orFailure(() => own.waits.decide(given)), {
       validator: (given) => orFailure(() => own.waits.check(given)),
     });

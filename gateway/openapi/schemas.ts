@@ -122,6 +122,10 @@ const wait = z.object({
   since: time,
   until: time.describe('When the default decision applies, or the run fails if there is none'),
   otherwise: z.boolean().describe('The default decision, which applies at that time'),
+  shortened: z
+    .literal(true)
+    .optional()
+    .describe('Only the beginning of its texts is there, or its arguments or question are left out'),
 });
 
 export const runDocument = z.object({

@@ -102,6 +102,10 @@ const APPROVALS: RouteDoc = {
                 since: time,
                 until: time,
                 otherwise: { type: 'boolean', description: 'The decision if none is made by then' },
+                shortened: {
+                  type: 'boolean',
+                  description: 'Only the beginning of `subject` is there, or `arguments` or `question` are left out',
+                },
                 links: { type: 'object' },
               },
               required: ['run', 'pipeline', 'nonce', 'stage', 'path', 'subject', 'since', 'until', 'otherwise'],

@@ -10,6 +10,7 @@ export * from './resumption.js';
 export * from './run.js';
 export * from './run-context.js';
 export * from './segment.js';
+export { fittingWait, fittingWaits } from './shorter-waits.js';
 export * from './stage-call.js';
 export * from './stage-outcome.js';
 export * from './stage-record.js';

@@ -22,6 +22,11 @@ export interface Wait {
   readonly until: string;
   /** The decision if none is made by then. */
   readonly otherwise: boolean;
+  /**
+   * Of its texts only the beginning is there, or the arguments of the call or the question are left out: the list of a run, and what its delivery
+   * sends, have a largest size. A decision is one on the whole.
+   */
+  readonly shortened?: true;
 }
 
 export interface WaitingCall {

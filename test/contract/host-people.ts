@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { approve, pipeline, text } from '../../pipelines/index.js';
 import type { GivenDecision, Wait } from '../../pipelines/run/index.js';
 import { add, any, one } from './host-fixtures.js';
@@ -89,6 +90,36 @@ export function hostPeople(name: string, host: () => SuiteHost): void {
       expect(end.output).toEqual({ first: winner, second: 'cy' });
       const [took, other] = winner === 'ada' ? ['fulfilled', 'rejected'] : ['rejected', 'fulfilled'];
       expect(outcomes.map(({ status }) => status)).toEqual([took, other, took]);
+    });
+
+    it('lists all waits, however much they are about together, and takes a decision on one', async () => {
+      const votes = any(
+        pipeline(
+          'votes',
+          { input: z.object({ text: z.string(), voters: z.array(z.number()) }), deadline: '1h' },
+          ({ input, stage, each }) => {
+            const vote = () => stage('vote', approve({ timeout: '30m' }), { subject: input.text }).by;
+            return { all: each('votes', input.voters, vote, { concurrency: 256 }) };
+          },
+        ),
+      );
+      const voters = Array.from({ length: 256 }, (_, n) => n);
+      let left: readonly Wait[] = [];
+      const end = await host().run(
+        votes,
+        { text: 'x'.repeat(9_000), voters },
+        {
+          act: async (run) => {
+            const waits = await waitsOf(run, 256);
+            expect(new Set(waits.map(({ nonce }) => nonce)).size).toBe(256);
+            await run.decide({ nonce: (waits[7] as Wait).nonce, approved: true });
+            left = await run.waiting();
+            await run.cancel();
+          },
+        },
+      );
+      expect(left).toHaveLength(255);
+      expect(end.code).toBe('RUN_CANCELLED');
     });
 
     it('decides for a person who does not', async () => {
