@@ -1,7 +1,6 @@
 import {
   CancellationScope,
   condition,
-  getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
   proxyLocalActivities,
@@ -25,7 +24,6 @@ import {
   outcomeOfSignal,
   type RunContext,
   type RunResult,
-  runOfDelivery,
   type Segment,
   type SegmentCall,
   type SegmentOutcome,
@@ -35,7 +33,6 @@ import {
   type StageOutcome,
   type StagePlacement,
   type StageRecord,
-  WAITING_SIGNAL,
   type Wait,
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
@@ -65,6 +62,7 @@ import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
 import { stageActivity } from './stage-activity.js';
 import { TemporalPieces } from './temporal-pieces.js';
+import { ToldWaits } from './told-waits.js';
 
 /** A segment ends itself at the deadline, with a code; its calls end within a second. Temporal's timeout is later. */
 const SEGMENT_GRACE_MS = 2_000;
@@ -92,6 +90,7 @@ export class TemporalHost implements RunHost {
   readonly #outcomes: (SegmentOutcome | null)[] = [];
   readonly #room = new MessageRoom();
   readonly #turns = new SegmentTurns();
+  readonly #told: ToldWaits;
   readonly #activities: PendingWork;
   readonly #children: PendingWork;
   #deadline?: Deadline;
@@ -125,6 +124,7 @@ export class TemporalHost implements RunHost {
     this.#noteBytes = bytesOf(notes);
     this.#plan = context.plan;
     this.waits = new Waits(context.carried?.decided);
+    this.#told = new ToldWaits(this.#room, context.carried?.told);
     this.pieces = new TemporalPieces(context, this.#room, this.#activities);
     const { guarded } = context;
     setDefaultSignalHandler((name, ...args) => {
@@ -361,16 +361,13 @@ export class TemporalHost implements RunHost {
     else events.publish(eventWithin(event, to), to.run);
   }
 
-  /** A delivery that has been stopped is no reason for the run to fail. */
   announce(wait: Wait, to: string): void {
-    if (!takes('waits-are-told')) return;
-    const { workflowId } = workflowInfo();
-    const parent = runOfDelivery(to);
-    const prefix = workflowId === parent ? '' : `${workflowId.slice(parent.length + 1)}/`;
-    const told: Wait = { ...wait, path: `${prefix}${wait.path}` };
-    getExternalWorkflowHandle(to)
-      .signal(WAITING_SIGNAL, told)
-      .catch(() => undefined);
+    this.#told.tell(wait, to);
+  }
+
+  /** Waits that the delivery has been told of, in earlier histories too. */
+  get told(): number {
+    return this.#told.count;
   }
 
   #show(): void {

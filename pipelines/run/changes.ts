@@ -41,6 +41,8 @@
  *   if no worker has the version. Before, it waited until the total timeout.
  * - `ended-items-stay`: an `each` whose stream was lost fails with `RESUME_DIVERGED` where the list has another piece at the place of an item that has
  *   had effects. Before, the item began again.
+ * - `told-waits-leave-room`: signals that tell of waits count among the commands of a workflow task, and a run sends 500, a child run 100. Before, they were neither
+ *   counted nor limited, and a run with many at once was blocked.
  */
 export type Change =
   | 'waits-are-told'
@@ -64,4 +66,5 @@ export type Change =
   | 'interrupted-loops-go-on'
   | 'diverged-runs-fail'
   | 'pinned-calls-end-in-time'
-  | 'ended-items-stay';
+  | 'ended-items-stay'
+  | 'told-waits-leave-room';

@@ -62,5 +62,7 @@ export interface Carried {
   readonly done: Json;
   /** Decisions by nonce of the wait, the latest last, including those that the wait has not consumed yet. */
   readonly decided: Readonly<Record<string, Decision>>;
+  /** Waits that the delivery of the run has been told of. Absent: none, or by an earlier release, which did not count them. */
+  readonly told?: number;
   readonly rows: readonly StageRecord[];
 }

@@ -24,6 +24,7 @@ import {
   CANCELLED_MEMO,
   CANCELLED_UNSTARTED,
   type Delivery,
+  fittingWait,
   type NamedTarget,
   type RunToStart,
   SEARCH_ATTRIBUTES,
@@ -37,7 +38,8 @@ import {
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../../pipelines/run/index.js';
 import { takes } from '../changes.js';
-import { crowdedMs, MOST_WAIT_ATTEMPTS, MOST_WAITS, SCHEDULE_MS, waitMs } from './schedule.js';
+import { crowdedMs, MOST_TOLD_BYTES, MOST_WAITS, SCHEDULE_MS, waitMs } from './schedule.js';
+import { WaitAttempts } from './wait-attempts.js';
 
 /** An attempt ends itself within 15 s (`ATTEMPT_MS`); Temporal's timeout is for a worker that hangs. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
@@ -56,13 +58,14 @@ const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, ma
 export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
   const waits: Promise<unknown>[] = [];
   let over = false;
-  let attempts = 0;
+  const attempts = new WaitAttempts();
   const named = targets.filter(isNamed);
   /** Undefined: nobody can subscribe. */
-  const subscribersTo = (run: string, told: 'all' | 'waits') =>
-    named.length === targets.length
-      ? undefined
-      : activities(queue, 'subscribers').webhookSubscribers(tenant, run, told);
+  const subscribersTo = (run: string, told: 'all' | 'waits') => {
+    if (named.length === targets.length) return undefined;
+    const ask = () => activities(queue, 'subscribers').webhookSubscribers(tenant, run, told);
+    return told === 'all' ? ask() : attempts.begin(ask);
+  };
   const send = (
     event: WebhookEvent,
     subscribers: ReturnType<typeof subscribersTo>,
@@ -76,8 +79,8 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
       return Promise.all(
         receivers.map((receiver, i) => {
           const attempt = (summary: string) => {
-            if (isOver) attempts += 1;
-            return activities(queue, summary).webhookAttempt(tenant, receiver, event);
+            const make = () => activities(queue, summary).webhookAttempt(tenant, receiver, event);
+            return isOver ? attempts.make(make, isOver) : make();
           };
           const onRow = (row: Delivery) => {
             rows[first + i] = row;
@@ -99,7 +102,7 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
       if (waits.length >= MOST_WAITS || !takes('waits-are-told')) return;
       const event = waitingEvent(of.run, tenant, wait);
       const untilMs = Date.parse(wait.until);
-      const isOver = () => over || attempts >= MOST_WAIT_ATTEMPTS || Date.now() >= untilMs;
+      const isOver = () => over || attempts.usedUp || Date.now() >= untilMs;
       waits.push(handled(send(event, subscribersTo(of.run.id, 'waits'), ignored, isOver)));
     });
     if (await start.isCalledOff()) unstarted = calledOff(of.run, tenant);
@@ -205,7 +208,7 @@ const waitingEvent = ({ id, pipeline, version, memo }: RunToStart, tenant: strin
   data: {
     ...{ id, pipeline, version, tenant, status: 'running' },
     ...(memo.createdAt !== undefined && { createdAt: memo.createdAt }),
-    waiting: [wait as unknown as JsonObject],
+    waiting: [fittingWait(wait, MOST_TOLD_BYTES) as unknown as JsonObject],
     links: { self: `/v1/runs/${id}` },
   },
 });

@@ -1,1 +1,2 @@
 export { webhookDelivery } from './delivery.js';
+export { MOST_TOLD_BYTES, MOST_WAITS, MOST_WAITS_OF_CHILD } from './schedule.js';

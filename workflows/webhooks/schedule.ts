@@ -46,3 +46,12 @@ export const MOST_WAITS = 500;
  * 51,200 events, and the end of the run must still be told.
  */
 export const MOST_WAIT_ATTEMPTS = 4_000;
+
+/** Of a child run, which counts for itself. The delivery is that of the run above, and its history has each of them. */
+export const MOST_WAITS_OF_CHILD = 100;
+
+/**
+ * Size of a wait as it is told, in bytes: longer ones are shortened. All attempts have their event, and Temporal ends a history of more than
+ * 50 MiB.
+ */
+export const MOST_TOLD_BYTES = 6_000;

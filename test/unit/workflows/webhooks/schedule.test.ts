@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Crowd } from '../../../../activities/webhooks/crowd.js';
 import {
   crowdedMs,
+  MOST_TOLD_BYTES,
   MOST_WAIT_ATTEMPTS,
   MOST_WAITS,
   SCHEDULE_MS,
@@ -35,6 +36,8 @@ describe('the schedule of attempts', () => {
 it('a delivery that tells as many waits as it may fits into a history, with the end of its run to ten targets', () => {
   const [attempt, wait] = [8, 4];
   expect(MOST_WAIT_ATTEMPTS * attempt + MOST_WAITS * wait + 10 * SCHEDULE_MS.length * attempt).toBeLessThan(40_000);
+  const [ofAttempt, ofWait] = [MOST_TOLD_BYTES + 3_000, MOST_TOLD_BYTES + 1_000];
+  expect(MOST_WAIT_ATTEMPTS * ofAttempt + MOST_WAITS * ofWait).toBeLessThan(45 * 1024 * 1024);
 });
 
 describe('a crowd', () => {

@@ -1,0 +1,81 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Json } from '../../../pipelines/json.js';
+import { bytesOf } from '../../../pipelines/json-limits.js';
+import { deliveryId, type Wait } from '../../../pipelines/run/index.js';
+import { MessageRoom } from '../../../workflows/message-room.js';
+import { ToldWaits } from '../../../workflows/told-waits.js';
+import { inHistory } from '../../support/in-history.js';
+import { waitFor } from '../../support/waits.js';
+
+const task = { historyLength: 3, workflowId: 'run-1' };
+const told: { readonly at: number; readonly wait: Wait }[] = [];
+const outbound = {
+  /** A timer ends the workflow task. */
+  async startTimer() {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    task.historyLength += 5;
+  },
+  async signalWorkflow({ args: [wait] }: { readonly args: readonly [Wait] }) {
+    told.push({ at: task.historyLength, wait });
+  },
+};
+const historyHas = inHistory({
+  info: task,
+  nextSeqs: { timer: 1, signalWorkflow: 1 },
+  interceptors: { outbound: [outbound] },
+});
+const TO = deliveryId('run-1');
+const bytes = (wait: Wait) => bytesOf(wait as unknown as Json);
+
+beforeEach(() => {
+  Object.assign(task, { historyLength: 3, workflowId: 'run-1' });
+  told.length = 0;
+});
+
+/** Tells so many waits at once. */
+function tellAll(waits: ToldWaits, count: number, subject = 'it'): void {
+  for (let i = 0; i < count; i++) waits.tell({ ...waitFor(`votes[${i}]/vote`), subject }, TO);
+}
+
+describe('waits that the delivery of a run is told of', () => {
+  it('have what a decision needs, however large they are', async () => {
+    tellAll(new ToldWaits(new MessageRoom()), 8, 'd'.repeat(600_000));
+    expect(told).toHaveLength(8);
+    for (const { wait } of told) expect(bytes(wait)).toBeLessThanOrEqual(6_000);
+    expect(told[7]?.wait).toMatchObject({ nonce: waitFor('votes[7]/vote').nonce, shortened: true });
+    tellAll(new ToldWaits(new MessageRoom()), 1, 'd'.repeat(5_000));
+    expect(told[8]?.wait).toEqual({ ...waitFor('votes[0]/vote'), subject: 'd'.repeat(5_000) });
+  });
+
+  it('fit into their workflow tasks, and are no more than a delivery sends, in later histories too', async () => {
+    const waits = new ToldWaits(new MessageRoom());
+    tellAll(waits, 2_500, 'd'.repeat(5_500));
+    await expect.poll(() => told.length).toBe(500);
+    const tasks = new Map<number, number>();
+    for (const { at, wait } of told) tasks.set(at, (tasks.get(at) ?? 0) + bytes(wait));
+    expect(tasks.size).toBeGreaterThan(1);
+    expect(Math.max(...tasks.values())).toBeLessThan(1_500_000);
+    expect(told.map(({ wait }) => wait.path)).toEqual(Array.from({ length: 500 }, (_, i) => `votes[${i}]/vote`));
+    expect(waits.count).toBe(500);
+    tellAll(new ToldWaits(new MessageRoom(), waits.count), 1);
+    expect(told).toHaveLength(500);
+  });
+
+  it('are fewer of a child run, with paths in the run', async () => {
+    task.workflowId = 'run-1/apart';
+    tellAll(new ToldWaits(new MessageRoom()), 500);
+    await expect.poll(() => told.length).toBe(100);
+    expect(told[0]?.wait.path).toBe('apart/votes[0]/vote');
+  });
+
+  it('are as many as there are, at once, in a history from before', () => {
+    historyHas((change) => change !== 'told-waits-leave-room');
+    const waits = new ToldWaits(new MessageRoom());
+    tellAll(waits, 600);
+    expect(told).toHaveLength(600);
+    expect(waits.count).toBe(0);
+    historyHas(false);
+    tellAll(waits, 1);
+    expect(told).toHaveLength(600);
+  });
+});
