@@ -67,7 +67,7 @@ export default async function run(
     setHandler(stagesQuery, () => fittingRows(own.stages, MOST_ANSWER_BYTES));
     setHandler(waitingQuery, () => fittingWaits(own.waits.open, MOST_ANSWER_BYTES));
     setHandler(decideUpdate, (given) => orFailure(() => own.waits.decide(given)), {
-      validator: (given) => orFailure(() => own.waits.check(given)),
+      validator: (given) => orFailure(() => own.waits.admit(given)),
     });
     const asked = async (given: HeldQuestion) => {
       try {

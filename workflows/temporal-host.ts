@@ -310,7 +310,8 @@ export class TemporalHost implements RunHost {
         return goesOn;
       });
     } finally {
-      if (!goesOn) this.close(nonce);
+      if (goesOn) this.waits.leave(nonce);
+      else this.close(nonce);
     }
     return this.waits.decisionOn(nonce);
   }

@@ -4,7 +4,10 @@ import type { Decision, GivenDecision, Wait } from '../../pipelines/run/index.js
 import { misfitOfContent } from '../../pipelines/run/question-content.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
-/** Maximum decisions carried into a new history, and of all of them in bytes. Those not yet consumed by their waits are the latest. */
+/**
+ * Maximum decisions carried into a new history, and of all of them in bytes. Those that their waits have not taken yet are carried in any case: before
+ * they have more bytes than that, further ones are refused.
+ */
 const MOST_CARRIED = { count: 256, bytes: 500_000 };
 /** Maximum length of the name given with a decision, which is kept in the history. */
 const LONGEST_NAME = 200;
@@ -20,7 +23,8 @@ const LONGEST_ACTOR = 1_000;
  * decision yields the same response, because the sender may not have received the first one.
  */
 export class Waits {
-  readonly #open = new Map<string, { readonly wait: Wait; readonly wake: () => void }>();
+  /** `left`: the run has stopped for a new history, in which the wait goes on. */
+  readonly #open = new Map<string, { readonly wait: Wait; readonly wake: () => void; readonly left?: true }>();
   readonly #decided: Map<string, Decision>;
   /** Waits that ended without a person's decision. */
   readonly #over = new Set<string>();
@@ -34,15 +38,24 @@ export class Waits {
     return [...this.#open.values()].map(({ wait }) => wait).filter(({ nonce }) => !this.#decided.has(nonce));
   }
 
+  /** The latest decisions, those last that their waits have not taken. */
   get carried(): Readonly<Record<string, Decision>> {
-    const carried: [string, Decision][] = [];
-    let bytes = 0;
-    for (const [nonce, decision] of [...this.#decided].slice(-MOST_CARRIED.count).reverse()) {
+    const all = [...this.#decided];
+    const carried = all.filter(([nonce]) => this.#open.has(nonce));
+    const taken = all.filter(([nonce]) => !this.#open.has(nonce));
+    let bytes = bytesOfAll(carried);
+    for (const [nonce, decision] of taken.reverse()) {
       bytes += bytesOf({ [nonce]: decision });
-      if (bytes > MOST_CARRIED.bytes) break;
+      if (bytes > MOST_CARRIED.bytes || carried.length >= MOST_CARRIED.count) break;
       carried.unshift([nonce, decision]);
     }
     return Object.fromEntries(carried);
+  }
+
+  /** The run has stopped for a new history: a decision on the wait is for that one. */
+  leave(nonce: string): void {
+    const open = this.#open.get(nonce);
+    if (open) this.#open.set(nonce, { ...open, left: true });
   }
 
   /** @param wake called when the wait is decided */
@@ -102,6 +115,20 @@ export class Waits {
     throw new StageError('NOT_WAITING', `the run has no open wait with the nonce "${nonce}"${those}`);
   }
 
+  /**
+   * Throws like `check`, and `RATE_LIMITED` where the next history has no room for one more. Asked before a decision is accepted: one that is has to be
+   * applied, since the same one, sent again, would get the same refusal.
+   */
+  admit(given: unknown): void {
+    this.check(given);
+    if (this.#decided.has(given.nonce) || this.#open.get(given.nonce)?.left !== true) return;
+    const carried = [...this.#decided].filter(([nonce]) => this.#open.has(nonce));
+    if (bytesOfAll(carried) + bytesOf({ [given.nonce]: decisionOf(given) }) <= MOST_CARRIED.bytes) return;
+    const message =
+      'the run is about to go on in a new history, which has no room for more decisions at its start; send the same one again in a minute';
+    throw new StageError('RATE_LIMITED', message);
+  }
+
   /** Applies a decision; throws like `check`. */
   decide(given: unknown): Decision {
     this.check(given);
@@ -114,6 +141,9 @@ export class Waits {
     return decision;
   }
 }
+
+const bytesOfAll = (decisions: readonly (readonly [string, Decision])[]): number =>
+  decisions.reduce((sum, [nonce, decision]) => sum + bytesOf({ [nonce]: decision }), 0);
 
 const decisionOf = (given: GivenDecision): Decision => {
   const { approved, by = 'person', actor, reason, arguments: edited, content, scope } = given;
