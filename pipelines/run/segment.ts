@@ -64,7 +64,8 @@ export interface SegmentOutcome {
   readonly left?: true;
   /**
    * The segment may have started but cannot continue here: the worker cannot reach the state store (`store`), or it is
-   * shutting down or its workflow task has timed out (`worker`). The run waits; then any worker may continue.
+   * shutting down, its workflow task has timed out, or the segment has run for as long as one local activity may (`worker`). The run waits; then any worker
+   * may continue.
    */
   readonly away?: 'store' | 'worker';
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };

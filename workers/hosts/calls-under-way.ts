@@ -3,12 +3,22 @@ import type { StageCall } from '../../pipelines/run/index.js';
 
 /** Calls that have begun and whose outcome is not yet in the journal. */
 export class CallsUnderWay {
-  readonly #calls = new Set<StageCall>();
+  /** With the limit of an attempt, in milliseconds. */
+  readonly #calls = new Map<StageCall, number>();
   #waiting: (() => void)[] = [];
+  #hasBegun = false;
+  /** Whether calls were left to another process, since this one has no time left for them. */
+  ranOut = false;
+
+  /** Whether any call has begun. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
 
   /** A stage that reads a stream waits for another one: that one counts, and it goes on elsewhere behind what it has made. */
-  begun(call: StageCall): void {
-    if (!call.reads) this.#calls.add(call);
+  begun(call: StageCall, attemptMs: number): void {
+    this.#hasBegun = true;
+    if (!call.reads) this.#calls.set(call, attemptMs);
   }
 
   left(call: StageCall): void {
@@ -16,6 +26,11 @@ export class CallsUnderWay {
     if (this.#calls.size > 0) return;
     for (const go of this.#waiting) go();
     this.#waiting = [];
+  }
+
+  /** Whether a call makes a stream, and may take longer than this, in milliseconds. */
+  streamsFor(ms: number): boolean {
+    return [...this.#calls].some(([{ writes }, attemptMs]) => writes !== undefined && attemptMs > ms);
   }
 
   /** Whether no call is running, and none follows immediately from one that has just ended. */

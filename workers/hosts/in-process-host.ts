@@ -50,6 +50,12 @@ const FRESH_MS = 1_000;
  */
 const LONGEST_WAIT_INSIDE_MS = 2_000;
 
+/**
+ * An attempt begins only if it can end before `endsBy`; of one that may take longer only this much is looked for, in milliseconds, since most calls take
+ * much less than they may.
+ */
+const MOST_ROOM_MS = 15 * 60_000;
+
 /** Longest attempt, in milliseconds, that counts as a check whether a server is back; a longer one is a call. Heartbeats have the same interval. */
 const LONGEST_LOOK_MS = 500;
 
@@ -67,6 +73,8 @@ export interface InProcessOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Default: the process's. */
   readonly clock?: Clock;
+  /** Time of `performance.now()` at which calls are cut off: those that may not end before are left to another process. Absent: there is none. */
+  readonly endsBy?: number;
   /** When what it runs began: no stream of a run that was erased since is opened. Default: now. */
   readonly begunAt?: Moment;
 }
@@ -91,6 +99,11 @@ export class InProcessHost implements RunHost {
     this.#waits = options.waits ?? new Waits();
     this.#clock = options.clock ?? REAL_CLOCK;
     this.#begunAt = options.begunAt ?? momentAgo();
+  }
+
+  /** Whether calls were left to another process, since this one has no time left for them. */
+  get ranOut(): boolean {
+    return this.#underWay.ranOut;
   }
 
   get streams(): boolean {
@@ -164,7 +177,7 @@ export class InProcessHost implements RunHost {
       }
       if (this.now() >= end)
         throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its time ended while its worker was lost'));
-      const attempt = await this.#begin(call, count, end - this.now());
+      const attempt = await this.#begin(call, count, end - this.now(), timeout.attemptMs);
       const begunAt = performance.now();
       const isLast = end - this.now() <= timeout.attemptMs;
       try {
@@ -209,7 +222,9 @@ export class InProcessHost implements RunHost {
         again ||= tried.unstreamed !== true;
         // After a lost stream the call is made again, with the collected values: the attempt at the stream does not count.
         const lost = failure.code === 'STREAM_LOST';
-        journal?.left(call, away ? tried.waitedMs : lost ? 0 : undefined);
+        // It is not the call that has ended, but what it waited in.
+        const cut = this.#signal.aborted && this.ranOut;
+        journal?.left(call, away ? tried.waitedMs : lost || cut ? 0 : undefined);
         this.#signal.throwIfAborted();
         if (next.delayMs === undefined || this.now() + next.delayMs >= end) throw stageError(stage, failure);
         this.#underWay.left(call);
@@ -223,9 +238,10 @@ export class InProcessHost implements RunHost {
   }
 
   /** If the journal is lost, running calls finish before the error is reported: their outcomes count. */
-  async #begin(call: StageCall, count: number, leftMs: number): Promise<number> {
-    this.#underWay.begun(call);
+  async #begin(call: StageCall, count: number, leftMs: number, attemptMs: number): Promise<number> {
     try {
+      this.#checkTime(call, attemptMs);
+      this.#underWay.begun(call, attemptMs);
       this.#checkNeeds(call);
       return (await this.#options.journal?.begin(call, leftMs)) ?? count;
     } catch (error) {
@@ -233,6 +249,19 @@ export class InProcessHost implements RunHost {
       await this.#underWay.none();
       throw error;
     }
+  }
+
+  /**
+   * Before its time is over a segment begins no further call: those under way end, and another process goes on from the journal. Each has one call at least.
+   * Not where a stream is made for as long: that is cut off in any case, and goes on behind what it has committed.
+   */
+  #checkTime(call: StageCall, attemptMs: number): void {
+    const { endsBy } = this.#options;
+    if (endsBy === undefined || performance.now() + Math.min(attemptMs, MOST_ROOM_MS) <= endsBy) return;
+    if (!this.#underWay.hasBegun || this.#underWay.streamsFor(MOST_ROOM_MS)) return;
+    this.#underWay.ranOut = true;
+    const message = `stage "${call.stage}": its segment has no time left for it`;
+    throw new StageError(HANDED_BACK, message, { stage: call.stage });
   }
 
   /** If this worker lacks what the call needs, the rest of the segment runs on task queues that other workers poll. */

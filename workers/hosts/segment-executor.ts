@@ -55,6 +55,12 @@ export const LEASE_MS = WORKFLOW_TASK_TIMEOUT_MS;
 /** Interval in which a guardian checks whether a fast host still holds the journal, in milliseconds. */
 const POLL_MS = 100;
 
+/**
+ * How long a segment is one local activity, in milliseconds. It prolongs its workflow task, which Temporal allows for 30 minutes
+ * (`history.workflowTaskHeartbeatTimeout`): then the task is given to another worker, and calls in progress would be made again.
+ */
+const LONGEST_MS = 28 * 60_000;
+
 /** How long a guardian's worker retries an unreachable state store before it reports it, in milliseconds. */
 const AWAY_MS = 1_000;
 
@@ -114,11 +120,14 @@ export function createSegmentActivity(
       // As the first one has recorded it, by the state store's clock: those of the workers may differ.
       const wholeMs = record.leftMs() ?? leftMs;
       const whole = { ...segment, leftMs: wholeMs, scope: { ...scope, ...(held && Object.fromEntries(held)) } };
+      const endsBy = performance.now() + LONGEST_MS - Math.max(0, Date.now() - scheduledAt);
       // On shutdown, the journal must record that the worker was not lost during its calls.
-      const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt });
-      const outcome = await running.finally(() => record.settled());
+      const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt, endsBy });
+      const { away, ...outcome } = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
+      // It goes on from its journal, in a local activity of its own; one that lacks something is left to the queues.
+      if (away && complete) return { ...NOTHING, away };
       // Nobody may wait for it any more, or this worker is to end: then it stays in the journal, unless that lacks something.
       const given = complete ? signal : cancellationSignal;
       await pace.turn(runId, bytesOf(outcome), { taskMs, tenant: segment.context.tenant, signal: given });
@@ -230,15 +239,20 @@ export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResu
   return tooLarge(result.output) === undefined ? result : undefined;
 }
 
-/** Runs a segment's steps in this process and records each call. The last writes may still be in flight. */
+/**
+ * Runs a segment's steps in this process and records each call. The last writes may still be in flight. Its outcome is `away` where it is interrupted
+ * because its time here is over.
+ */
 export async function executeSegment(
   segment: Segment,
   record: SegmentJournal,
-  options: Pick<InProcessOptions, 'runner' | 'run' | 'signal' | 'begunAt'>,
+  options: Pick<InProcessOptions, 'runner' | 'run' | 'signal' | 'begunAt' | 'endsBy'>,
 ): Promise<SegmentOutcome> {
   const journal = new NamedCalls(record);
-  const ended = await interpretSegment(segment, new InProcessHost({ ...options, journal }));
-  return boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
+  const host = new InProcessHost({ ...options, journal });
+  const ended = await interpretSegment(segment, host);
+  if (!ended.interrupted) return boundedOutcome(ended);
+  return boundedOutcome({ ...ended, tried: journal.tried(), ...(host.ranOut && { away: 'worker' as const }) });
 }
 
 /** Maps calls to names of the journal, and keeps what is known of the calls of this worker. */
