@@ -5,7 +5,7 @@ import { isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { TokenLogprob } from '../../../pipelines/stages/index.js';
 import type { CallContext, Usage } from '../connector.js';
 import { bodyOf, chunksOf } from '../exchange.js';
-import { CUT } from '../finish-reasons.js';
+import { CUT, containsOneOf, FILTERED } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
 import { isOpenAi } from './hosts.js';
@@ -184,7 +184,8 @@ class Collected {
     const { error, ...chunk } = (isJsonObject(body) ? body : {}) as Chunk & { readonly error?: unknown };
     if (error) throw new APIError(undefined, Object(error), undefined, headers);
     const [choice] = Array.isArray(chunk.choices) ? (chunk.choices as (Choice | null)[]) : [];
-    if (typeof (choice?.message ?? undefined) !== 'object') {
+    // A filter may leave no message.
+    if (typeof (choice?.message ?? undefined) !== 'object' && !containsOneOf(choice?.finish_reason, FILTERED)) {
       throw new MillraceError('INVALID_OUTPUT', `the completion has no ${choice ? 'message' : 'choice'}`);
     }
     this.add(chunk);
