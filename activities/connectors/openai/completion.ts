@@ -86,10 +86,15 @@ const TAIL_MS = 1_000;
 /**
  * The chunks of a stream. Not by the client's own reader: it searches all that has arrived of an event again with each piece, so an
  * event without end, in small pieces, would occupy the process. Throws the error that an event is.
+ * @param done called where the server says that it has sent all (`[DONE]`)
  */
-export async function* chunksIn(response: Response, signal: AbortSignal): AsyncGenerator<Json, void> {
+export async function* chunksIn(
+  response: Response,
+  signal: AbortSignal,
+  done?: () => void,
+): AsyncGenerator<Json, void> {
   for await (const { data, cut } of eventsOf(chunksOf(response, signal, TAIL_MS), LONGEST_EVENT)) {
-    if (data.startsWith('[DONE]')) return;
+    if (data.startsWith('[DONE]')) return done?.();
     // What broke off is told by what is missing.
     if (cut && !isJson(data)) return;
     const chunk = parseJson(data, unreadable);
