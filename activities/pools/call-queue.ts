@@ -133,6 +133,7 @@ export class CallQueue {
           settled = true;
           end();
           this.#waiting.delete(waiter);
+          this.#tellServers();
           reject(reason);
         },
       };
@@ -168,12 +169,17 @@ export class CallQueue {
   next(): void {
     clearTimeout(this.#wakeUp);
     this.#serve();
-    for (const { server } of this.#endpoints) server?.wanted(this.#waiting.size);
+    this.#tellServers();
     if (this.#waiting.size === 0) return;
     const times = this.#endpoints.flatMap(({ changesAt }) => changesAt ?? []);
     if (times.length > 0) {
       this.#wakeUp = setTimeout(() => this.next(), Math.max(1, Math.min(...times) - performance.now()));
     }
+  }
+
+  /** How many calls wait for their slots. */
+  #tellServers(): void {
+    for (const endpoint of this.#endpoints) endpoint.server?.wanted(endpoint, this.#waiting.size);
   }
 
   #serve(): void {

@@ -30,6 +30,8 @@ export class ServerLoad {
   /** The endpoints of pools that are at this server. */
   readonly #members = new Map<object, Member>();
   readonly #closing: AbortSignal;
+  /** Calls that wait in the pools of the endpoints, by endpoint. */
+  readonly #waiting = new Map<object, number>();
   #outstanding = 0;
   #most = 0;
   /** The limit that the server has caused, below the highest concurrency of that time; infinite without any. */
@@ -63,6 +65,7 @@ export class ServerLoad {
   leave(member: object): void {
     this.#members.delete(member);
     this.#recount();
+    if (this.#waiting.delete(member)) this.#want();
   }
 
   #recount(): void {
@@ -96,8 +99,15 @@ export class ServerLoad {
     return this.#outstanding + this.#others;
   }
 
-  /** This many calls wait for it. */
-  wanted(waiting: number): void {
+  /** This many calls wait in the pool of this endpoint. The server’s slots are asked for what waits in all its pools. */
+  wanted(member: object, waiting: number): void {
+    this.#waiting.set(member, waiting);
+    this.#want();
+  }
+
+  #want(): void {
+    let waiting = 0;
+    for (const each of this.#waiting.values()) waiting += each;
     this.slots?.wanted(waiting);
   }
 

@@ -115,7 +115,7 @@ export class SharedSlots {
     if (this.#granted > this.#fair) void this.#ask();
   }
 
-  /** Calls wait for slots here. */
+  /** This many calls wait for slots here, of all pools of the server. */
   wanted(waiting: number): void {
     this.#waiting = waiting;
     if (waiting === 0 || this.#held < this.limit || this.#granted >= this.#parts.limit()) return;

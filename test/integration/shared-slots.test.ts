@@ -69,7 +69,7 @@ class Worker {
         leave();
       });
     }
-    this.#load.wanted(this.#waiting);
+    this.#load.wanted(this, this.#waiting);
   }
 }
 

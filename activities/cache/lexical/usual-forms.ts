@@ -3,7 +3,7 @@ import { basesOfPast } from './inflection.js';
 import { isHelper, isOpening, SUBJECTS } from './mood.js';
 import { OWNED, PLACES, THINGS } from './rewrites.js';
 import { asking, POSSESSIVE, type Token, tokenOf, wordAt } from './tokens.js';
-import { ARTICLES, BE, DO, FUNCTION_WORDS, isUnit, ORTHOGRAPHY, PREPOSITIONS } from './words.js';
+import { ARTICLES, BE, DO, FUNCTION_WORDS, isUnit, ORTHOGRAPHY, PREPOSITIONS, SAFE_NAMES } from './words.js';
 
 const set = (words: string): ReadonlySet<string> => new Set(words.split(' '));
 const [owned, places, things] = [set(OWNED), set(PLACES), set(THINGS)];
@@ -119,13 +119,21 @@ export function contents(tokens: readonly Token[]): readonly Token[] {
   return [...tokens.slice(0, 3), ...['are', 'there', 'in'].map((raw) => tokenOf(raw)), ...tokens.slice(4, -1)];
 }
 
-/** `What is France's capital?` is `what is the capital of France`, for what places and works have. */
+/**
+ * `What is France's capital?` is `what is the capital of France`, for what places and works have. Not where the owner has no name: `the
+ * browser's history` is that of one browser, and `the history of the browser` that of all.
+ */
 export function owner(tokens: readonly Token[]): readonly Token[] {
   const mark = tokens.findIndex(({ word }) => word === POSSESSIVE);
   const asks = wordAt(tokens, 0) === 'what' && BE.has(wordAt(tokens, 1));
   if (!asks || mark < 3 || mark !== tokens.length - 2 || !owned.has(wordAt(tokens, -1))) return tokens;
+  if (!tokens.slice(wordAt(tokens, 2) === 'the' ? 3 : 2, mark).every(isProperName)) return tokens;
   return [...tokens.slice(0, 2), tokenOf('the'), at(tokens, mark + 1), tokenOf('of'), ...tokens.slice(2, mark)];
 }
+
+/** `France`, `france`, `Everest`; not `TV`, nor words of a text that is all in capitals. */
+const isProperName = ({ raw, word }: Token): boolean =>
+  /^\p{Lu}.*\p{Ll}/u.test(raw) || SAFE_NAMES.has(word) || word === 'usa' || word === 'uk';
 
 /** `Where are you located` asks a firm for its address. */
 export const placed = (tokens: readonly Token[]): readonly Token[] =>

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { BROKEN_OFF, FILTERED } from '../finish-reasons.js';
+import { BROKEN_OFF, containsOneOf, FILTERED, UNREADABLE_CALL } from '../finish-reasons.js';
+import { shortened } from '../http-fault.js';
 import { type Completion, complete, tokenLimit } from './completion.js';
 import { requireChoice } from './constrain.js';
 import { continued } from './continued.js';
@@ -121,11 +122,15 @@ const ANY_OBJECT: JsonObject = { type: 'object', additionalProperties: true };
 
 /** Throws for endings that leave no usable reply. */
 function refuse({ finish = '', text, toolCalls, reasoning }: Completion): void {
-  if (FILTERED.includes(finish)) {
-    throw new MillraceError('BACKEND_REJECTED', 'the server’s content filter blocked the reply');
+  const reason = `finish_reason ${shortened(finish)}`;
+  if (containsOneOf(finish, FILTERED)) {
+    throw new MillraceError('BACKEND_REJECTED', `the server’s content filter blocked the reply (${reason})`);
+  }
+  if (containsOneOf(finish, UNREADABLE_CALL)) {
+    throw new MillraceError('INVALID_OUTPUT', `the server cannot read the model’s tool call (${reason})`);
   }
   if (BROKEN_OFF.includes(finish)) {
-    throw new MillraceError('BACKEND_UNAVAILABLE', `the server aborted the reply (finish_reason ${finish})`);
+    throw new MillraceError('BACKEND_UNAVAILABLE', `the server aborted the reply (${reason})`);
   }
   if (text !== '' || toolCalls.length > 0) return;
   switch (finish) {

@@ -5,7 +5,7 @@ import { isJsonObject, type Json } from '../../../pipelines/json.js';
 import type { TokenLogprob } from '../../../pipelines/stages/index.js';
 import type { CallContext, Usage } from '../connector.js';
 import { bodyOf, chunksOf } from '../exchange.js';
-import { CUT } from '../finish-reasons.js';
+import { CUT, containsOneOf, FILTERED } from '../finish-reasons.js';
 import { eventsOf } from '../http/events.js';
 import { parseJson } from '../json-values.js';
 import { isOpenAi } from './hosts.js';
@@ -86,10 +86,15 @@ const TAIL_MS = 1_000;
 /**
  * The chunks of a stream. Not by the client's own reader: it searches all that has arrived of an event again with each piece, so an
  * event without end, in small pieces, would occupy the process. Throws the error that an event is.
+ * @param done called where the server says that it has sent all (`[DONE]`)
  */
-export async function* chunksIn(response: Response, signal: AbortSignal): AsyncGenerator<Json, void> {
+export async function* chunksIn(
+  response: Response,
+  signal: AbortSignal,
+  done?: () => void,
+): AsyncGenerator<Json, void> {
   for await (const { data, cut } of eventsOf(chunksOf(response, signal, TAIL_MS), LONGEST_EVENT)) {
-    if (data.startsWith('[DONE]')) return;
+    if (data.startsWith('[DONE]')) return done?.();
     // What broke off is told by what is missing.
     if (cut && !isJson(data)) return;
     const chunk = parseJson(data, unreadable);
@@ -184,7 +189,8 @@ class Collected {
     const { error, ...chunk } = (isJsonObject(body) ? body : {}) as Chunk & { readonly error?: unknown };
     if (error) throw new APIError(undefined, Object(error), undefined, headers);
     const [choice] = Array.isArray(chunk.choices) ? (chunk.choices as (Choice | null)[]) : [];
-    if (typeof (choice?.message ?? undefined) !== 'object') {
+    // A filter may leave no message.
+    if (typeof (choice?.message ?? undefined) !== 'object' && !containsOneOf(choice?.finish_reason, FILTERED)) {
       throw new MillraceError('INVALID_OUTPUT', `the completion has no ${choice ? 'message' : 'choice'}`);
     }
     this.add(chunk);

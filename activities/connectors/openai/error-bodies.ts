@@ -6,7 +6,7 @@ import { LONGEST_BODY, tooLong } from '../exchange.js';
  * `fetch` of a model server. An answer above 64 MiB is aborted with `BACKEND_REJECTED`, and one that `AnswerShape` refuses. A redirect is not followed: the
  * call carries an API key and a body meant for the endpoint only. Bodies of failed calls are converted to OpenAI's
  * form, `{ "error": { "message": … } }`, the only one that the client reads: older vLLM puts the fields at the top (`{
- * "object": "error", "message": … }`), FastAPI sends `{ "detail": … }`, Ollama `{ "error": "…" }`.
+ * "object": "error", "message": … }`), FastAPI sends `{ "detail": … }`, Ollama `{ "error": "…" }`, Gemini a list of one.
  */
 export const boundedFetch =
   (transport: typeof fetch = fetch): typeof fetch =>
@@ -58,8 +58,10 @@ function originOf(location: string, base: string): string {
 }
 
 function uniform(text: string): string {
-  const body = parsed(text);
-  if (!isJsonObject(body) || isJsonObject(body.error)) return text;
+  const read = parsed(text);
+  const body = Array.isArray(read) && read.length === 1 ? (read[0] as unknown) : read;
+  if (!isJsonObject(body)) return text;
+  if (isJsonObject(body.error)) return body === read ? text : JSON.stringify(body);
   const { error, detail, ...rest } = body;
   const message = [error, body.message, detail].find((each) => each !== undefined && each !== null) ?? body;
   return JSON.stringify({

@@ -79,6 +79,7 @@ function statusIn({ code }: APIError): number | undefined {
 function codeOfType(error: APIError, text: string): ErrorCode {
   const type = `${error.type ?? ''} ${error.code ?? ''}`;
   if (overflows(error, text)) return 'CONTEXT_TOO_LONG';
+  if (/insufficient_quota/i.test(type) && PASSES.test(text)) return 'BACKEND_RATE_LIMITED';
   if (/insufficient_quota|invalid_request|BadRequest/i.test(type)) return 'BACKEND_REJECTED';
   if (/rate_limit/i.test(type)) return 'BACKEND_RATE_LIMITED';
   return /overloaded/i.test(type) || SHEDS_LOAD.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_ERROR';
@@ -91,6 +92,11 @@ function codeOfType(error: APIError, text: string): ErrorCode {
 const REFUSED_AS_500 =
   /not supported|does not support|^(?:500 )?(?:failed to parse (?:messages|tools):|cannot use both|'\w+' is required)/i;
 const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
+/**
+ * Of `insufficient_quota`, which mostly means an account without credit: Alibaba’s Model Studio says it of its limits per minute too, with
+ * this part of its page on errors.
+ */
+const PASSES = /#token-limit\b|throttling/i;
 /** Of a 404. OpenVINO Model Server calls an LLM a graph: `Mediapipe graph definition with requested name is not found`. */
 const NAMES_MODEL = /model|\bgraph definition\b/i;
 /** vLLM, llama.cpp and OpenAI use 404 for an unknown model; DeepSeek, LiteLLM and Triton’s frontend use 400. */
@@ -112,7 +118,7 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
       return 'BACKEND_TIMEOUT';
     case 429:
       // An account without credit: waiting does not help, unlike with a rate limit.
-      return error.code === 'insufficient_quota' ? 'BACKEND_REJECTED' : 'BACKEND_RATE_LIMITED';
+      return error.code === 'insufficient_quota' && !PASSES.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_RATE_LIMITED';
     case 500:
       return REFUSED_AS_500.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
     case 501:

@@ -3,6 +3,7 @@ import { APIError } from 'openai/core/error';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject } from '../../../pipelines/json.js';
 import { bodyOf } from '../exchange.js';
+import { BROKEN_OFF } from '../finish-reasons.js';
 import { parseJson } from '../json-values.js';
 import { chunksIn, ONE_CALL, unreadable } from './completion.js';
 
@@ -37,7 +38,7 @@ export async function streamed(
   const type = response.headers.get('content-type') ?? '';
   if (type.includes('json')) return whole(parseJson(await bodyOf(response, signal), unreadable), response.headers);
   const collected = new Collected(onMore);
-  for await (const event of chunksIn(response, signal)) collected.add(event);
+  for await (const event of chunksIn(response, signal, () => collected.done())) collected.add(event);
   // An abort ends the loop without an error; the partial text is not an answer.
   signal.throwIfAborted();
   return collected.transcript(type);
@@ -63,6 +64,8 @@ class Collected {
   #text = '';
   #events = 0;
   #ended = false;
+  /** The part of the audio that was transcribed last is whole. */
+  #partEnded = false;
 
   constructor(onMore: OnMore) {
     this.#onMore = onMore;
@@ -81,10 +84,19 @@ class Collected {
     } else if (Array.isArray(choices)) {
       for (const choice of choices as readonly (Chunk | null)[]) {
         this.#says(choice?.delta?.content);
-        // Of each part of the audio; the last one counts.
-        if (choice?.finish_reason) this.#ended = true;
+        const reason = choice?.finish_reason;
+        if (typeof reason === 'string' && BROKEN_OFF.includes(reason)) {
+          const message = `the server aborted the transcript (finish_reason ${reason})`;
+          throw new MillraceError('BACKEND_UNAVAILABLE', message);
+        }
+        this.#partEnded = Boolean(reason);
       }
     }
+  }
+
+  /** The server has sent all. vLLM gives a reason at the end of each part of the audio, so only this tells the last part. */
+  done(): void {
+    this.#ended ||= this.#partEnded;
   }
 
   transcript(type: string): StreamedTranscript {

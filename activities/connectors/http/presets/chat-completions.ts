@@ -1,4 +1,4 @@
-import { BROKEN_OFF, CUT, FILTERED } from '../../finish-reasons.js';
+import { BROKEN_OFF, CUT, FILTERED, UNREADABLE_CALL } from '../../finish-reasons.js';
 import type { DescriptionInput } from '../api.js';
 import { optional } from './preset.js';
 
@@ -11,7 +11,8 @@ export const FINISH_REASON = '/body/choices/0/finish_reason';
 export const chatErrors: Rules = [
   { status: '2xx', when: { at: '/body/error', exists: true }, code: 'BACKEND_ERROR' },
   { status: '2xx', when: { at: FINISH_REASON, is: [...BROKEN_OFF] }, code: 'BACKEND_UNAVAILABLE' },
-  { status: '2xx', when: { at: FINISH_REASON, is: [...FILTERED] }, code: 'BACKEND_REJECTED' },
+  { status: '2xx', when: { at: FINISH_REASON, has: [...FILTERED] }, code: 'BACKEND_REJECTED' },
+  { status: '2xx', when: { at: FINISH_REASON, has: [...UNREADABLE_CALL] }, code: 'INVALID_OUTPUT' },
 ];
 
 /** The stage's `finish`. */

@@ -117,6 +117,8 @@ function scoresOf(pair: readonly [BoundOutput, Tensor] | undefined, count: numbe
   const width = values.length / count;
   if (!Number.isInteger(width) || width < 1)
     throw wrongOutput(bound.name, `${values.length} scores for ${count} boxes`);
+  if (width > 1 && bound.labels && width < bound.labels.length)
+    throw wrongOutput(bound.name, `${width} scores of a box for ${bound.labels.length} labels`);
   const scores = activated(values, bound.activation, width);
   return Array.from({ length: count }, (_, i) => best(scores.subarray(i * width, (i + 1) * width), bound));
 }
@@ -160,6 +162,11 @@ function predicted(bound: BoundOutput, tensor: Tensor, pixels: Response['pixels'
   const classes = width - 4 - coefficients;
   if (classes < 1 || values.length !== width * count)
     throw wrongOutput(bound.name, `shape [${shape}] is not of predictions`);
+  if (bound.labels && classes !== bound.labels.length) {
+    const other = coefficients > 0 ? ` and ${coefficients} coefficients` : '';
+    const fields = `a box, ${bound.labels.length} labels${other}: name each class of the model`;
+    throw wrongOutput(bound.name, `shape [${shape}] is not of predictions of ${fields}`);
+  }
   const at = (i: number, field: number) => values[across ? field * count + i : i * width + field] as number;
   const quad = Float64Array.from({ length: 4 * count }, (_, i) => at(Math.floor(i / 4), i % 4));
   const boxes = boxesOf({ ...bound, box: bound.box ?? 'cxcywh' }, { ...tensor, shape: [count, 4] }, quad, pixels);

@@ -132,6 +132,21 @@ const RULES: readonly (readonly [rule: string, differ: readonly QuestionPair[], 
     [['How many wings does a bee have?', 'How many wings are there in a bee?']],
   ],
   [
+    'what one thing has, and what is said of all things of its name',
+    [
+      ["What is the browser's history?", 'What is the history of the browser?'],
+      ["What is the car's history?", 'What is the history of the car?'],
+      ["What is the TV's size?", 'What is the size of the TV?'],
+      ["What is the women's size?", 'What is the size of the women?'],
+    ],
+    [
+      ["What is France's capital?", 'What is the capital of France?'],
+      ["what is france's capital", 'What is the capital of France?'],
+      ["What is the UK's population?", 'What is the population of the UK?'],
+      ["What is the Eiffel Tower's height?", 'What is the height of the Eiffel Tower?'],
+    ],
+  ],
+  [
     'names, units and variables that are words in other capitals',
     [
       ['How big is the hamlet?', 'How big is the Hamlet?'],

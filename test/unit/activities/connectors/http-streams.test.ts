@@ -93,6 +93,8 @@ describe('streams', () => {
     ['abort', 'BACKEND_UNAVAILABLE'],
     ['insufficient_system_resource', 'BACKEND_UNAVAILABLE'],
     ['content_filter', 'BACKEND_REJECTED'],
+    ['content_filter: RECITATION', 'BACKEND_REJECTED'],
+    ['function_call_filter: MALFORMED_FUNCTION_CALL', 'INVALID_OUTPUT'],
   ])('of chat completions behind a cloud that end with %s are %s', async (finish, code) => {
     const said = { choices: [{ delta: { content: 'The answer is' }, finish_reason: null }] };
     const ended = { choices: [{ delta: {}, finish_reason: finish }] };

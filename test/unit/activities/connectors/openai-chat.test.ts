@@ -44,6 +44,25 @@ describe('a streamed reply', () => {
     expect((await at.chat()).output.finish).toBe(finish);
   });
 
+  it.each([
+    ['abort', 'BACKEND_UNAVAILABLE'],
+    ['error', 'BACKEND_UNAVAILABLE'],
+    ['insufficient_system_resource', 'BACKEND_UNAVAILABLE'],
+    ['network_error', 'BACKEND_UNAVAILABLE'],
+    ['content_filter', 'BACKEND_REJECTED'],
+    ['content_filter: RECITATION', 'BACKEND_REJECTED'],
+    ['sensitive', 'BACKEND_REJECTED'],
+    ['refusal', 'BACKEND_REJECTED'],
+    ['SAFETY', 'BACKEND_REJECTED'],
+    ['function_call_filter: MALFORMED_FUNCTION_CALL', 'INVALID_OUTPUT'],
+  ])('that ends with %s is %s, also where nothing else is said', async (reason, code) => {
+    const alone = { choices: [{ index: 0, finish_reason: reason }] };
+    for (const events of [[chunk({ content: 'Par' }), chunk({}, reason)], [alone]]) {
+      at.server.events(events);
+      expect(await failure(at.chat())).toMatchObject({ code, message: expect.stringContaining(reason) });
+    }
+  });
+
   it('that refuses is BACKEND_REJECTED, with what it says', async () => {
     at.server.replay(fixture('openai-refusal.handwritten'));
     expect(await failure(at.chat())).toMatchObject({

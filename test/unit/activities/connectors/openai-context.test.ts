@@ -50,7 +50,7 @@ describe('a prompt that is longer than the model’s context', () => {
     ['TGI', { message: '`inputs` tokens + `max_new_tokens` must be <= 2048. Given: 2000 and 512' }, 2_048],
     ['Anthropic', { message: 'prompt is too long: 210000 tokens > 200000 maximum' }, 200_000],
     [
-      'Gemini',
+      'Gemini behind a proxy',
       { message: 'The input token count (1100000) exceeds the maximum number of tokens allowed (1048576).' },
       1_048_576,
     ],
@@ -59,6 +59,16 @@ describe('a prompt that is longer than the model’s context', () => {
     expect(failed.code, failed.message).toBe('CONTEXT_TOO_LONG');
     expect(failed.details.contextTokens).toBe(contextTokens);
     expect(server.received).toHaveLength(1);
+  });
+
+  it('is CONTEXT_TOO_LONG as Gemini says it, in a list', async () => {
+    const message = 'The input token count (1100000) exceeds the maximum number of tokens allowed (1048576).';
+    server.json(400, [{ error: { code: 400, message, status: 'INVALID_ARGUMENT' } }]);
+    expect(await failure(invoke(backend, { kind: 'chat' }))).toMatchObject({
+      code: 'CONTEXT_TOO_LONG',
+      message: expect.stringContaining(message),
+      details: { contextTokens: 1_048_576, neededTokens: 1_100_000 },
+    });
   });
 
   it('is not taken for one of other rejections', async () => {

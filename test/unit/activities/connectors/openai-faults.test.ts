@@ -139,18 +139,6 @@ describe('a stream that goes wrong', () => {
     });
   });
 
-  it.each([
-    ['abort', 'BACKEND_UNAVAILABLE'],
-    ['error', 'BACKEND_UNAVAILABLE'],
-    ['insufficient_system_resource', 'BACKEND_UNAVAILABLE'],
-    ['network_error', 'BACKEND_UNAVAILABLE'],
-    ['content_filter', 'BACKEND_REJECTED'],
-    ['sensitive', 'BACKEND_REJECTED'],
-  ])('ends with finish_reason %s: %s', async (finish, code) => {
-    server.events([chunk({ content: 'Par' }), chunk({}, finish)]);
-    expect((await failure(chat())).code).toBe(code);
-  });
-
   it('says when all tokens went into reasoning', async () => {
     server.events([chunk({ reasoning_content: 'Well, …' }), chunk({}, 'length')]);
     expect(await failure(chat())).toMatchObject({
@@ -174,6 +162,7 @@ describe('an answer that is no stream', () => {
     ['no list of choices', {}, 'INVALID_OUTPUT'],
     ['no message', { choices: [{}] }, 'INVALID_OUTPUT'],
     ['null for a message', { choices: [{ message: null }] }, 'INVALID_OUTPUT'],
+    ['no message behind a filter', { choices: [{ finish_reason: 'content_filter: SPII' }] }, 'BACKEND_REJECTED'],
     ['no text', { choices: [{ message: { content: null }, finish_reason: 'length' }] }, 'LENGTH'],
     ['a text in place of it', 'ok', 'INVALID_OUTPUT'],
     ['null in place of it', null, 'INVALID_OUTPUT'],

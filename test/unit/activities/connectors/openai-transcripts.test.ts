@@ -63,6 +63,23 @@ describe('a streamed transcript', () => {
     expect((await failure(transcribe({}, pool))).code).toBe('INVALID_OUTPUT');
   });
 
+  const part = (content: string, finish: string | null) => ({
+    object: 'transcription.chunk',
+    choices: [{ delta: { content }, finish_reason: finish }],
+  });
+  it.each([
+    ['within its second part', [part('One.', 'stop'), part(' Two', null)], true],
+    ['within its second part, without a last line', [part('One.', 'stop'), part(' Two', null)], false],
+    ['between two parts', [part('One.', 'stop')], false],
+    ['with a part that the server aborts', [part('One.', 'abort'), part('', 'stop')], true],
+  ])('of vLLM that ends %s is BACKEND_UNAVAILABLE', async (_, events, done) => {
+    server.events(events, done);
+    const checkpoints: Json[] = [];
+    const checkpoint = (progress: Json) => void checkpoints.push(progress);
+    expect((await failure(transcribe({}, pool, 2, { checkpoint }))).code).toBe('BACKEND_UNAVAILABLE');
+    expect(checkpoints).toEqual([]);
+  });
+
   it.each([
     [{ error: { message: 'the model is overloaded', type: 'overloaded' } }, 'BACKEND_OVERLOADED'],
     [{ error: { message: 'audio too long', code: 400 } }, 'BACKEND_REJECTED'],

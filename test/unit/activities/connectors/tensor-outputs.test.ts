@@ -187,6 +187,25 @@ describe('detections', () => {
     });
   });
 
+  it('whose classes are not as many as the labels are refused', async () => {
+    const outputs = { p: { to: 'predictions', labels: ['cat', 'dog'] } };
+    // With an objectness before the classes, each would have the name of its neighbour.
+    for (const shape of [
+      [1, 9, 7],
+      [1, 7, 9],
+      [1, 5, 9],
+    ]) {
+      const values = Array(shape.reduce((product, size) => product * size)).fill(0);
+      await expect(detect(outputs, [wire('p', 'FP64', shape, values)]), `[${shape}]`).rejects.toMatchObject({
+        code: 'INVALID_OUTPUT',
+        message: expect.stringContaining('output tensor p: shape'),
+      });
+    }
+    const scored = { w: { to: 'spans' }, s: { to: 'scores', labels: ['ann', 'bob', 'cid'] } };
+    const two = [wire('w', 'FP64', [1, 2], [0, 1]), wire('s', 'FP32', [1, 2], [0.9, 0.1])];
+    await expect(detect(scored, two)).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+  });
+
   it('of text keep its order, with the box around four corners', async () => {
     const outputs = { b: { to: 'boxes', unit: 'source' }, s: { to: 'scores' }, t: { to: 'texts' } };
     const found = await detect(outputs, [

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend, Pressure } from '../../../../activities/connectors/connector.js';
 import { pressureIn } from '../../../../activities/connectors/openai/pressure.js';
+import { CallQueue } from '../../../../activities/pools/call-queue.js';
+import { Endpoint } from '../../../../activities/pools/endpoint.js';
 import { ServerLoad } from '../../../../activities/pools/server-load.js';
+import type { SharedSlots } from '../../../../activities/pools/shared-slots.js';
 import { fastest } from '../../../support/fastest.js';
 
 /** A server that reports what `now` says, asked `asked` times. */
@@ -142,6 +145,47 @@ describe('the concurrency of a server', () => {
     expect(load.limit).toBe(4);
     load.join(endpoint, 32, () => undefined);
     expect(load.limit).toBe(6);
+  });
+});
+
+describe('the calls that wait for the slots of a server', () => {
+  /** Two pools at a server that has no free slot; `wanted` is what the store was last asked for. */
+  function twoPools() {
+    const load = new ServerLoad(closing.signal);
+    const asked = { wanted: 0 };
+    const wanted = (waiting: number) => {
+      asked.wanted = waiting;
+    };
+    load.slots = { limit: 0, mayGrow: true, wanted } as unknown as SharedSlots;
+    const pool = (url: string) => {
+      const endpoint = new Endpoint({ url, device: 'gpu', concurrency: 32 } as never, {} as Backend, load);
+      const queue = new CallQueue([endpoint], (away) => away);
+      load.join(endpoint, 32, () => queue.next());
+      return { endpoint, queue };
+    };
+    return { load, asked, busy: pool('http://llm.test/v1'), idle: pool('http://llm.test/v1/') };
+  }
+
+  it('are those of all pools there, whichever pool was looked at last', () => {
+    const { load, asked, busy, idle } = twoPools();
+    const wait = (queue: CallQueue) => queue.acquire({ signal: closing.signal }).catch(() => undefined);
+    for (let i = 0; i < 3; i++) void wait(busy.queue);
+    expect(asked.wanted).toBe(3);
+    load.changed();
+    expect(asked.wanted).toBe(3);
+    void wait(idle.queue);
+    expect(asked.wanted).toBe(4);
+    load.leave(busy.endpoint);
+    expect(asked.wanted).toBe(1);
+  });
+
+  it('are no longer those that have left the queue', () => {
+    const { asked, busy } = twoPools();
+    const caller = new AbortController();
+    void busy.queue.acquire({ signal: caller.signal }).catch(() => undefined);
+    expect(asked.wanted).toBe(1);
+    caller.abort();
+    expect(asked.wanted).toBe(0);
   });
 });
 
