@@ -6,6 +6,8 @@ import {
   meetingMinutes,
   moderatedChat,
   ragAnswer,
+  supportAgent,
+  voiceAgent,
   voiceAssistant,
 } from '../../../pipelines/catalog/index.js';
 import { chat, code, codeStream, pipeline, semantic, streamOf, synthesize } from '../../../pipelines/index.js';
@@ -143,6 +145,25 @@ describe('the shape of a pipeline', () => {
     expect(explanationText(explained)).toContain(
       'verifier     nli, one call of two pairs for a text near a cached one, at most 500ms',
     );
+  });
+
+  it.each([
+    [
+      'voice-agent',
+      voiceAgent,
+      ['- > transcribe (whisper)', 'transcribe > answer (assistant)', 'answer > speak (tts)'],
+      [1],
+    ],
+    ['support-agent', supportAgent, ['- > answer (assistant)'], []],
+  ] as const)('has the model of the agent in %s', (_, agent, expected, streams) => {
+    const explained = readPipelineShape(JSON.stringify(explain(agent, SEGMENTS, () => undefined)), 'e.json');
+    for (const shape of [shapeOf(agent.plan), explained]) {
+      expect(edges(shape)).toEqual(expected);
+      expect(shape.stages.flatMap(({ streamFrom }) => streamFrom ?? [])).toEqual(streams);
+      expect(shape.assumptions).toContain(
+        'answer (agent): one model call a run (--assume answer.calls=4), and its tools take no time',
+      );
+    }
   });
 
   it('says what branches and loops were taken as', () => {
