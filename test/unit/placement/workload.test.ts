@@ -166,6 +166,24 @@ describe('the shape of a pipeline', () => {
     }
   });
 
+  it('has the attempts of the policy in what explain prints, which is refused if it leaves out child runs', () => {
+    const patient = pipeline('patient', question, ({ input, stage }) => ({
+      text: stage('answer', chat({ model: 'llm' }), { prompt: input.question }, { retry: { attempts: 6 } }).text,
+    }));
+    const parent = pipeline('parent', question, ({ input, stage, run }) => {
+      const { text } = stage('ask', chat({ model: 'llm' }), { prompt: input.question });
+      return { text: run('again', patient, { question: text }, { as: 'child' }).text };
+    });
+    const explained = (of: Parameters<typeof explain>[0]) =>
+      readPipelineShape(JSON.stringify(explain(of, SEGMENTS, () => undefined)), 'e.json');
+    expect(explained(patient).stages).toEqual(shapeOf(patient.plan).stages);
+    expect(shapeOf(parent.plan).stages.map(({ id }) => id)).toEqual(['ask', 'again/answer']);
+    expect(refusal(() => explained(parent))).toEqual({
+      code: 'INVALID_PIPELINE',
+      fields: [expect.stringMatching(/^e\.json:1 children: child runs, .* pass the plan, or the pipeline’s name$/)],
+    });
+  });
+
   it('says what branches and loops were taken as', () => {
     expect(edges(shapeOf(moderatedChat.plan))).toEqual(['- > moderate (moderation)', 'moderate > answer (assistant)']);
     expect(shapeOf(moderatedChat.plan).assumptions.join()).toMatch(/when .*: every branch counts as taken/);
