@@ -66,6 +66,17 @@ describe('TypeScript of the README and the guides', () => {
   );
 });
 
+it('the guides load pipelines from files that they show', () => {
+  const shown = GUIDES.flatMap((page) =>
+    blocksOf(page, 'ts').flatMap(({ text }) => /^\/\/ ([\w.-]+\.ts)\b/.exec(text)?.[1] ?? []),
+  );
+  const loaded = GUIDES.flatMap((page) =>
+    [...read(page).matchAll(/MILLRACE_PIPELINES=([\w./-]+)/g)].map(([, file = '']) => [page, file] as const),
+  );
+  expect(loaded.length).toBeGreaterThan(4);
+  for (const [page, file] of loaded) expect(shown, page).toContain(file);
+});
+
 it('a script is read as its commands', () => {
   const script = `A=1 one 'two words' "three $(four "5") 6" # seven
     eight \\
