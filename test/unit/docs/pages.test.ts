@@ -169,6 +169,26 @@ describe('shell commands of the pages', () => {
     for (const [where, file] of installed) expect(file, where).toMatch(/^\.\/vendor\//);
   });
 
+  it('read the placements and schedules that the commands before them have written', () => {
+    const readers = PAGES.flatMap((page) =>
+      blocksOf(page, 'sh').flatMap((block) => {
+        const lines = block.text.replaceAll(/\\\n\s*/g, ' ').split('\n');
+        return lines.flatMap((line, i) => {
+          const [, file] = /\bmillrace (?:apply|place explain) (\S+\.json)\b/.exec(line) ?? [];
+          const places = lines.slice(0, i).filter((each) => /\bmillrace place (?!explain)/.test(each));
+          return file !== undefined && places.length > 0 ? [[at(block), file, places] as const] : [];
+        });
+      }),
+    );
+    expect(readers.length).toBeGreaterThan(4);
+    for (const [where, file, places] of readers) {
+      expect(
+        places.some((line) => line.endsWith(` --json > ${file}`)),
+        `${where}: ${file}`,
+      ).toBe(true);
+    }
+  });
+
   it('call only routes that the gateway has', () => {
     const reference = read('docs/reference/http.md') + pagesOf('docs/reference').map(read).join('\n');
     const urls = commands.flatMap(([where, words]) =>
