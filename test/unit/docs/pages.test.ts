@@ -64,6 +64,14 @@ describe('TypeScript of the README and the guides', () => {
       expect(pipelines.flatMap(warningsOf)).toEqual([]);
     },
   );
+
+  it('of the first pipeline is a chat model, as the doors that the page lists need', async () => {
+    const block = written.find(
+      ({ page, source }) => page === 'docs/guides/first-pipeline.md' && source.startsWith('// pipelines.ts\n'),
+    );
+    const exported = Object.values((await import(pathToFileURL(block?.file ?? '').href)) as object);
+    expect(exported.find(isPipeline)?.openai.chat).toMatchObject({ input: 'text', output: 'summary' });
+  });
 });
 
 it('the guides load pipelines from files that they show', () => {
