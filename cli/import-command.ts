@@ -46,7 +46,7 @@ export function importCommands(cli: Command): void {
     .argument('<file>', 'the trace as it was published or exported')
     .option('--out <file>', 'the new trace; "-" prints it', 'trace.csv')
     .option('--speed <number>', 'replay it so many times as fast', asAbove0, 1)
-    .option('--sample <share>', 'keep this share of the requests, chosen at random', asShare, 1)
+    .option('--sample <share>', 'keep this share of the requests, chosen at random', asSample, 1)
     .option('--limit <number>', 'keep at most so many, from the start', asMany)
     .option('--seed <number>', 'seed of the sample, and of the router that knows no prefixes', asCount, 1)
     .option(
@@ -135,6 +135,13 @@ const oneOf =
     if (found === undefined) throw new InvalidArgumentError(`It must be one of ${known.join(', ')}.`);
     return found;
   };
+
+/** A share that keeps none would leave a trace that nothing can be planned for. */
+function asSample(text: string): number {
+  const value = asShare(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0, at most 1.');
+}
 
 function asAbove0(text: string): number {
   const value = Number(text);

@@ -31,16 +31,28 @@ export async function init(folder: string): Promise<void> {
   await writeFile(readme, (await readFile(readme, 'utf8')).replace('# NAME', `# ${name}`));
   await writeFile(path.join(target, 'package.json'), `${JSON.stringify(await manifestOf(name), null, 2)}\n`);
   const cd = path.relative(process.cwd(), target);
+  const pack = `npm pack --pack-destination vendor ${path.relative(target, PACKAGE_ROOT)}`;
   show(`A project is in ${target}. Next:`);
-  for (const line of [...(cd === '' ? [] : [`cd ${cd}`]), 'npm install', 'npm test', 'npx millrace up'])
+  for (const line of [
+    ...(cd === '' ? [] : [`cd ${cd}`]),
+    'mkdir -p vendor',
+    pack,
+    'npm install  # Millrace from vendor/: commit it',
+    'npm test',
+    'npx millrace up',
+  ]) {
     show(`  ${line}`);
+  }
   show(`  npx millrace run ask --input '{"question": "What is the capital of France?"}'`);
 }
 
 const refused = (message: string) =>
   new MillraceError('INVALID_INPUT', `init: ${message}`, { fields: [{ field: 'folder', message }] });
 
-/** The project's manifest, with the releases that this Millrace was made with. */
+/**
+ * The project's manifest, with the releases that this Millrace was made with. Millrace itself is on no registry, where its name may become
+ * that of another package: it is installed from the file that `npm pack` writes.
+ */
 async function manifestOf(name: string): Promise<object> {
   const { version, devDependencies: tried } = JSON.parse(
     await readFile(path.join(PACKAGE_ROOT, 'package.json'), 'utf8'),
@@ -50,7 +62,7 @@ async function manifestOf(name: string): Promise<object> {
     private: true,
     type: 'module',
     scripts: { test: 'vitest run', check: 'tsc' },
-    dependencies: { millrace: `^${version}`, zod: `^${tried.zod}` },
+    dependencies: { millrace: `file:vendor/millrace-${version}.tgz`, zod: `^${tried.zod}` },
     devDependencies: { typescript: `^${tried.typescript}`, vitest: `^${tried.vitest}` },
   };
 }

@@ -1,6 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import pMap from 'p-map';
 import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
+import { kindNamed } from '../../pipelines/stages/index.js';
 import { LOOKED_AT, type Measured, type MeasuredBudget, type Promised } from '../../placement/replan/index.js';
 import { percentile, sortedNumbers } from '../../placement/simulator/index.js';
 
@@ -124,12 +125,12 @@ const timesOf = (rows: readonly Row[], stage: string): readonly number[] =>
     return times ? [times.queueMs + times.runMs] : [];
   });
 
-/** Means by key, of stages that were answered by their server. */
+/** Means by key, of stages that were answered by their server. An agent’s row is left out: its time is that of all its turns and tools. */
 function meansOf(rows: readonly Row[], keyOf: (row: Row) => string, ms: (times: Times) => number): Measured['stages'] {
   const sums = new Map<string, { calls: number; sum: number }>();
   for (const each of rows) {
     const times = answeredIn(each.row);
-    if (times === undefined) continue;
+    if (times === undefined || kindNamed(each.row.kind)?.calls !== undefined) continue;
     const { calls, sum } = sums.get(keyOf(each)) ?? { calls: 0, sum: 0 };
     sums.set(keyOf(each), { calls: calls + 1, sum: sum + ms(times) });
   }

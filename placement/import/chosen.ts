@@ -29,7 +29,7 @@ export function chosenOf(
   const fullRequests = Math.min(limit, most.requests) + Math.min(limit, SPARE * most.requests);
   const fullNumbers = (1 + SPARE) * most.numbers;
   let state = seed >>> 0;
-  let isEmpty = true;
+  let seen = 0;
   let kept: ImportedRequest[] = [];
   let numbers = 0;
   // The file need not be sorted: what follows may be earlier.
@@ -40,7 +40,7 @@ export function chosenOf(
     if (numbers > most.numbers) throw tooMuch(file, `has more than ${most.numbers} numbers in its requests`);
   };
   for (const request of requests) {
-    isEmpty = false;
+    seen += 1;
     if (sample < 1) {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       if (state / 4_294_967_296 >= sample) continue;
@@ -51,8 +51,12 @@ export function chosenOf(
     numbers += numbersOf(own);
     if (kept.length >= fullRequests || numbers >= fullNumbers) cut();
   }
-  if (isEmpty) throw wrong(file, `it has no requests in the format "${format}"`, 'INVALID_TRACE');
+  if (seen === 0) throw wrong(file, `it has no requests in the format "${format}"`, 'INVALID_TRACE');
   cut();
+  if (kept.length === 0) {
+    const message = `--sample ${sample} keeps none of its ${seen} requests: give a larger share, or another --seed`;
+    throw wrong(file, message, 'INVALID_TRACE');
+  }
   return kept;
 }
 

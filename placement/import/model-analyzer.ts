@@ -65,11 +65,11 @@ function instancesOf({ cells }: TableRow): number {
 const concurrencyOf = (row: TableRow): number =>
   row.cells.Concurrency === undefined ? 1 : positive(row, 'Concurrency');
 
-/** A run fills a batch by its concurrency, up to the largest that the configuration allows. */
+/** A run fills a batch by its concurrency, up to as many whole calls of the client as the largest batch of the configuration holds. */
 function filledBatch(row: TableRow, atOnce: number): number {
   const largest = Number(/\d+/.exec(row.cells['Max Batch Size'] ?? '')?.[0] ?? 1);
   const own = row.cells.Batch === undefined ? 1 : positive(row, 'Batch');
-  return Math.max(1, own * Math.min(atOnce, largest));
+  return own * Math.max(1, Math.min(atOnce, Math.floor(largest / own)));
 }
 
 function latencies(row: TableRow, median: string): Times {

@@ -1,4 +1,4 @@
-import { traitsOf } from '../../pipelines/stages/index.js';
+import { kindNamed, traitsOf } from '../../pipelines/stages/index.js';
 import { type PipelineShape, type StageShape, UNSTATED } from './shape.js';
 
 /** Kinds whose servers are services elsewhere, not models on devices. */
@@ -64,13 +64,18 @@ export class ShapeBuilder {
       waits = [this.#push({ ...UNSTATED, id: `${id}.verify`, model: verifier, after: waits })];
       this.assume(`${id}: every run has a near text for its cache’s verifier (--assume ${id}.verify.share=0.3)`);
     }
-    if (traitsOf({ kind })?.servedBy === 'pool' && !ELSEWHERE.has(kind)) {
+    // An agent’s calls have a kind of their own.
+    const calls: string = kindNamed(kind)?.calls ?? kind;
+    if (traitsOf({ kind: calls })?.servedBy === 'pool' && !ELSEWHERE.has(kind)) {
       const from = this.#makerOf(streamFrom, after, waits);
       if (from !== undefined) {
         const { pieceTokens } = UNSTATED;
         this.assume(
           `${id} reads ${streamFrom} in pieces of ${pieceTokens} tokens, sentences (--assume ${id}.pieceTokens=${pieceTokens})`,
         );
+      }
+      if (calls !== kind) {
+        this.assume(`${id} (${kind}): one model call a run (--assume ${id}.calls=4), and its tools take no time`);
       }
       waits = [
         this.#push({

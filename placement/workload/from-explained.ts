@@ -19,12 +19,17 @@ export const explainedSchema = z.object({
         streams: z
           .array(z.object({ edge: z.object({ from: z.string() }), collected: z.string().optional() }))
           .default([]),
+        policy: z.array(z.object({ option: z.string(), value: z.json() })).default([]),
         cache: z
           .object({ embedder: z.string().optional(), verifier: z.object({ entailment: z.string() }).optional() })
           .optional(),
       }),
     )
     .min(1, 'no stages'),
+  children: z
+    .array(z.unknown())
+    .max(0, 'child runs, whose stages it does not contain: pass the plan, or the pipeline’s name')
+    .default([]),
 });
 
 /**
@@ -36,7 +41,7 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
   const outside = new Map<string, readonly string[]>();
   const inside = new Map<string, string[]>();
   const ids = stages.map(({ id }) => id);
-  for (const [i, { id, kind, within, reads, streams, candidates, cache }] of stages.entries()) {
+  for (const [i, { id, kind, within, reads, streams, candidates, policy, cache }] of stages.entries()) {
     const after = new Set(reads.map((path) => path.split('.', 1)[0] as string));
     // A step without stages, such as an `each` that only reshapes, is not listed: its readers wait for all earlier
     // stages.
@@ -51,6 +56,7 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
       inside.set(step, [...(inside.get(step) ?? []), id]);
     }
     const [first] = candidates;
+    const attempts = policy.find(({ option }) => option === 'retry.attempts')?.value;
     const caching = cache?.embedder;
     const embedder = isDefinedKind(kind) ? undefined : first?.with.embedder;
     builder.add({
@@ -60,6 +66,7 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
       after: [...after],
       embedders: [caching, embedder].filter((each) => typeof each === 'string'),
       verifier: cache?.verifier?.entailment,
+      ...(typeof attempts === 'number' && { attempts }),
       streamFrom: streams.find(({ collected }) => collected === undefined)?.edge.from,
     });
     for (const [step, members] of inside) builder.define(step, builder.endsOf(members));

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
@@ -41,6 +41,18 @@ describe('millrace trace import', () => {
     const times = Array.from({ length: 1_000 }, (_, i) => (i * 619) % 1_000);
     const { written } = await trace(`time,n\n${times.map((time) => `${time},${time}`).join('\n')}`, '--limit', '3');
     expect(written).toBe('timestamp_s,n\n0.000000,0\n1.000000,1\n2.000000,2\n');
+  });
+
+  it('refuses a sample without requests, and writes nothing', async () => {
+    writeFileSync(at('in.csv'), 'time,n\n0,1\n1,2\n');
+    const sampled = (share: string) =>
+      imported('trace', 'import', 'csv', at('in.csv'), '--out', at('empty.csv'), '--sample', share);
+    await expect(sampled('0')).rejects.toThrow(/'--sample <share>' argument '0' is invalid.* above 0, at most 1/);
+    await expect(sampled('0.000001')).rejects.toMatchObject({
+      code: 'INVALID_TRACE',
+      message: expect.stringMatching(/in\.csv: --sample 0\.000001 keeps none of its 2 requests/),
+    });
+    expect(existsSync(at('empty.csv'))).toBe(false);
   });
 
   it('refuses a file that is not there', async () => {

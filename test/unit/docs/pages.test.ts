@@ -64,6 +64,25 @@ describe('TypeScript of the README and the guides', () => {
       expect(pipelines.flatMap(warningsOf)).toEqual([]);
     },
   );
+
+  it('of the first pipeline is a chat model, as the doors that the page lists need', async () => {
+    const block = written.find(
+      ({ page, source }) => page === 'docs/guides/first-pipeline.md' && source.startsWith('// pipelines.ts\n'),
+    );
+    const exported = Object.values((await import(pathToFileURL(block?.file ?? '').href)) as object);
+    expect(exported.find(isPipeline)?.openai.chat).toMatchObject({ input: 'text', output: 'summary' });
+  });
+});
+
+it('the guides load pipelines from files that they show', () => {
+  const shown = GUIDES.flatMap((page) =>
+    blocksOf(page, 'ts').flatMap(({ text }) => /^\/\/ ([\w.-]+\.ts)\b/.exec(text)?.[1] ?? []),
+  );
+  const loaded = GUIDES.flatMap((page) =>
+    [...read(page).matchAll(/MILLRACE_PIPELINES=([\w./-]+)/g)].map(([, file = '']) => [page, file] as const),
+  );
+  expect(loaded.length).toBeGreaterThan(4);
+  for (const [page, file] of loaded) expect(shown, page).toContain(file);
 });
 
 it('a script is read as its commands', () => {
@@ -156,6 +175,26 @@ describe('shell commands of the pages', () => {
     );
     expect(installed.length).toBeGreaterThan(2);
     for (const [where, file] of installed) expect(file, where).toMatch(/^\.\/vendor\//);
+  });
+
+  it('read the placements and schedules that the commands before them have written', () => {
+    const readers = PAGES.flatMap((page) =>
+      blocksOf(page, 'sh').flatMap((block) => {
+        const lines = block.text.replaceAll(/\\\n\s*/g, ' ').split('\n');
+        return lines.flatMap((line, i) => {
+          const [, file] = /\bmillrace (?:apply|place explain) (\S+\.json)\b/.exec(line) ?? [];
+          const places = lines.slice(0, i).filter((each) => /\bmillrace place (?!explain)/.test(each));
+          return file !== undefined && places.length > 0 ? [[at(block), file, places] as const] : [];
+        });
+      }),
+    );
+    expect(readers.length).toBeGreaterThan(4);
+    for (const [where, file, places] of readers) {
+      expect(
+        places.some((line) => line.endsWith(` --json > ${file}`)),
+        `${where}: ${file}`,
+      ).toBe(true);
+    }
   });
 
   it('call only routes that the gateway has', () => {

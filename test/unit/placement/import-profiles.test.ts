@@ -181,6 +181,15 @@ resnet,8,1,resnet_config_0,1:GPU,Yes,1000,12
       ],
     });
     expect(filled).not.toHaveProperty('note');
+    // Calls that are batches already: the largest batch holds two of 3, and one of 8.
+    const own = 'Model,Batch,Concurrency,Max Batch Size,p50 latency\nm,1,1,8,5\nm,3,8,8,30\nm,8,8,8,40\n';
+    expect(analyzed(own)[0]).toMatchObject({
+      latency: [
+        { batch: 1, p50Ms: 5 },
+        { batch: 6, p50Ms: 30 },
+        { batch: 8, p50Ms: 40 },
+      ],
+    });
   });
 
   it('of Model Analyzer are those of one instance, of which a batch has all calls', () => {

@@ -6,6 +6,8 @@ import {
   meetingMinutes,
   moderatedChat,
   ragAnswer,
+  supportAgent,
+  voiceAgent,
   voiceAssistant,
 } from '../../../pipelines/catalog/index.js';
 import { chat, code, codeStream, pipeline, semantic, streamOf, synthesize } from '../../../pipelines/index.js';
@@ -143,6 +145,43 @@ describe('the shape of a pipeline', () => {
     expect(explanationText(explained)).toContain(
       'verifier     nli, one call of two pairs for a text near a cached one, at most 500ms',
     );
+  });
+
+  it.each([
+    [
+      'voice-agent',
+      voiceAgent,
+      ['- > transcribe (whisper)', 'transcribe > answer (assistant)', 'answer > speak (tts)'],
+      [1],
+    ],
+    ['support-agent', supportAgent, ['- > answer (assistant)'], []],
+  ] as const)('has the model of the agent in %s', (_, agent, expected, streams) => {
+    const explained = readPipelineShape(JSON.stringify(explain(agent, SEGMENTS, () => undefined)), 'e.json');
+    for (const shape of [shapeOf(agent.plan), explained]) {
+      expect(edges(shape)).toEqual(expected);
+      expect(shape.stages.flatMap(({ streamFrom }) => streamFrom ?? [])).toEqual(streams);
+      expect(shape.assumptions).toContain(
+        'answer (agent): one model call a run (--assume answer.calls=4), and its tools take no time',
+      );
+    }
+  });
+
+  it('has the attempts of the policy in what explain prints, which is refused if it leaves out child runs', () => {
+    const patient = pipeline('patient', question, ({ input, stage }) => ({
+      text: stage('answer', chat({ model: 'llm' }), { prompt: input.question }, { retry: { attempts: 6 } }).text,
+    }));
+    const parent = pipeline('parent', question, ({ input, stage, run }) => {
+      const { text } = stage('ask', chat({ model: 'llm' }), { prompt: input.question });
+      return { text: run('again', patient, { question: text }, { as: 'child' }).text };
+    });
+    const explained = (of: Parameters<typeof explain>[0]) =>
+      readPipelineShape(JSON.stringify(explain(of, SEGMENTS, () => undefined)), 'e.json');
+    expect(explained(patient).stages).toEqual(shapeOf(patient.plan).stages);
+    expect(shapeOf(parent.plan).stages.map(({ id }) => id)).toEqual(['ask', 'again/answer']);
+    expect(refusal(() => explained(parent))).toEqual({
+      code: 'INVALID_PIPELINE',
+      fields: [expect.stringMatching(/^e\.json:1 children: child runs, .* pass the plan, or the pipeline’s name$/)],
+    });
   });
 
   it('says what branches and loops were taken as', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { targetsOf } from '../../../../measure/profiling/index.js';
-import { voiceAssistant } from '../../../../pipelines/catalog/index.js';
+import { supportAgent, voiceAssistant } from '../../../../pipelines/catalog/index.js';
 import { readInventory } from '../../../../placement/inventory/index.js';
 import { refusal } from '../../placement/refusal.js';
 
@@ -41,6 +41,11 @@ describe('what is profiled', () => {
     ]);
     expect(targets.find(({ model }) => model === 'assistant')?.with).toMatchObject({ maxTokens: 64 });
     expect(targets.find(({ model }) => model === 'minilm')?.stages).toEqual(['answer.embed']);
+  });
+
+  it('is the model of an agent', () => {
+    const targets = targetsOf(supportAgent.plan, models, { deviceKind: 'cpu' });
+    expect(targets.map(({ model, stages }) => [model, stages])).toEqual([['assistant', ['answer']]]);
   });
 
   it('is the model of a stage alone, on the kind that is named', () => {

@@ -173,7 +173,12 @@ describe('the runs of a window', () => {
   it('are counted by Temporal, and their times and stage tables read', async () => {
     const queries: string[] = [];
     const tables = [
-      [row({}), row({ stage: 'speak', model: 'tts', runMs: 20 })],
+      // An agent’s time is that of all its turns and tools: no call of the model took it.
+      [
+        row({}),
+        row({ stage: 'speak', model: 'tts', runMs: 20 }),
+        row({ stage: 'answer', kind: 'agent', model: 'llm', queueMs: 0, runMs: 9_000 }),
+      ],
       [row({ runMs: 70 }), row({ cache: 'hit', stage: 'speak', model: 'tts', runMs: 1 })],
       [row({ status: 'skipped' })],
       [],
