@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -9,6 +10,7 @@ import { followAttended, runAttended } from '../../../runs/attended.js';
 import { RunEnds } from '../../../runs/ends.js';
 import type { RunFailedError } from '../../../runs/failed.js';
 import type { Order } from '../../../runs/order.js';
+import { grpcError } from '../../support/fake-temporal.js';
 import { greet, type TestGateway, testGateway } from '../../support/test-gateway.js';
 
 let gateway: TestGateway | undefined;
@@ -91,6 +93,27 @@ describe('a run that its caller waits for', () => {
       setTimeout(start, 3_000);
     };
     expect(await wait(runs, order(), attendance())).toMatchObject({ status: 'succeeded', output: { name: 'Ada' } });
+    expect(temporal.sent).toEqual([]);
+  });
+
+  it.each(WAITS)('is %s while Temporal is away for a moment', async (_, wait) => {
+    const { runs, temporal } = await setUp();
+    const started = () => {
+      temporal.outage = grpcError(14, 'unavailable');
+      setTimeout(() => {
+        temporal.outage = undefined;
+      }, 300);
+    };
+    expect(await wait(runs, order(), { ...attendance(), started })).toMatchObject({ status: 'succeeded' });
+    expect(temporal.sent).toEqual([]);
+  });
+
+  it.each(WAITS)('is %s, and not cancelled where Temporal cannot say whether it has ended', async (_, wait) => {
+    const { runs, temporal } = await setUp({ end: false });
+    const ends = { of: () => Promise.reject(new Error('Temporal is away')) };
+    const waits = wait({ ...(runs as object), ends } as never, order(), attendance());
+    await expect(waits).rejects.toMatchObject({ code: 'ORCHESTRATOR_UNAVAILABLE' });
+    await sleep(20);
     expect(temporal.sent).toEqual([]);
   });
 
