@@ -12,6 +12,8 @@ import { BACKSTOP_MS, type StartedRun } from './start.js';
 
 /** Beyond the plan's deadline, in milliseconds: Temporal's own timeout of the run, and the time to report it. */
 const GRACE_MS = BACKSTOP_MS + 5_000;
+/** A timer may fire so much early, in milliseconds. */
+const EARLY_MS = 5;
 
 /** How a request waits that is its caller's only way to the result. */
 export interface Attendance {
@@ -29,15 +31,18 @@ export interface Attendance {
 
 /**
  * Runs a pipeline and returns the run after it has succeeded. If the caller disconnects or the wait times out, the run is cancelled
- * or continues as `onLeaveOf` says; a retry of the request gets a run that continues. Throws the run's own error, `REQUEST_ABORTED`,
- * and `DEADLINE_EXCEEDED`.
+ * or continues as `onLeaveOf` says; a retry of the request gets a run that continues. If Temporal cannot say how the run is, it continues. Throws
+ * the run's own error, `REQUEST_ABORTED`, `DEADLINE_EXCEEDED`, and `ORCHESTRATOR_UNAVAILABLE`.
  */
 export async function runAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<RunDocument> {
   const { gone, started } = attendance;
   const waitMs = waitOf(order, attendance);
+  const began = performance.now();
   const { run, document } = await launch(deps, mayBeRetried(order), { waitMs, gone, started });
   if (document.status === 'succeeded') return document;
   if (document.status !== 'running') throw failureOf(withoutPlace(document));
+  const isOver = gone.aborted || performance.now() - began >= waitMs - EARLY_MS;
+  if (!isOver) throw notReported(run);
   await abandon(deps, order, run, gone);
   throw unended(attendance, run);
 }
@@ -93,6 +98,7 @@ interface Attended extends FollowedRun {
 
 async function* toItsEnd(attendance: Attendance, { run, events, leave, done }: Attended): AsyncGenerator<Followed> {
   let ended = false;
+  let isUnknown = false;
   try {
     for await (const each of events) {
       if ('document' in each) {
@@ -102,9 +108,13 @@ async function* toItsEnd(attendance: Attendance, { run, events, leave, done }: A
       yield each;
     }
     if (!ended) throw unended(attendance, run);
+  } catch (error) {
+    // Temporal cannot say whether it has ended.
+    isUnknown = error instanceof MillraceError && error.code === 'ORCHESTRATOR_UNAVAILABLE';
+    throw error;
   } finally {
     done();
-    const goesOn = attendance.closing?.aborted && !attendance.gone.aborted;
+    const goesOn = (isUnknown || attendance.closing?.aborted) && !attendance.gone.aborted;
     if (!ended && !goesOn && !attendance.kept?.()) leave();
   }
 }
@@ -120,6 +130,11 @@ function unended({ gone, closing }: Attendance, { id }: StartedRun): MillraceErr
     return new MillraceError('GATEWAY_UNAVAILABLE', message);
   }
   return new MillraceError('DEADLINE_EXCEEDED', 'the run did not end within the time given');
+}
+
+function notReported({ id }: StartedRun): MillraceError {
+  const message = `Temporal did not report the end of the run, which continues: ${runPath(id)}`;
+  return new MillraceError('ORCHESTRATOR_UNAVAILABLE', message);
 }
 
 /** Clients of these doors retry requests that they get no response to. */

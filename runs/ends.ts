@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { Gauge } from 'prom-client';
-import { isOpen } from '../temporal/run-status.js';
 import type { RunParts } from './deps.js';
+import { seenRun, startedRun } from './described-run.js';
 import type { RunDocument } from './document.js';
 import { grpcErrorIn, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type EndingRun, outcomeOf, type RunEnd, type RunOutcome } from './outcome.js';
@@ -25,14 +26,16 @@ interface Watched extends EndingRun {
   /** Aborts when the last waiter has left. */
   readonly left: AbortController;
   describedAt: number;
+  /** Its delivery has not started it yet: there is nothing to poll. */
+  isUnstarted: boolean;
 }
 
 type Reading = Pick<RunParts, 'temporal' | 'uiUrl' | 'webhooks' | 'logger' | 'registry' | 'limits'>;
 
 /**
  * Waits for the end of each run once, however many requests wait for it. Uses a long poll of Temporal; runs above the limit of long
- * polls are described in turn and get a long poll when one is free. The run's document is read once, if a waiter needs more than the
- * outcome.
+ * polls, and those that their delivery has not started yet, are described in turn and get a long poll when they may have one. The run's
+ * document is read once, if a waiter needs more than the outcome.
  */
 export class RunEnds {
   readonly #deps: Reading;
@@ -92,12 +95,19 @@ export class RunEnds {
   }
 
   #watch({ id, tenant }: EndingRun): Watched {
-    const watched: Watched = { id, tenant, waiters: new Set(), left: new AbortController(), describedAt: 0 };
+    const watched: Watched = {
+      id,
+      tenant,
+      waiters: new Set(),
+      left: new AbortController(),
+      describedAt: 0,
+      isUnstarted: false,
+    };
     // The client adds a listener for each of its polls of a long run, and Node warns of the eleventh.
     setMaxListeners(0, watched.left.signal);
     this.#watched.set(id, watched);
     if (this.#mayPoll(tenant)) void this.#poll(watched);
-    else this.#queue(watched);
+    else this.#queue(watched, 0);
     return watched;
   }
 
@@ -114,7 +124,7 @@ export class RunEnds {
 
   /** Never rejects. */
   async #poll(watched: Watched): Promise<void> {
-    const { temporal } = this.#deps;
+    const { temporal, webhooks } = this.#deps;
     this.#count(watched.tenant, 1);
     const result = temporal.withAbortSignal(watched.left.signal, () =>
       outcomeOf(temporal.workflow.getHandle(watched.id)),
@@ -122,11 +132,11 @@ export class RunEnds {
     await result
       .finally(() => this.#count(watched.tenant, -1))
       .then(
-        (outcome) => (outcome ? this.#ended(watched, outcome) : undefined),
+        (outcome) => (outcome ? this.#ended(watched, outcome) : this.#queue(watched)),
         (error: unknown) => {
-          if (!isFull(error)) return this.#failed(watched, error);
-          watched.describedAt = performance.now();
-          this.#queue(watched);
+          watched.isUnstarted = webhooks !== undefined && error instanceof WorkflowNotFoundError;
+          if (watched.isUnstarted) return this.#queue(watched, 0);
+          return isFull(error) ? this.#queue(watched) : this.#failed(watched, error);
         },
       );
   }
@@ -138,8 +148,10 @@ export class RunEnds {
     else this.#polls.delete(tenant);
   }
 
-  #queue(watched: Watched): void {
+  /** @param describedAt when it was last looked at, by the monotonic clock. Default: now. */
+  #queue(watched: Watched, describedAt = performance.now()): void {
     if (watched.left.signal.aborted) return;
+    watched.describedAt = describedAt;
     this.#unpolled.add(watched);
     this.#timer ??= setTimeout(() => this.#next(), TICK_MS).unref();
   }
@@ -148,30 +160,25 @@ export class RunEnds {
     this.#timer = undefined;
     const now = performance.now();
     for (const watched of this.#unpolled) {
-      const due = watched.describedAt + DESCRIBE_EVERY_MS <= now;
       // A run whose long poll Temporal has just rejected waits for its turn.
-      if (due && this.#mayPoll(watched.tenant)) {
-        this.#unpolled.delete(watched);
-        watched.describedAt = now;
-        void this.#poll(watched);
-      } else if (due && this.#describing < DESCRIBED_AT_ONCE) {
-        this.#unpolled.delete(watched);
-        watched.describedAt = now;
-        void this.#describe(watched);
-      } else break;
+      if (watched.describedAt + DESCRIBE_EVERY_MS > now) break;
+      const mayPoll = !watched.isUnstarted && this.#mayPoll(watched.tenant);
+      if (!mayPoll && this.#describing >= DESCRIBED_AT_ONCE) continue;
+      this.#unpolled.delete(watched);
+      void (mayPoll ? this.#poll(watched) : this.#describe(watched));
     }
     if (this.#unpolled.size > 0) this.#timer ??= setTimeout(() => this.#next(), TICK_MS).unref();
   }
 
   /** Never rejects. */
   async #describe(watched: Watched): Promise<void> {
-    const { temporal } = this.#deps;
-    const handle = temporal.workflow.getHandle(watched.id);
+    const { temporal, webhooks } = this.#deps;
     this.#describing++;
     try {
       const outcome = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-        const { status } = await handle.describe();
-        return isOpen(status.name) ? undefined : await outcomeOf(handle);
+        const { running, accepted } = await (webhooks ? seenRun : startedRun)(temporal, watched.id);
+        watched.isUnstarted = accepted === true;
+        return running ? undefined : await outcomeOf(temporal.workflow.getHandle(watched.id));
       });
       if (outcome) this.#ended(watched, outcome);
       else this.#queue(watched);

@@ -4,6 +4,7 @@ import { RunEventReader } from '../stores/events/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
+import { pacedEvents } from './paced-events.js';
 import { readTogether } from './read-together.js';
 import type { StartedRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
@@ -61,7 +62,7 @@ export async function* followRun(
     : endOf(deps, { id, caller, signal: over.signal, answered, noResult }).finally(stop);
   ended.catch(() => undefined);
   try {
-    for await (const each of deps.events.follow(id, after, over.signal)) {
+    for await (const each of pacedEvents(deps, { id, tenant: caller.tenant, after }, { over: over.signal, gone })) {
       // Not the rest of what is stored, which may be 20,000 events: whoever followed has left, or waits no longer.
       if (gone.aborted) return;
       yield each;
@@ -69,6 +70,9 @@ export async function* followRun(
     if (gone.aborted) return;
     const document = await ended;
     if (document) yield { id: END, document };
+  } catch (error) {
+    // Who has left waits for no turn to read on.
+    if (!gone.aborted) throw error;
   } finally {
     gone.removeEventListener('abort', stop);
     stop();

@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { isJsonObject, type JsonObject } from '../pipelines/json.js';
+import { deliveryId, type WebhookOrder } from '../pipelines/run/index.js';
 import type { Caller } from './caller.js';
 import { fromTemporal, isNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { argumentsOf, findRun, type RunReading } from './read.js';
@@ -8,10 +9,9 @@ import { argumentsOf, findRun, type RunReading } from './read.js';
 export async function notesOf(deps: RunReading, id: string, caller: Caller): Promise<JsonObject | undefined> {
   const { temporal } = deps;
   const { description, accepted } = await findRun(deps, id, caller);
-  // Before a worker has started the run, its notes cannot be read.
-  if (accepted) return undefined;
+  const read = accepted ? notesInOrder : notesIn;
   try {
-    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => notesIn(temporal, id, description));
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => read(temporal, id, description));
   } catch (error) {
     throw fromTemporal(error, id);
   }
@@ -35,4 +35,15 @@ export async function notesIn(
     }
   }
   return undefined;
+}
+
+/** The notes of a run that its delivery has not started yet, which is described: they are in the order of the delivery. */
+async function notesInOrder(
+  temporal: Client,
+  id: string,
+  { runId }: Pick<WorkflowExecutionDescription, 'runId'>,
+): Promise<JsonObject | undefined> {
+  const [order] = (await argumentsOf(temporal, deliveryId(id), runId, 1)) as unknown as readonly WebhookOrder[];
+  const notes = order && 'run' in order.of ? order.of.run.args[2] : undefined;
+  return isJsonObject(notes) ? notes : undefined;
 }

@@ -39,11 +39,17 @@ export class ReadPace {
   /** Waits for the turn of one of this size. Throws `RATE_LIMITED` if too many wait already, and `REQUEST_ABORTED` if `signal` aborts first. */
   async turn(tenant: string, bytes: number, signal: AbortSignal = new AbortController().signal): Promise<void> {
     if (bytes <= SMALL_BYTES) return;
+    const waitMs = (this.#accounts.get(tenant)?.next ?? 0) - performance.now();
+    if (waitMs > MOST_WAIT_MS && !signal.aborted) throw this.#refused(tenant, waitMs);
+    await this.part(tenant, bytes, signal);
+  }
+
+  /** Waits for the turn of a part of any size, however long that takes. Throws `REQUEST_ABORTED` if `signal` aborts first. */
+  async part(tenant: string, bytes: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw clientLeft();
     const now = performance.now();
     const account = this.#of(tenant, now);
     const waitMs = Math.max(0, account.next - now);
-    if (waitMs > MOST_WAIT_MS) throw this.#refused(tenant, waitMs);
     const ms = bytes / this.#bytesPerMs;
     account.next = now + waitMs + ms;
     if (waitMs === 0) return;

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { limited } from '../runtime/limited.js';
 import type { RunDeps } from './deps.js';
+import { fromTemporal } from './orchestrator.js';
 import type { EndingRun, RunEnd } from './outcome.js';
 
 /**
@@ -7,6 +9,11 @@ import type { EndingRun, RunEnd } from './outcome.js';
  * signal.
  */
 const QUIET_MS = 1_000;
+
+/** How long Temporal may be away before a wait ends, in milliseconds, from the first failure: its client has tried again for some 15 s by then. */
+const AWAY_MS = 60_000;
+/** Pause before the next try meanwhile, in milliseconds. */
+const AGAIN_MS = 1_000;
 
 /**
  * Resolves when Temporal should be polled for the end of a run whose worker may send the result, or `signal` has aborted, with the
@@ -29,8 +36,8 @@ export function quietFor(ms: number, signal: AbortSignal, noResult: Promise<unkn
 }
 
 /**
- * Waits up to `waitMs` for a run's end. Undefined if it has not ended by then, if `gone` aborts, or if Temporal is unavailable: the run
- * continues and can be requested by its id.
+ * Waits up to `waitMs` for a run's end, also while Temporal is unavailable for up to a minute. Undefined if it has not ended by then, if `gone`
+ * aborts, or earlier if Temporal cannot say: the run continues and can be requested by its id.
  */
 export async function waitForRun(
   { ends, logger }: Pick<RunDeps, 'ends' | 'logger'>,
@@ -38,12 +45,23 @@ export async function waitForRun(
   waitMs: number,
   gone: AbortSignal,
 ): Promise<RunEnd | undefined> {
-  if (waitMs === 0) return undefined;
-  try {
-    return await limited(waitMs, gone, (signal) => ends.of(run, signal));
-  } catch (error) {
-    const expected = gone.aborted || (error as { name?: unknown } | null)?.name === 'TimeoutError';
-    if (!expected) logger.warn({ runId: run.id, err: error }, 'waiting for a run broke off');
-    return undefined;
+  const until = performance.now() + waitMs;
+  let backBy: number | undefined;
+  for (let left = waitMs; left > 0; left = until - performance.now()) {
+    const began = performance.now();
+    try {
+      return await limited(left, gone, (signal) => ends.of(run, signal));
+    } catch (error) {
+      if (gone.aborted || (error as { name?: unknown } | null)?.name === 'TimeoutError') return undefined;
+      const now = performance.now();
+      // A wait that has lasted longer breaks off for the first time.
+      if (backBy === undefined || now - began > AWAY_MS) backBy = now + AWAY_MS;
+      if (now >= backBy || fromTemporal(error, run.id).code !== 'ORCHESTRATOR_UNAVAILABLE') {
+        logger.warn({ runId: run.id, err: error }, 'waiting for a run broke off');
+        return undefined;
+      }
+      await sleep(AGAIN_MS, undefined, { signal: gone }).catch(() => undefined);
+    }
   }
+  return undefined;
 }

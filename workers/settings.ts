@@ -62,8 +62,10 @@ export function readSettings(
   }
   const home = path.resolve(parsed.data.MILLRACE_HOME);
   const temporal = withProfile(given);
+  const allFromOne = given.MILLRACE_MAX_CONNECTIONS_PER_ADDRESS === undefined && isBehindProxy(parsed.data);
   return {
     ...parsed.data,
+    ...(allFromOne && { MILLRACE_MAX_CONNECTIONS_PER_ADDRESS: parsed.data.MILLRACE_MAX_CONNECTIONS }),
     ...temporal,
     TEMPORAL_NAMESPACE: temporal.TEMPORAL_NAMESPACE ?? parsed.data.TEMPORAL_NAMESPACE,
     TEMPORAL_CONFIG_FILE: undefined,
@@ -73,6 +75,12 @@ export function readSettings(
     MILLRACE_VENV: path.resolve(parsed.data.MILLRACE_VENV ?? path.join(home, 'venv')),
   };
 }
+
+/** Whether all connections come from a proxy's address. Without one the gateway speaks no TLS. */
+const isBehindProxy = ({
+  MILLRACE_PROXY_AUTHENTICATES: authenticates,
+  MILLRACE_PUBLIC_URL: url = '',
+}: z.output<Schema>): boolean => authenticates === 'yes' || /^https:/i.test(url);
 
 /** Names of variables that pages for clients once used, which resemble those of other settings. */
 const FORMER: ReadonlyMap<string, SettingName> = new Map([

@@ -33,7 +33,6 @@ export class TaskUpdates {
   }
 
   *of(event: RunEvent): Updates {
-    if (event.type === 'events.lost') return;
     if ((event.type === 'stage.started' && !this.#works) || event.type === 'stage.decided') yield this.#working();
     for (const piece of this.#told(this.#teller?.of(event) ?? [])) yield* this.#tell(piece);
   }

@@ -1,6 +1,6 @@
 import type { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { RunEvent } from '../../pipelines/run/index.js';
+import type { RunEvent, StageEvent } from '../../pipelines/run/index.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import type { Answer } from '../openai/chat-reply.js';
 import type { ExecutedCall } from '../openai/executed-calls.js';
@@ -58,7 +58,11 @@ export class RunEvents {
   }
 
   *of(each: RunEvent): Events {
-    if (each.type === 'events.lost') return;
+    if (each.type !== 'events.lost') yield* this.#step(each);
+    for (const piece of this.#teller?.of(each) ?? []) yield* this.#tell(piece);
+  }
+
+  *#step(each: StageEvent): Events {
     const { path } = each;
     switch (each.type) {
       case 'stage.started':
@@ -80,7 +84,6 @@ export class RunEvents {
         yield this.#status(path, each.approved ? 'approved' : 'rejected');
         break;
     }
-    for (const piece of this.#teller?.of(each) ?? []) yield* this.#tell(piece);
   }
 
   /** The rest of a run that has succeeded. */

@@ -30,7 +30,8 @@ const turnOf = (path: string): string => path.replace(/(-checked)?(-again)?$/, '
 
 /**
  * Reads the events of a run as its client is told them: each text once, and the reasoning before it once, however often a model call was made. A text that differs from what
- * was sent before is void in an agent's turn, whose run may have had effects and goes on; elsewhere it is an error (`BACKEND_ERROR`).
+ * was sent before is void in an agent's turn, whose run may have had effects and goes on; elsewhere it is an error (`BACKEND_ERROR`). Where events of a text are missing, its
+ * rest is told at the end, from the output.
  */
 export class RunTeller {
   readonly #model: ToldModel;
@@ -40,6 +41,8 @@ export class RunTeller {
   #thoughts = new SentText();
   /** The model call whose text is told, by its path. */
   #telling: { readonly path: string; done: boolean } | undefined;
+  /** Events of the current attempt were lost: where in the text its further deltas belong is unknown. */
+  #hasGap = false;
   /** White space at the beginning of a turn: it is no message if calls follow. */
   #blank = '';
   #shown = false;
@@ -56,8 +59,10 @@ export class RunTeller {
   }
 
   *of(event: RunEvent): Generator<Told> {
-    if (event.type === 'events.lost') return;
     switch (event.type) {
+      case 'events.lost':
+        this.#hasGap = true;
+        return;
       case 'tool.called':
         yield* this.#called(event);
         return;
@@ -114,6 +119,7 @@ export class RunTeller {
       this.#thoughts.begin();
     }
     this.#telling = { path, done: false };
+    this.#hasGap = false;
   }
 
   #next(): void {
@@ -135,6 +141,8 @@ export class RunTeller {
 
   *#add({ stage }: StageEvent, delta: string): Generator<Told> {
     if (!this.#model.agents.has(stage)) {
+      // Without its start, the events are read from the middle of the attempt on.
+      if (this.#hasGap || this.#telling === undefined) return;
       const text = this.#text.add(delta);
       if (text !== '') yield { text };
       return;

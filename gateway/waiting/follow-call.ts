@@ -6,6 +6,7 @@ import { type RunDocument, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import { followRun, type Followed as RunFollowed } from '../../runs/follow.js';
 import { openWaitsOf } from '../../runs/open-waits.js';
+import { pacedEvents } from '../../runs/paced-events.js';
 import { readPaced } from '../../runs/paced-runs.js';
 import type { OrderInput } from '../../runs/sent-input.js';
 import { isBehind, START } from '../../stores/events/index.js';
@@ -101,7 +102,8 @@ export async function resumeCall(
   if (document.status !== 'running') return ended(document);
   // Where no worker can be asked, the run's events tell of later waits.
   const waiting = watch.onWait === 'end' ? await openWaitsOf(deps, caller, document).catch(() => []) : [];
-  if (waiting.length > 0) return { run, after: await toldByNow(deps, { run, after }, watch, waiting), waits: waiting };
+  if (waiting.length > 0)
+    return { run, after: await toldByNow(deps, { run, after, caller }, watch, waiting), waits: waiting };
   const leave = watch.holdsSlot ? undefined : deps.streams.take(caller.tenant);
   const over = new AbortController();
   const end = () => over.abort();
@@ -127,13 +129,14 @@ export async function resumeCall(
  */
 async function toldByNow(
   deps: GatewayDeps,
-  { run, after }: { readonly run: string; readonly after: string },
-  { event: tell, replay = false, decided }: Watch,
+  { run, after, caller }: { readonly run: string; readonly after: string; readonly caller: Caller },
+  { event: tell, replay = false, decided, cancelled: gone }: Watch,
   asked: readonly Asked[],
 ): Promise<string> {
   const known = new Set(asked.map(({ nonce }) => nonce));
   let reached = after;
-  for await (const { event, id: at } of deps.events.follow(run, replay ? START : after, AbortSignal.abort())) {
+  const stored = { id: run, tenant: caller.tenant, after: replay ? START : after };
+  for await (const { event, id: at } of pacedEvents(deps, stored, { over: AbortSignal.abort(), gone })) {
     const isNew = isBehind(at, after);
     if (isNew && event.type === 'stage.waiting' && !known.has(event.nonce) && !decided?.has(event.nonce)) break;
     await tell?.(event, at);

@@ -11,7 +11,8 @@ import { TEMPORAL_DEADLINE_MS } from '../orchestrator.js';
  * run is accepted and starts later.
  */
 const STARTS_MS = 2_000;
-const POLL_MS = 10;
+/** Pauses between looks at the run, in milliseconds: each is twice the one before. Where workers are late, many starts look at the same time. */
+const PAUSE_MS = { first: 10, longest: 320 };
 
 /**
  * Starts the delivery workflow of a run, which starts the run as its child: a single start, so that a crash cannot leave a run without
@@ -35,13 +36,15 @@ export async function startWithDelivery(
     }),
   );
   const handle = temporal.workflow.getHandle(id);
-  for (const end = Date.now() + STARTS_MS; Date.now() < end; await sleep(POLL_MS)) {
+  const end = Date.now() + STARTS_MS;
+  for (let pauseMs = PAUSE_MS.first; Date.now() < end; pauseMs = Math.min(PAUSE_MS.longest, 2 * pauseMs)) {
     try {
       return await temporal.withDeadline(end, () => handle.describe());
     } catch (error) {
       // The delivery is started: the run is accepted even if Temporal is unavailable now.
       if (!(error instanceof WorkflowNotFoundError)) return undefined;
     }
+    await sleep(pauseMs);
   }
   return undefined;
 }

@@ -1,3 +1,3 @@
 export { type AttemptEvents, RunEventLog } from './run-event-log.js';
-export { RunEventReader } from './run-event-reader.js';
+export { type FollowedEvent, RunEventReader } from './run-event-reader.js';
 export { isBehind, START } from './stream.js';

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { RunEvent } from '../../pipelines/run/index.js';
@@ -27,6 +27,8 @@ const FIRST_READ = 64;
 /** Entries behind a position. */
 interface Page {
   readonly entries: readonly (readonly [id: string, text: string])[];
+  /** Of the entries. */
+  readonly characters: number;
   readonly hasMore: boolean;
   /** How many to read next. */
   readonly next: number;
@@ -70,8 +72,14 @@ export class RunEventReader {
   /**
    * Yields the events of a run after a position, as they arrive, until `signal` aborts; then those already stored, or a
    * gap event if Redis is unreachable for all tries.
+   * @param turn awaited before more of the stored events is read, with the characters of what was read last; what it throws ends the reading
    */
-  async *follow(run: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
+  async *follow(
+    run: string,
+    after: string | undefined,
+    signal: AbortSignal,
+    turn?: (characters: number) => Promise<void>,
+  ): AsyncGenerator<FollowedEvent> {
     const key = streamOf(run);
     const subscription = this.#subscriptions.listen(key);
     let at = after ?? START;
@@ -88,7 +96,12 @@ export class RunEventReader {
           yield followed(id, text);
         }
         count = page?.next ?? count;
-        if (page?.hasMore) continue;
+        if (page?.hasMore) {
+          // Pages that have arrived together are not worked off at once.
+          await nextTurn();
+          await turn?.(page.characters);
+          continue;
+        }
         if (last && page !== undefined) return;
         if (last && ++tries === LAST_TRIES) {
           yield followed(at, LOST);
@@ -114,13 +127,13 @@ export class RunEventReader {
     const entries: [id: string, text: string][] = [];
     let characters = 0;
     for (const [id, [, text = 'null']] of found) {
+      if (entries.length > 0 && characters + text.length > PAGE.characters) break;
       characters += text.length;
-      if (entries.length > 0 && characters > PAGE.characters) break;
       entries.push([id, text]);
     }
     const isCut = entries.length < found.length;
     const next = isCut ? entries.length : Math.min(PAGE.entries, 2 * count);
-    return { entries, hasMore: isCut || found.length === count, next };
+    return { entries, characters, hasMore: isCut || found.length === count, next };
   }
 
   /** Yields events published after a position, until messages may have been missed or the signal aborts. */

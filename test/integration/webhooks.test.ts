@@ -103,11 +103,16 @@ describe('webhooks', () => {
     // With no worker there a run is accepted all the same, and is there to be asked for.
     const waiting = await accepted('three-inline-steps', quick());
     expect(await get(waiting)).toMatchObject({ id: waiting, status: 'running', pipeline: 'three-inline-steps' });
+    const attended = post('three-inline-steps', quick(), { headers: { prefer: 'wait=50' } });
     await receiver.up();
     await sleep(200);
     expect(receiver.requests).toEqual([]);
+    // Longer than the gateway waits for the start of a run.
+    await sleep(3_000);
     worker = await WorkerProcess.start(queue, settings);
-    const all = [...runs, slow, waiting];
+    const { status, id: later } = (await (await attended).json()) as RunDocument;
+    expect(status).toBe('succeeded');
+    const all = [...runs, slow, waiting, later];
     for (const id of all) await delivered(id);
     expect(receiver.refused).toEqual([]);
     expect(new Set(receiver.received.map(({ id }) => id))).toEqual(new Set(all.map((id) => `msg_${id}`)));

@@ -158,6 +158,6 @@ export const LIMIT_SETTINGS = {
     .positive()
     .default(1_024)
     .describe(
-      'Concurrent connections of one address: below the total, so that one client cannot lock out the others. Raise it for a proxy.',
+      'Concurrent connections of one address: below the total, so that one client cannot lock out the others. Behind a proxy (`MILLRACE_PROXY_AUTHENTICATES=yes`, or an https `MILLRACE_PUBLIC_URL`), from which all connections come, the default is `MILLRACE_MAX_CONNECTIONS`.',
     ),
 };

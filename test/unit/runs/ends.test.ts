@@ -129,6 +129,17 @@ test('who leaves takes the long poll along, but not from the others', async () =
   expect([await gauge('millrace_awaited_runs'), await gauge('millrace_temporal_long_polls')]).toEqual([0, 0]);
 });
 
+test('a long poll that is cancelled on its way is made again', async () => {
+  const learnt = ends(8);
+  const run = await started('greet-1');
+  temporal.outage = grpcError(1, 'cancelled');
+  const wait = learnt.of(run, waiting().signal);
+  await sleep(50);
+  temporal.outage = undefined;
+  temporal.only().end({ output: {}, stages: [] });
+  expect((await wait)?.outcome.status).toBe('succeeded');
+});
+
 test('where Temporal takes no more long polls the run is looked at; where it is away, all who wait are told', async () => {
   const learnt = ends(8);
   const run = await started('greet-1');

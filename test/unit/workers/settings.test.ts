@@ -44,6 +44,20 @@ describe('services of Kubernetes with the names of settings', () => {
   });
 });
 
+describe('the connections of one address', () => {
+  const most = (env: Readonly<Record<string, string>>) => readSettings(env).MILLRACE_MAX_CONNECTIONS_PER_ADDRESS;
+  const proxied = { MILLRACE_PROXY_AUTHENTICATES: 'yes' };
+
+  it('are as many as in total where all come from a proxy', () => {
+    expect(most({})).toBe(1_024);
+    expect(most({ MILLRACE_PUBLIC_URL: 'http://gateway.internal:7400' })).toBe(1_024);
+    expect(most({ MILLRACE_PUBLIC_URL: 'https://gateway.example' })).toBe(4_096);
+    expect(most(proxied)).toBe(4_096);
+    expect(most({ ...proxied, MILLRACE_MAX_CONNECTIONS: '9000' })).toBe(9_000);
+    expect(most({ ...proxied, MILLRACE_MAX_CONNECTIONS_PER_ADDRESS: '500' })).toBe(500);
+  });
+});
+
 describe('the address of a Redis', () => {
   test.each([
     'redis://redis:6379',

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { WebhookConfig } from '../../../../activities/webhooks/index.js';
 import { Authenticator } from '../../../../gateway/index.js';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
@@ -30,12 +31,16 @@ let gateway: TestGateway;
 /** The runs that Temporal was asked about. */
 let described: string[];
 
-beforeEach(async () => {
-  refusal = undefined;
+async function open(change: Parameters<typeof testGateway>[1] = {}): Promise<void> {
   const pipelines = [chatModel] as unknown as Pipeline[];
   const authenticator = new Authenticator({ by: 'loopback' }, pino({ level: 'silent' }));
   const parts = { pipelines, placementOf: () => ({}), sessions: sessionsInMemory(), authenticator };
-  gateway = await testGateway({}, parts);
+  gateway = await testGateway({}, { ...parts, ...change });
+}
+
+beforeEach(async () => {
+  refusal = undefined;
+  await open();
   let n = 0;
   gateway.temporal.onStart = (run) => run.end({ output: { text: `answer ${++n}`, finish: 'stop' }, stages: [] });
   described = [];
@@ -188,6 +193,23 @@ describe('a message that is sent twice, each time under a key of its own', () =>
     expect(gateway.temporal.runs.size).toBe(3);
     const { body } = await send('GET', `conversations/${id}/items?order=asc`);
     expect(textsOf(body)).toEqual(['question 1', 'answer 1', 'continue', 'answer 2', 'continue', 'answer 3']);
+  });
+});
+
+test('a response whose run its delivery has not started yet is there, and its conversation waits for it', async () => {
+  await gateway.close();
+  const endpoints = { audit: { url: 'https://a.test' } };
+  const of = () => ({ secrets: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'], endpoints });
+  await open({ webhooks: { of } as unknown as WebhookConfig });
+  const conversation = await conversationOf(0);
+  const asked = { model: 'chat', input: 'Why?', conversation };
+  const { body } = await send('POST', 'responses', { ...asked, background: true });
+  expect([...gateway.temporal.runs.keys()]).toEqual([expect.stringMatching(/^webhook\//)]);
+  const found = await send('GET', `responses/${body.id}`);
+  expect(found).toMatchObject({ status: 200, body: { id: body.id, status: 'in_progress' } });
+  expect(await send('POST', 'responses', asked)).toMatchObject({
+    status: 409,
+    body: { error: { code: 'RUN_NOT_ENDED' } },
   });
 });
 

@@ -1,6 +1,11 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { Agent } from '../../../../gateway/a2a/agents.js';
+import { TaskUpdates } from '../../../../gateway/a2a/updates.js';
+import { RunEvents } from '../../../../gateway/agui/run-events.js';
+import type { Answer } from '../../../../gateway/openai/chat-reply.js';
 import { RunTeller } from '../../../../gateway/openai/told.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
+import { textIn } from '../../../support/a2a-client.js';
 
 test('a reply to a prompt that a guardrail has changed since is void, also if it was whole', () => {
   const model = {
@@ -93,4 +98,50 @@ test('a text that differs ends what is told of it, without an error, where the c
   expect(toldOf(true, ...attempt(1, 'No.'))).toEqual([{ text: 'No.' }]);
   expect(toldOf(true, ...attempt(1, 'No.'), ...attempt(2, 'Yes.'))).toEqual([{ text: 'No.' }]);
   expect(() => toldOf(false, ...attempt(1, 'No.'))).toThrow('differs');
+});
+
+describe('a text of which events are missing', () => {
+  const model = { textStages: new Set(['answer']), agents: new Set(), callers: new Map(), face: { output: 'text' } };
+  const of = (attempt: number) => ({ stage: 'answer', path: 'answer', attempt });
+  const started = (attempt = 1): RunEvent => ({ type: 'stage.started', ...of(attempt), kind: 'chat', model: 'm' });
+  const delta = (text: string, attempt = 1): RunEvent => ({ type: 'stage.delta', ...of(attempt), text });
+  const lost: RunEvent = { type: 'events.lost' };
+  const text = 'The capital of France is Paris.';
+
+  test.each<[string, RunEvent[], string[]]>([
+    [
+      'in the middle',
+      [started(), delta('The capital '), lost, delta('is Paris')],
+      ['The capital ', 'of France is Paris.'],
+    ],
+    ['at its beginning', [delta('is '), delta('Paris')], [text]],
+    [
+      'in an attempt that another one follows',
+      [started(), delta('The '), lost, delta('is'), started(2), delta('The capital', 2), delta(' of', 2)],
+      ['The ', 'capital', ' of', ' France is Paris.'],
+    ],
+    [
+      'in an attempt that follows another one',
+      [started(), delta('The capital '), started(2), delta('The ', 2), lost, delta('is', 2)],
+      ['The capital ', 'of France is Paris.'],
+    ],
+  ])('%s is told once and whole, and is no error', (_, events, expected) => {
+    const teller = new RunTeller(model as never, 'r');
+    const told = [...events.flatMap((event) => [...teller.of(event)]), ...teller.end({ output: { text } })];
+    expect(told.flatMap((piece) => ('text' in piece && piece.text !== '' ? [piece.text] : []))).toEqual(expected);
+  });
+
+  test('is told whole by AG-UI and A2A too', () => {
+    const events = [started(), delta('The capital '), lost, delta('is Paris.')];
+    const ui = new RunEvents({ threadId: 't', runId: 'u', messages: [], state: {} } as never, model as never);
+    const told = [
+      ...ui.start('r'),
+      ...events.flatMap((event) => [...ui.of(event)]),
+      ...ui.end({ executed: [], toolCalls: [] } as unknown as Answer, { text }),
+    ].map(({ data }) => JSON.parse(String(data)) as { type: string; delta?: string });
+    expect(told.map(({ type, delta: more }) => (type === 'TEXT_MESSAGE_CONTENT' ? more : '')).join('')).toBe(text);
+    const updates = new TaskUpdates({ run: 'r', context: 'c' }, { model } as unknown as Agent, true);
+    const updated = [...events.flatMap((event) => [...updates.of(event)]), ...updates.end({ output: { text } }, [])];
+    expect(textIn(updated as never)).toBe(text);
+  });
 });

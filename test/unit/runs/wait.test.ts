@@ -1,0 +1,22 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { waitForRun } from '../../../runs/wait.js';
+import { grpcError } from '../../support/fake-temporal.js';
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+afterEach(() => void vi.useRealTimers());
+
+test('a wait ends early where Temporal is away for more than a minute', async () => {
+  const warned: unknown[] = [];
+  const tries: number[] = [];
+  const of = async () => {
+    tries.push(performance.now());
+    // Its client tries again by itself for a while.
+    vi.advanceTimersByTime(25_000);
+    throw grpcError(14, 'unavailable');
+  };
+  const logger = { warn: (...given: unknown[]) => warned.push(given) };
+  const run = { id: 'greet-1', tenant: 'acme' };
+  const gone = new AbortController().signal;
+  expect(await waitForRun({ ends: { of }, logger } as never, run, 3_600_000, gone)).toBeUndefined();
+  expect([tries.length, warned.length]).toEqual([4, 1]);
+});
