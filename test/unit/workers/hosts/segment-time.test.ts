@@ -48,7 +48,7 @@ const callOf = (stage: string, more: Partial<StageCall> = {}): StageCall => ({
 });
 
 /** A host with so much time left, whose calls end when the test says so. */
-function hostWith(minutes: number) {
+function hostWith(minutes: number, signal = new AbortController().signal) {
   const begun: string[] = [];
   const left: (readonly [stage: string, waitedMs: number | undefined])[] = [];
   const ends = new Map<string, () => void>();
@@ -69,7 +69,7 @@ function hostWith(minutes: number) {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
   const endsBy = performance.now() + minutes * 60_000;
-  const host = new InProcessHost({ runner: { run }, run: 'r', journal, endsBy });
+  const host = new InProcessHost({ runner: { run }, run: 'r', journal, endsBy, signal });
   /** Calls a stage whose attempt may take so many minutes; resolves with its outcome, or the code of its failure. */
   const call = (stage: string, most: number, more?: Partial<StageCall>) =>
     host.runStage(stageOf(stage, most), {}, callOf(stage, more)).catch(({ code }: { readonly code: string }) => code);
@@ -136,6 +136,16 @@ describe('a segment whose time here is nearly over', () => {
     ]);
     await expect(raced).rejects.toMatchObject(HANDED_BACK);
     await expect.poll(() => left).toEqual([['reader', 0]]);
+  });
+
+  it('counts the attempt of a call that it waits for, and that ends with its worker', async () => {
+    const worker = new AbortController();
+    const { left, call, underWay } = hostWith(5, worker.signal);
+    const all = [call('a', 4), call('b', 7)];
+    await underWay('a');
+    worker.abort();
+    await Promise.allSettled(all);
+    expect(left).toEqual([['a', undefined]]);
   });
 });
 
