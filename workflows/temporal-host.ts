@@ -252,13 +252,14 @@ export class TemporalHost implements RunHost {
       );
   }
 
-  /** Part of the run is executing in its worker: the workflow must not end before `settled`. */
+  /** Part of the run is executing in its worker, or signals wait for room: the workflow must not end before `settled`. */
   get busy(): boolean {
-    return this.#turns.running > 0;
+    return this.#turns.running > 0 || this.#told.telling !== undefined;
   }
 
   settled(): Promise<void> {
-    return this.#turns.settled();
+    const { telling } = this.#told;
+    return telling === undefined ? this.#turns.settled() : telling.then(() => this.#turns.settled());
   }
 
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {

@@ -92,6 +92,8 @@ export interface StageCall {
    * Maximum duration of the run, in milliseconds; its record is kept from the run's end. Absent: nothing is recorded.
    */
   readonly runMs?: number;
+  /** With `writes`, of a run that records nothing: maximum duration of the run, in milliseconds, by which its streams are kept. */
+  readonly streamedMs?: number;
 }
 
 /**

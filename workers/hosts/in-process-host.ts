@@ -222,8 +222,8 @@ export class InProcessHost implements RunHost {
         again ||= tried.unstreamed !== true;
         // After a lost stream the call is made again, with the collected values: the attempt at the stream does not count.
         const lost = failure.code === 'STREAM_LOST';
-        // It is not the call that has ended, but what it waited in.
-        const cut = this.#signal.aborted && this.ranOut;
+        // A reader is cut off where its segment goes on elsewhere; calls without streams have ended by then.
+        const cut = call.reads !== undefined && this.#signal.aborted && this.ranOut;
         journal?.left(call, away ? tried.waitedMs : lost || cut ? 0 : undefined);
         this.#signal.throwIfAborted();
         if (next.delayMs === undefined || this.now() + next.delayMs >= end) throw stageError(stage, failure);

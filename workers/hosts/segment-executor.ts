@@ -123,11 +123,12 @@ export function createSegmentActivity(
       const endsBy = performance.now() + LONGEST_MS - Math.max(0, Date.now() - scheduledAt);
       // On shutdown, the journal must record that the worker was not lost during its calls.
       const running = executeSegment(whole, record, { runner, run: workflowId, signal, begunAt, endsBy });
-      const { away, ...outcome } = await running.finally(() => record.settled());
+      const { away, ...all } = await running.finally(() => record.settled());
       const complete = await record.settled();
       if (!complete) written.write();
       // It goes on from its journal, in a local activity of its own; one that lacks something is left to the queues.
       if (away && complete) return { ...NOTHING, away };
+      const outcome = away ? boundedOutcome(all) : all;
       // Nobody may wait for it any more, or this worker is to end: then it stays in the journal, unless that lacks something.
       const given = complete ? signal : cancellationSignal;
       await pace.turn(runId, bytesOf(outcome), { taskMs, tenant: segment.context.tenant, signal: given });
@@ -240,8 +241,8 @@ export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResu
 }
 
 /**
- * Runs a segment's steps in this process and records each call. The last writes may still be in flight. Its outcome is `away` where it is interrupted
- * because its time here is over.
+ * Runs a segment's steps in this process and records each call. The last writes may still be in flight. If it is interrupted because its time here is
+ * over, the outcome is `away`, and may be too large for the history: the journal has the same.
  */
 export async function executeSegment(
   segment: Segment,
@@ -252,7 +253,8 @@ export async function executeSegment(
   const host = new InProcessHost({ ...options, journal });
   const ended = await interpretSegment(segment, host);
   if (!ended.interrupted) return boundedOutcome(ended);
-  return boundedOutcome({ ...ended, tried: journal.tried(), ...(host.ranOut && { away: 'worker' as const }) });
+  const interrupted = { ...ended, tried: journal.tried() };
+  return host.ranOut ? { ...interrupted, away: 'worker' } : boundedOutcome(interrupted);
 }
 
 /** Maps calls to names of the journal, and keeps what is known of the calls of this worker. */

@@ -26,6 +26,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
   const next = placement[id]?.next;
+  const runMs = run.context.runMs ?? plan.deadlineMs;
   return {
     pipeline: plan.name,
     version: plan.version,
@@ -55,7 +56,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(next && { next }),
     ...(run.context.events && { events: run.context.events }),
     ...(plan.record && { record: plan.record }),
-    ...(plan.record !== 'off' && { runMs: run.context.runMs ?? plan.deadlineMs }),
+    ...(plan.record === 'off' ? streams && stage.streamed && { streamedMs: runMs } : { runMs }),
     ...(plan.record !== 'off' && run.context.sealed && { sealed: run.context.sealed }),
   };
 }

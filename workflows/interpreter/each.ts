@@ -62,7 +62,7 @@ const BEGUN = '~item';
 
 /**
  * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's, of which nothing
- * is kept then. Throws `RESUME_DIVERGED` where that has had effects, which would be made again for a piece that is only cut in another way.
+ * is kept then. Throws `RESUME_DIVERGED` if that may have had effects: they would be made again for a piece that is only cut in another place.
  * @param lost the stream was: its pieces may have been others than those of the list
  */
 export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = false): Ended | undefined {
@@ -73,12 +73,16 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
   const of = end === undefined ? memo.below(BEGUN).value : end.of;
   if (of === undefined && (end !== undefined || !lost)) return end;
   if (of === (piece.digest ?? digestOf(piece.value ?? null))) return end;
-  if (hasHadEffects(step, memo) && holds(at.host, 'ended-items-stay')) throw diverged(step, i);
+  if (hasHadEffects(step, memo) && holds(at.host, 'ended-items-stay')) {
+    // An earlier release has begun it with the list itself.
+    if (of === undefined) return undefined;
+    throw diverged(step, i);
+  }
   at.memo.drop(name);
   return undefined;
 }
 
-/** Whether a step of an item that may have effects has ended, or has begun where nothing tells how far it is. */
+/** Whether a step of an item that may have effects has ended, or is a loop or an agent that has begun. */
 function hasHadEffects({ body }: EachPlan, memo: Memo): boolean {
   if (memo.value !== undefined) return mayHaveEffects(body);
   return body.stages.some(
@@ -88,8 +92,8 @@ function hasHadEffects({ body }: EachPlan, memo: Memo): boolean {
 
 function diverged({ id }: EachPlan, i: number): StageError {
   const message =
-    `item ${i} of "${id}" has had effects with another piece of its stream than the collected list has there, and must not be repeated: ` +
-    'its stream cannot be read again';
+    `item ${i} of "${id}" may have had effects, and would run again with another entry: the state store has lost the stream, ` +
+    'and the collected list is cut in other places; check what the run has done, and start a new one for the rest';
   return new StageError('RESUME_DIVERGED', message, { stage: id, differs: true });
 }
 

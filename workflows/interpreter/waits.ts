@@ -5,8 +5,8 @@ import { misfitOfContent } from '../../pipelines/run/question-content.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
 /**
- * Maximum decisions carried into a new history, and of all of them in bytes. Those that their waits have not taken yet are carried in any case: before
- * they have more bytes than that, further ones are refused.
+ * Maximum number of decisions that a new history begins with, and of their bytes. Those that their waits have not taken are all among them: when these
+ * have so many bytes, further ones are refused.
  */
 const MOST_CARRIED = { count: 256, bytes: 500_000 };
 /** Maximum length of the name given with a decision, which is kept in the history. */
@@ -38,7 +38,7 @@ export class Waits {
     return [...this.#open.values()].map(({ wait }) => wait).filter(({ nonce }) => !this.#decided.has(nonce));
   }
 
-  /** The latest decisions, those last that their waits have not taken. */
+  /** What a new history begins with: all decisions that their waits have not taken, and before them the latest of the others. */
   get carried(): Readonly<Record<string, Decision>> {
     const all = [...this.#decided];
     const carried = all.filter(([nonce]) => this.#open.has(nonce));
@@ -116,8 +116,8 @@ export class Waits {
   }
 
   /**
-   * Throws like `check`, and `RATE_LIMITED` where the next history has no room for one more. Asked before a decision is accepted: one that is has to be
-   * applied, since the same one, sent again, would get the same refusal.
+   * Throws like `check`, and `RATE_LIMITED` if the next history has no room for one more. For the validator alone: a decision that it has accepted must be
+   * applied, and Temporal forgets one that it has refused, so the same one can be sent again.
    */
   admit(given: unknown): void {
     this.check(given);
@@ -125,7 +125,7 @@ export class Waits {
     const carried = [...this.#decided].filter(([nonce]) => this.#open.has(nonce));
     if (bytesOfAll(carried) + bytesOf({ [given.nonce]: decisionOf(given) }) <= MOST_CARRIED.bytes) return;
     const message =
-      'the run is about to go on in a new history, which has no room for more decisions at its start; send the same one again in a minute';
+      'the run has stopped for a new history, which has no room for more decisions at its start; send the same one again once the run goes on';
     throw new StageError('RATE_LIMITED', message);
   }
 

@@ -47,11 +47,8 @@ export const MOST_WAITS = 500;
  */
 export const MOST_WAIT_ATTEMPTS = 4_000;
 
-/** Of a child run, which counts for itself. The delivery is that of the run above, and its history has each of them. */
+/** Waits that a child run tells the delivery of the run above. It knows of its own alone; the history of the delivery has a signal for each. */
 export const MOST_WAITS_OF_CHILD = 100;
 
-/**
- * Size of a wait as it is told, in bytes: longer ones are shortened. All attempts have their event, and Temporal ends a history of more than
- * 50 MiB.
- */
+/** Maximum size of a told wait, in bytes: larger ones are shortened. The history has it once for each attempt, and Temporal ends one of more than 50 MiB. */
 export const MOST_TOLD_BYTES = 6_000;

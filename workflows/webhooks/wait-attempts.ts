@@ -5,8 +5,8 @@ import { PendingWork } from '../pending-work.js';
 import { MOST_TOLD_BYTES, MOST_WAIT_ATTEMPTS } from './schedule.js';
 
 /**
- * The attempts of all waits that a delivery tells: no more of them at once than Temporal takes, nor in one workflow task than fit into its message.
- * Those of the end do not wait for them.
+ * The attempts at the events of waits: at no time more than Temporal takes, and in no workflow task more than fit into its message. Those at the event of
+ * the end do not wait for them.
  */
 export class WaitAttempts {
   readonly #places: PendingWork;

@@ -1,10 +1,15 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, codeStream, type Pipeline, pipeline, text as textOf } from '../../../pipelines/index.js';
+import type { EachPlan } from '../../../pipelines/plan/index.js';
 import type { RunResult } from '../../../pipelines/run/index.js';
 import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
+import { digestOf } from '../../../workflows/interpreter/digest.js';
+import { endOf } from '../../../workflows/interpreter/each.js';
 import { interpret } from '../../../workflows/interpreter/index.js';
+import { Memo } from '../../../workflows/interpreter/memo.js';
+import type { At } from '../../../workflows/interpreter/state.js';
 import { changed } from '../../support/changed-host.js';
 import { contextOf } from '../../support/in-process.js';
 import { referring } from '../../support/referring-host.js';
@@ -82,4 +87,17 @@ it('begins those that have not begun, whatever their pieces are', async () => {
 it('began all again in a history from before', async () => {
   const { paid } = await runOver(['One, two, three.', 'Four.'], false);
   expect(paid).toEqual(['pay One, two,', 'pay three.', 'pay One, two, three.', 'pay Four.']);
+});
+
+it('goes on with one that a worker of an earlier release has begun with the list', () => {
+  const pay = code('pay', { input: one, output: one }, (given) => given);
+  const { plan } = pipeline('paid', { input: z.object({ texts: z.array(z.string()) }) }, ({ input, stage, each }) => ({
+    all: each('all', input.texts, (text) => stage('pay', pay, { text }).text),
+  }));
+  const memo = new Memo();
+  memo.below('all[0]').below('pay').end({ text: 'One' });
+  const at = { memo, host: { since: () => true } } as unknown as At;
+  const piece = { value: 'One', digest: digestOf('One') };
+  expect(endOf(plan.stages[0] as EachPlan, at, 0, piece, true)).toBeUndefined();
+  expect(memo.below('all[0]').below('pay').value).toEqual({ text: 'One' });
 });

@@ -61,6 +61,17 @@ describe('waits that the delivery of a run is told of', () => {
     expect(told).toHaveLength(500);
   });
 
+  it('are told before the run goes on in a new history', async () => {
+    const waits = new ToldWaits(new MessageRoom());
+    tellAll(waits, 10);
+    expect(waits.telling).toBeUndefined();
+    tellAll(waits, 490);
+    expect(told.length).toBeLessThan(500);
+    await waits.telling;
+    expect(told).toHaveLength(500);
+    expect(waits.telling).toBeUndefined();
+  });
+
   it('are fewer of a child run, with paths in the run', async () => {
     task.workflowId = 'run-1/apart';
     tellAll(new ToldWaits(new MessageRoom()), 500);

@@ -1,10 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { Attempt } from '../../../../activities/stage/stage-runner.js';
+import { code, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { StagePlan } from '../../../../pipelines/plan/index.js';
-import type { StageCall, StageOutcome } from '../../../../pipelines/run/index.js';
+import { wholeRun } from '../../../../pipelines/run/build-segment.js';
+import type { Segment, StageCall, StageOutcome } from '../../../../pipelines/run/index.js';
+import type { SegmentJournal } from '../../../../stores/journal/index.js';
 import { InProcessHost } from '../../../../workers/hosts/in-process-host.js';
 import type { Journal } from '../../../../workers/hosts/journal.js';
+import { executeSegment } from '../../../../workers/hosts/segment-executor.js';
+import { CodeRunner, contextOf } from '../../../support/in-process.js';
 
 /* A segment is one local activity for less than half an hour: it ends between calls, and another one goes on from the journal. */
 
@@ -42,7 +48,7 @@ const callOf = (stage: string, more: Partial<StageCall> = {}): StageCall => ({
 });
 
 /** A host with so much time left, whose calls end when the test says so. */
-function hostWith(minutes: number) {
+function hostWith(minutes: number, signal = new AbortController().signal) {
   const begun: string[] = [];
   const left: (readonly [stage: string, waitedMs: number | undefined])[] = [];
   const ends = new Map<string, () => void>();
@@ -63,7 +69,7 @@ function hostWith(minutes: number) {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
   const endsBy = performance.now() + minutes * 60_000;
-  const host = new InProcessHost({ runner: { run }, run: 'r', journal, endsBy });
+  const host = new InProcessHost({ runner: { run }, run: 'r', journal, endsBy, signal });
   /** Calls a stage whose attempt may take so many minutes; resolves with its outcome, or the code of its failure. */
   const call = (stage: string, most: number, more?: Partial<StageCall>) =>
     host.runStage(stageOf(stage, most), {}, callOf(stage, more)).catch(({ code }: { readonly code: string }) => code);
@@ -131,4 +137,48 @@ describe('a segment whose time here is nearly over', () => {
     await expect(raced).rejects.toMatchObject(HANDED_BACK);
     await expect.poll(() => left).toEqual([['reader', 0]]);
   });
+
+  it('counts the attempt of a call that it waits for, and that ends with its worker', async () => {
+    const worker = new AbortController();
+    const { left, call, underWay } = hostWith(5, worker.signal);
+    const all = [call('a', 4), call('b', 7)];
+    await underWay('a');
+    worker.abort();
+    await Promise.allSettled(all);
+    expect(left).toEqual([['a', undefined]]);
+  });
+});
+
+it('a segment that goes on elsewhere is no failure where what it has made so far is too large for a history', async () => {
+  const text = z.object({ text: z.string() });
+  const large = code('large', { input: z.object({}), output: text }, () => ({ text: 'x'.repeat(900_000) }));
+  const both = z.object({ a: z.string(), b: z.string() });
+  const measure = code('measure', { input: both, output: z.object({ n: z.number() }) }, ({ a, b }) => ({
+    n: a.length + b.length,
+  }));
+  const inline = (most: '10s' | '10m') => ({ execution: 'inline', timeout: { attempt: most, total: most } }) as const;
+  const of = pipeline('large', { input: z.object({}), deadline: '1h' }, ({ stage }) => {
+    const a = stage('a', large, {}, inline('10s')).text;
+    const b = stage('b', large, {}, inline('10s')).text;
+    return { n: stage('measured', measure, { a, b }, inline('10m')).n };
+  }) as unknown as Pipeline;
+  const record = {
+    hasEnds: false,
+    ended: () => undefined,
+    begun: () => 0,
+    begin: async () => 1,
+    end: async () => undefined,
+    left: () => undefined,
+    rest: () => undefined,
+    losses: () => 0,
+    leftMs: () => undefined,
+    held: async () => undefined,
+  } as unknown as SegmentJournal;
+  const outcome = await executeSegment(wholeRun({}, contextOf(of)) as Segment, record, {
+    runner: new CodeRunner(of),
+    run: 'r',
+    endsBy: performance.now() + 60_000,
+  });
+  expect(outcome).toMatchObject({ interrupted: true, away: 'worker' });
+  expect(outcome.failure).toBeUndefined();
 });
