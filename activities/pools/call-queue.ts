@@ -177,9 +177,12 @@ export class CallQueue {
     }
   }
 
-  /** How many calls wait for their slots. */
+  /** How many calls wait for their slots: of each endpoint at most as many as its `concurrency` leaves. */
   #tellServers(): void {
-    for (const endpoint of this.#endpoints) endpoint.server?.wanted(endpoint, this.#waiting.size);
+    for (const endpoint of this.#endpoints) {
+      const { server, concurrency, outstanding } = endpoint;
+      server?.wanted(endpoint, Math.max(0, Math.min(this.#waiting.size, concurrency - outstanding)));
+    }
   }
 
   #serve(): void {

@@ -30,8 +30,9 @@ export class ServerLoad {
   /** The endpoints of pools that are at this server. */
   readonly #members = new Map<object, Member>();
   readonly #closing: AbortSignal;
-  /** Calls that wait in the pools of the endpoints, by endpoint. */
-  readonly #waiting = new Map<object, number>();
+  /** Calls that wait for a slot of each endpoint, and of all together. */
+  readonly #waiting = new WeakMap<object, number>();
+  #allWaiting = 0;
   #outstanding = 0;
   #most = 0;
   /** The limit that the server has caused, below the highest concurrency of that time; infinite without any. */
@@ -65,7 +66,7 @@ export class ServerLoad {
   leave(member: object): void {
     this.#members.delete(member);
     this.#recount();
-    if (this.#waiting.delete(member)) this.#want();
+    this.wanted(member, 0);
   }
 
   #recount(): void {
@@ -99,16 +100,11 @@ export class ServerLoad {
     return this.#outstanding + this.#others;
   }
 
-  /** This many calls wait in the pool of this endpoint. The server’s slots are asked for what waits in all its pools. */
+  /** This many calls wait for a slot of this endpoint. The server’s slots are asked for what waits in all its pools. */
   wanted(member: object, waiting: number): void {
+    this.#allWaiting += waiting - (this.#waiting.get(member) ?? 0);
     this.#waiting.set(member, waiting);
-    this.#want();
-  }
-
-  #want(): void {
-    let waiting = 0;
-    for (const each of this.#waiting.values()) waiting += each;
-    this.slots?.wanted(waiting);
+    this.slots?.wanted(this.#allWaiting);
   }
 
   /** Has a slot granted for a next call, if that is all that is missing. */

@@ -164,8 +164,9 @@ function predicted(bound: BoundOutput, tensor: Tensor, pixels: Response['pixels'
     throw wrongOutput(bound.name, `shape [${shape}] is not of predictions`);
   if (bound.labels && classes !== bound.labels.length) {
     const other = coefficients > 0 ? ` and ${coefficients} coefficients` : '';
-    const fields = `a box, ${bound.labels.length} labels${other}: name each class of the model`;
-    throw wrongOutput(bound.name, `shape [${shape}] is not of predictions of ${fields}`);
+    const fields = `a box, ${bound.labels.length} labels${other}`;
+    const remedy = 'give one label for each class; an objectness is not supported';
+    throw wrongOutput(bound.name, `shape [${shape}] is not of predictions of ${fields}: ${remedy}`);
   }
   const at = (i: number, field: number) => values[across ? field * count + i : i * width + field] as number;
   const quad = Float64Array.from({ length: 4 * count }, (_, i) => at(Math.floor(i / 4), i % 4));

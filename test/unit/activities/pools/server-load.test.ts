@@ -157,23 +157,23 @@ describe('the calls that wait for the slots of a server', () => {
       asked.wanted = waiting;
     };
     load.slots = { limit: 0, mayGrow: true, wanted } as unknown as SharedSlots;
-    const pool = (url: string) => {
-      const endpoint = new Endpoint({ url, device: 'gpu', concurrency: 32 } as never, {} as Backend, load);
+    const pool = (url: string, concurrency = 32) => {
+      const endpoint = new Endpoint({ url, device: 'gpu', concurrency } as never, {} as Backend, load);
       const queue = new CallQueue([endpoint], (away) => away);
-      load.join(endpoint, 32, () => queue.next());
+      load.join(endpoint, concurrency, () => queue.next());
       return { endpoint, queue };
     };
-    return { load, asked, busy: pool('http://llm.test/v1'), idle: pool('http://llm.test/v1/') };
+    return { load, asked, pool, busy: pool('http://llm.test/v1'), idle: pool('http://llm.test/v1/') };
   }
+  const wait = (queue: CallQueue) => void queue.acquire({ signal: closing.signal }).catch(() => undefined);
 
   it('are those of all pools there, whichever pool was looked at last', () => {
     const { load, asked, busy, idle } = twoPools();
-    const wait = (queue: CallQueue) => queue.acquire({ signal: closing.signal }).catch(() => undefined);
-    for (let i = 0; i < 3; i++) void wait(busy.queue);
+    for (let i = 0; i < 3; i++) wait(busy.queue);
     expect(asked.wanted).toBe(3);
     load.changed();
     expect(asked.wanted).toBe(3);
-    void wait(idle.queue);
+    wait(idle.queue);
     expect(asked.wanted).toBe(4);
     load.leave(busy.endpoint);
     expect(asked.wanted).toBe(1);
@@ -186,6 +186,18 @@ describe('the calls that wait for the slots of a server', () => {
     expect(asked.wanted).toBe(1);
     caller.abort();
     expect(asked.wanted).toBe(0);
+  });
+
+  it('are no more than may be in flight at the endpoint of their pool', () => {
+    const { asked, pool, busy } = twoPools();
+    const { endpoint, queue } = pool('http://LLM.test/v1', 2);
+    for (let i = 0; i < 5; i++) wait(queue);
+    expect(asked.wanted).toBe(2);
+    endpoint.outstanding = 1;
+    queue.next();
+    expect(asked.wanted).toBe(1);
+    wait(busy.queue);
+    expect(asked.wanted).toBe(2);
   });
 });
 
