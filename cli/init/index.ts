@@ -1,8 +1,10 @@
 import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError } from '../../pipelines/errors.js';
+import { shellLine } from '../../placement/apply/index.js';
 import { PACKAGE_ROOT } from '../../runtime/package-root.js';
-import { show } from '../output.js';
+import { print, show } from '../output.js';
+import { terminalLine } from '../terminal-text.js';
 
 /** The project that is copied. */
 const PROJECT = path.join(PACKAGE_ROOT, 'deploy/project');
@@ -31,19 +33,21 @@ export async function init(folder: string): Promise<void> {
   await writeFile(readme, (await readFile(readme, 'utf8')).replace('# NAME', `# ${name}`));
   await writeFile(path.join(target, 'package.json'), `${JSON.stringify(await manifestOf(name), null, 2)}\n`);
   const cd = path.relative(process.cwd(), target);
-  const pack = `npm pack --pack-destination vendor ${path.relative(target, PACKAGE_ROOT)}`;
+  const pack = ['npm', 'pack', '--pack-destination', 'vendor', path.relative(target, PACKAGE_ROOT)];
   show(`A project is in ${target}. Next:`);
   for (const line of [
-    ...(cd === '' ? [] : [`cd ${cd}`]),
+    ...(cd === '' ? [] : [shellLine(['cd', cd])]),
     'mkdir -p vendor',
-    pack,
-    'npm install  # Millrace from vendor/: commit it',
+    shellLine(pack),
+    'npm install',
     'npm test',
     'npx millrace up',
+    `npx millrace run ask --input '{"question": "What is the capital of France?"}'`,
   ]) {
-    show(`  ${line}`);
+    // Not wrapped, and without comments, which not every shell takes: each line is a command to copy.
+    print(`  ${terminalLine(line)}`);
   }
-  show(`  npx millrace run ask --input '{"question": "What is the capital of France?"}'`);
+  show('Commit vendor/ with the project: npm install takes Millrace from it.');
 }
 
 const refused = (message: string) =>
