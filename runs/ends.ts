@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { Gauge } from 'prom-client';
+import { TenantSlots } from '../runtime/tenant-slots.js';
 import type { RunParts } from './deps.js';
 import { seenRun, startedRun } from './described-run.js';
 import type { RunDocument } from './document.js';
@@ -16,9 +17,10 @@ const LONG_POLLS = 256;
 /** Share of the limit that one tenant may use. */
 const SHARE_OF_TENANT = 0.75;
 
-/** Polling of runs without a long poll: interval per run in milliseconds, and concurrency. */
+/** Interval at which each run without a long poll is described, in milliseconds. */
 const DESCRIBE_EVERY_MS = 1_000;
-const DESCRIBED_AT_ONCE = 8;
+/** Runs that are described at a time. */
+const DESCRIBED_AT_ONCE = { all: 12, ofTenant: 8 };
 const TICK_MS = 100;
 
 interface Watched extends EndingRun {
@@ -46,7 +48,7 @@ export class RunEnds {
   /** Open long polls by tenant. */
   readonly #polls = new Map<string, number>();
   #polling = 0;
-  #describing = 0;
+  readonly #descriptions = new TenantSlots(DESCRIBED_AT_ONCE.all, DESCRIBED_AT_ONCE.ofTenant);
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: Reading) {
@@ -163,9 +165,10 @@ export class RunEnds {
       // A run whose long poll Temporal has just rejected waits for its turn.
       if (watched.describedAt + DESCRIBE_EVERY_MS > now) break;
       const mayPoll = !watched.isUnstarted && this.#mayPoll(watched.tenant);
-      if (!mayPoll && this.#describing >= DESCRIBED_AT_ONCE) continue;
+      const release = mayPoll ? undefined : this.#descriptions.take(watched.tenant);
+      if (!mayPoll && !release) continue;
       this.#unpolled.delete(watched);
-      void (mayPoll ? this.#poll(watched) : this.#describe(watched));
+      void (release ? this.#describe(watched).finally(release) : this.#poll(watched));
     }
     if (this.#unpolled.size > 0) this.#timer ??= setTimeout(() => this.#next(), TICK_MS).unref();
   }
@@ -173,7 +176,6 @@ export class RunEnds {
   /** Never rejects. */
   async #describe(watched: Watched): Promise<void> {
     const { temporal, webhooks } = this.#deps;
-    this.#describing++;
     try {
       const outcome = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
         const { running, accepted } = await (webhooks ? seenRun : startedRun)(temporal, watched.id);
@@ -185,8 +187,6 @@ export class RunEnds {
     } catch (error) {
       if (isFull(error)) this.#queue(watched);
       else this.#failed(watched, error);
-    } finally {
-      this.#describing--;
     }
   }
 

@@ -71,7 +71,7 @@ export async function* followRun(
     const document = await ended;
     if (document) yield { id: END, document };
   } catch (error) {
-    // Who has left waits for no turn to read on.
+    // A client that has left waits no longer for its turn to read on.
     if (!gone.aborted) throw error;
   } finally {
     gone.removeEventListener('abort', stop);

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { bytesIn } from '../pipelines/bytes-in.js';
-import type { Json } from '../pipelines/json.js';
+import type { Json, JsonObject } from '../pipelines/json.js';
 import { keepNewest } from '../pipelines/keep-newest.js';
 import { FairSlots } from '../runtime/fair-slots.js';
 import { timeLimit } from '../runtime/limited.js';
@@ -27,6 +27,9 @@ interface Known {
   readonly running: boolean;
 }
 
+/** A run that has been read: its document, or a part of it. */
+type Sized = Pick<RunDocument, 'status' | 'input'>;
+
 /** A reading of a run by a caller that may see it. */
 interface Reading {
   /**
@@ -39,7 +42,7 @@ interface Reading {
   /** Waits for a place to read the run for a decision or a cancellation, however long those of others take: nobody refuses it any more. */
   place(): Promise<void>;
   /** Counts the run that has been read, if there was no turn for it. */
-  read(document: RunDocument): void;
+  read(document: Sized): void;
   /** Must be called when the reading is over, also where it has failed or its turn has not come: gives its place back. */
   end(): void;
 }
@@ -55,7 +58,7 @@ class PacedRuns {
   /** By tenant and id. */
   readonly #known = new Map<string, Known>();
   /** Those who wait for a run, or follow it, have one document. */
-  readonly #counted = new WeakSet<RunDocument>();
+  readonly #counted = new WeakSet<Sized>();
 
   reading(id: string, { tenant }: Pick<Caller, 'tenant'>): Reading {
     const name = JSON.stringify([tenant, id]);
@@ -158,20 +161,39 @@ export interface Paced {
  * `OVERLOADED` if its earlier readings take too long, and `REQUEST_ABORTED` if the client leaves while it waits. Who may not see the run waits for
  * nothing and counts for nothing.
  */
-export async function readPaced(
-  deps: RunReading,
-  id: string,
-  caller: Caller,
-  { waits, signal }: Paced = {},
-): Promise<RunRecord> {
+export async function readPaced(deps: RunReading, id: string, caller: Caller, how: Paced = {}): Promise<RunRecord> {
   const reading = pacedRuns(deps).reading(id, caller);
   try {
-    return await wholeRun(deps, id, caller, reading, async (running) => {
-      if (waits === 'no') return;
-      if (!running || waits !== 'acts') return await reading.turn(running, signal);
-      reading.expectCounted();
-      await reading.place();
-    });
+    return await wholeRun(deps, id, caller, reading, (running) => turnOf(reading, running, how));
+  } finally {
+    reading.end();
+  }
+}
+
+/** Waits before what may be large of a run is read. */
+async function turnOf(reading: Reading, running: boolean, { waits, signal }: Paced): Promise<void> {
+  if (waits === 'no') return;
+  if (!running || waits !== 'acts') return await reading.turn(running, signal);
+  reading.expectCounted();
+  await reading.place();
+}
+
+/**
+ * Reads the input of a run that is not started yet, and what is kept with it, for a caller that may see the run. Waits and throws as `readPaced`
+ * does.
+ */
+export async function readInputPaced(
+  deps: Pick<RunReading, 'temporal'>,
+  { id, tenant }: EndingRun,
+  how: Paced,
+  read: () => Promise<JsonObject>,
+): Promise<JsonObject> {
+  const reading = pacedRuns(deps).reading(id, { tenant });
+  try {
+    await turnOf(reading, true, how);
+    const found = await read();
+    reading.read({ status: 'running', input: found });
+    return found;
   } finally {
     reading.end();
   }

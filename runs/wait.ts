@@ -12,7 +12,7 @@ const QUIET_MS = 1_000;
 
 /** How long Temporal may be away before a wait ends, in milliseconds, from the first failure: its client has tried again for some 15 s by then. */
 const AWAY_MS = 60_000;
-/** Pause before the next try meanwhile, in milliseconds. */
+/** Longest pause before the next try meanwhile, in milliseconds. */
 const AGAIN_MS = 1_000;
 
 /**
@@ -60,7 +60,8 @@ export async function waitForRun(
         logger.warn({ runId: run.id, err: error }, 'waiting for a run broke off');
         return undefined;
       }
-      await sleep(AGAIN_MS, undefined, { signal: gone }).catch(() => undefined);
+      const pauseMs = Math.max(0, Math.min(AGAIN_MS, until - now));
+      await sleep(pauseMs, undefined, { signal: gone }).catch(() => undefined);
     }
   }
   return undefined;

@@ -71,7 +71,7 @@ export async function readTask(
   caller: Caller,
   { recordMs, ...how }: { readonly recordMs?: number } & Paced = {},
 ): Promise<FoundTask> {
-  const [notes, record] = await Promise.all([notesOf(deps, run, caller), readPaced(deps, run, caller, how)]);
+  const [notes, record] = await Promise.all([notesOf(deps, run, caller, how), readPaced(deps, run, caller, how)]);
   const context = notes?.a2a === NOTES && typeof notes.context === 'string' ? notes.context : run;
   const { waiting = [] } = record.document;
   if (recordMs === undefined || waiting.length > 0 || notes?.attended !== true) return { context, record };

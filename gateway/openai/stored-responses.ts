@@ -61,7 +61,7 @@ export class StoredResponses {
     const run = RESPONSE_ID.exec(id)?.[1];
     if (run === undefined) throw notFound(id);
     try {
-      const echo = echoIn(await notesOf(this.#deps, run, caller));
+      const echo = echoIn(await notesOf(this.#deps, run, caller, how));
       // Any run of the tenant may be named so: what is no response is not read.
       if (echo === undefined) throw notFound(id);
       const { document, input = {} } = await this.#read(run, caller, echo, how);

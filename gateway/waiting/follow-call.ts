@@ -102,14 +102,15 @@ export async function resumeCall(
   if (document.status !== 'running') return ended(document);
   // Where no worker can be asked, the run's events tell of later waits.
   const waiting = watch.onWait === 'end' ? await openWaitsOf(deps, caller, document).catch(() => []) : [];
-  if (waiting.length > 0)
-    return { run, after: await toldByNow(deps, { run, after, caller }, watch, waiting), waits: waiting };
+  // Also to read what is stored, which may take long where much of the tenant's is read.
   const leave = watch.holdsSlot ? undefined : deps.streams.take(caller.tenant);
   const over = new AbortController();
   const end = () => over.abort();
   const signals = [watch.cancelled, watch.closing];
   for (const signal of signals) signal.aborted ? end() : signal.addEventListener('abort', end, { once: true });
   try {
+    if (waiting.length > 0)
+      return { run, after: await toldByNow(deps, { run, after, caller }, watch, waiting), waits: waiting };
     const { replay = false } = watch;
     const events = followRun(deps, { id: run, caller }, { after: replay ? START : after, gone: over.signal });
     return await toItsEnd(events, run, { ...watch, ...(replay && { after }) }, async (wait, at) => ({

@@ -90,7 +90,7 @@ describe('a run that its caller waits for', () => {
       const [{ of }] = options.args as unknown as [{ of: { run: RunToStart } }];
       const { id: workflowId, pipeline: name, memo, args } = of.run;
       const start = () => temporal.client.workflow.start(name, { workflowId, memo, args, taskQueue: 'q' } as never);
-      setTimeout(start, 3_000);
+      setTimeout(() => void start(), 3_000);
     };
     expect(await wait(runs, order(), attendance())).toMatchObject({ status: 'succeeded', output: { name: 'Ada' } });
     expect(temporal.sent).toEqual([]);

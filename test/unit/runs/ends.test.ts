@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { deliveryId } from '../../../pipelines/run/index.js';
 import { RunEnds } from '../../../runs/ends.js';
 import { FakeTemporal, grpcError } from '../../support/fake-temporal.js';
 
@@ -47,13 +48,14 @@ afterEach(() => {
   for (const each of over.splice(0)) each.abort();
 });
 
-const ends = (longPolls: number) =>
+const ends = (longPolls: number, more: object = {}) =>
   new RunEnds({
     temporal: temporal.client,
     uiUrl: () => '',
     logger: pino({ level: 'silent' }),
     registry,
     limits: { longPolls } as never,
+    ...more,
   });
 
 async function started(id: string, tenant = 'acme') {
@@ -138,6 +140,27 @@ test('a long poll that is cancelled on its way is made again', async () => {
   temporal.outage = undefined;
   temporal.only().end({ output: {}, stages: [] });
   expect((await wait)?.outcome.status).toBe('succeeded');
+});
+
+test('many runs of a tenant that their deliveries have not started hold up no run of another tenant', async () => {
+  const learnt = ends(8, { webhooks: {} });
+  const accepted = async (id: string, tenant: string) => {
+    await started(deliveryId(id), tenant);
+    return { id, tenant };
+  };
+  // Eight at a time ten times a second, these are looked at within five seconds.
+  for (let n = 0; n < 400; n++) void learnt.of(await accepted(`greet-a${n}`, 'acme'), waiting().signal);
+  await sleep(1_500);
+  const other = await accepted('greet-b', 'other');
+  const end = learnt.of(other, waiting().signal);
+  await sleep(200);
+  // Its delivery has not started it: there is nothing to poll.
+  expect(polls.now).toBe(0);
+  await started(other.id, other.tenant);
+  temporal.runs.get(other.id)?.end({ output: {}, stages: [] });
+  const began = performance.now();
+  expect((await end)?.outcome.status).toBe('succeeded');
+  expect(performance.now() - began).toBeLessThan(2_500);
 });
 
 test('where Temporal takes no more long polls the run is looked at; where it is away, all who wait are told', async () => {

@@ -1,8 +1,10 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import { expect, it } from 'vitest';
 import type { Json } from '../../../pipelines/json.js';
-import { notesIn } from '../../../runs/notes.js';
-import { grpcError } from '../../support/fake-temporal.js';
+import { deliveryId, WEBHOOK_WORKFLOW } from '../../../pipelines/run/index.js';
+import { notesIn, notesOf } from '../../../runs/notes.js';
+import { FakeTemporal, grpcError } from '../../support/fake-temporal.js';
+import { owe } from '../../support/owing.js';
 
 /** A Temporal that has these histories of a run: what each of them begins with. */
 const having = (histories: Readonly<Record<string, readonly Json[]>>) =>
@@ -57,4 +59,17 @@ it('are all that is read of what a history begins with: its input may be large',
   };
   expect(await notesIn(temporal, 'run-1', described('first'))).toEqual(notes);
   expect(read).toEqual([notes]);
+});
+
+it('are read in turn, and counted, where a delivery that has not started its run has them with the input', async () => {
+  const temporal = new FakeTemporal();
+  const deps = { temporal: temporal.client, uiUrl: () => '', webhooks: {} } as never;
+  const memo = { tenant: 'acme', pipeline: 'chat', version: '1', createdAt: '', fingerprint: 'f' };
+  const order = { of: { run: { args: [{ prompt: 'x'.repeat(2_000_000) }, {}, notes] } } };
+  const options = { workflowId: deliveryId('chat-1'), memo, args: [order] };
+  await temporal.client.workflow.start(WEBHOOK_WORKFLOW, options as never);
+  const read = () => notesOf(deps, 'chat-1', { tenant: 'acme' });
+  expect(await read()).toEqual(notes);
+  owe(deps, 'acme', 15);
+  await expect(read()).rejects.toMatchObject({ code: 'RATE_LIMITED' });
 });

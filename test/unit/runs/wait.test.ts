@@ -20,3 +20,12 @@ test('a wait ends early where Temporal is away for more than a minute', async ()
   expect(await waitForRun({ ends: { of }, logger } as never, run, 3_600_000, gone)).toBeUndefined();
   expect([tries.length, warned.length]).toEqual([4, 1]);
 });
+
+test('a wait is no longer than asked for while Temporal is away', async () => {
+  vi.useRealTimers();
+  const of = () => Promise.reject(grpcError(14, 'unavailable'));
+  const run = { id: 'greet-1', tenant: 'acme' };
+  const began = performance.now();
+  expect(await waitForRun({ ends: { of } } as never, run, 50, new AbortController().signal)).toBeUndefined();
+  expect(performance.now() - began).toBeLessThan(800);
+});

@@ -7,7 +7,6 @@ import type { Problem } from '../../../../pipelines/run/document.js';
 import type { RunEvent } from '../../../../pipelines/run/index.js';
 import type { RunDocument } from '../../../../runs/document.js';
 import type { FollowedEvent } from '../../../../stores/events/run-event-reader.js';
-import { grpcError } from '../../../support/fake-temporal.js';
 import { allEvents, someEvents } from '../../../support/sse.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
@@ -104,7 +103,7 @@ describe('the events of a run', () => {
     const { getHandle } = client.workflow;
     client.workflow.getHandle = ((id: string) => ({
       ...getHandle(id),
-      result: () => Promise.reject(grpcError(14, 'unavailable')),
+      result: () => Promise.reject(new Error('Temporal is away')),
     })) as never;
     const all = await allEvents(await events(run));
     expect(all.map(({ id, event }) => [id, event])).toEqual([
@@ -233,7 +232,7 @@ describe('a run that ends with its client', () => {
     const { getHandle } = client.workflow;
     client.workflow.getHandle = ((id: string) => ({
       ...getHandle(id),
-      result: () => Promise.reject(grpcError(14, 'unavailable')),
+      result: () => Promise.reject(new Error('Temporal is away')),
     })) as never;
     expect((await allEvents(await start(base))).map(({ event }) => event)).toEqual(['stage.delta', 'error']);
     await gateway.app.close();

@@ -22,9 +22,16 @@ async function runWith(events: readonly object[]) {
   await app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload: { name: 'Ada' } });
   const run = temporal.only();
   const told: string[] = [];
+  const slots = { held: 0 };
+  const take = () => {
+    slots.held += 1;
+    return () => {
+      slots.held -= 1;
+    };
+  };
   const resume = async (after: string, more: Partial<Watch> = {}) =>
     resumeCall(
-      { ...deps, streams: { take: () => () => undefined }, ends: { of: () => new Promise(() => {}) } } as never,
+      { ...deps, streams: { take }, ends: { of: () => new Promise(() => {}) } } as never,
       { caller: { tenant: 'default' } as Caller },
       { run: run.options.workflowId, after },
       {
@@ -36,7 +43,7 @@ async function runWith(events: readonly object[]) {
         ...more,
       },
     );
-  return { temporal, run, told, resume, deps };
+  return { temporal, run, told, slots, resume, deps };
 }
 const waits = (nonce: string) => ({ type: 'stage.waiting', path: nonce, nonce, subject: nonce, until: '' });
 
@@ -52,6 +59,17 @@ describe('a call that its client goes on with after an answer', () => {
       waits: [{ path: 'second' }],
     });
     expect(told).toEqual(['2-0', '3-0']);
+  });
+
+  it('holds a slot while it is told what came before, which may be much', async () => {
+    const events = [waits('first'), { type: 'stage.decided' }, { type: 'stage.finished' }];
+    const { temporal, slots, resume } = await runWith(events);
+    temporal.stages = [{ stage: 'second', kind: 'approve', status: 'running' }] as never;
+    temporal.waitAt(['second']);
+    const held: number[] = [];
+    expect(await resume('1-0', { event: () => void held.push(slots.held) })).toMatchObject({ after: '3-0' });
+    expect(held).toEqual([1, 1]);
+    expect(slots.held).toBe(0);
   });
 
   it('asks again what the run waits for where no worker has answered in time', async () => {
