@@ -53,9 +53,11 @@ export class ToldWaits {
       return;
     }
     // Room is given in turn: the last one to get it is the last one to send.
-    const telling: Promise<void> = room.then(send, () => undefined).then(() => {
-      if (this.#telling === telling) this.#telling = undefined;
-    });
+    const telling: Promise<void> = room
+      .then(send, () => undefined)
+      .then(() => {
+        if (this.#telling === telling) this.#telling = undefined;
+      });
     this.#telling = telling;
   }
 }
