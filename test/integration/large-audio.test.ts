@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { TRIES } from '../../activities/connectors/contract/expect.js';
+import { shortest } from '../../activities/connectors/contract/expect.js';
 import { MillraceClient, type RunDocument } from '../../client/index.js';
 import { status } from '../../deploy/local/stack/index.js';
 import { address, connect } from '../support/runs.js';
@@ -74,23 +74,22 @@ async function send(pipeline: string, bytes: number): Promise<RunDocument> {
 }
 
 /**
- * What the peak of a process's memory grows by from an ordinary file, which is sent twice since that is what a run takes at all, to
- * a large one: the least of at most three. One that is held whole would show in each.
+ * How much the peak of a process's memory grows from an ordinary file to a large one, in bytes: the least of at most three large ones, since a
+ * file that is held whole shows in each. The ordinary file is sent twice before, because the first runs of a process take memory of their own.
  */
 async function growth(pid: number, pipeline: string): Promise<{ runs: RunDocument[]; bytes: number }> {
   resetPeak(pid);
   const runs = [await send(pipeline, BYTES.ordinary), await send(pipeline, BYTES.ordinary)];
   const before = peak(pid);
-  let bytes = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < TRIES && bytes >= HELD_WHOLE; tries++) {
+  const bytes = await shortest(HELD_WHOLE, async () => {
     resetPeak(pid);
     runs.push(await send(pipeline, BYTES.large));
     const more = peak(pid) - before;
     process.stdout.write(
       `  ${BYTES.large / MB} MB: peak memory ${(before / MB).toFixed(0)} MB + ${(more / MB).toFixed(0)} MB\n`,
     );
-    bytes = Math.min(bytes, more);
-  }
+    return more;
+  });
   return { runs, bytes };
 }
 
