@@ -56,7 +56,7 @@ async function runOver(list: readonly string[], stays = true) {
     since: (change) => stays || change !== 'ended-items-stay',
     async runStage(stage, ...given) {
       const outcome = await inner.runStage(stage, ...given);
-      return stage.id === 'said' ? { ...outcome, output: { entries: list } } : outcome;
+      return stage.id === 'said' ? { ...outcome, output: { items: list } } : outcome;
     },
   }));
   const ended = await interpret({}, contextOf(of as unknown as Pipeline), host).then(
