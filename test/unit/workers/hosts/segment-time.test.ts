@@ -153,15 +153,14 @@ it('a segment that goes on elsewhere is no failure where what it has made so far
   const text = z.object({ text: z.string() });
   const large = code('large', { input: z.object({}), output: text }, () => ({ text: 'x'.repeat(900_000) }));
   const longer = code('longer', { input: text, output: text }, () => ({ text: 'x'.repeat(900_000) }));
-  const both = z.object({ a: z.string(), b: z.string() });
-  const measure = code('measure', { input: both, output: z.object({ n: z.number() }) }, ({ a, b }) => ({
-    n: a.length + b.length,
+  const measure = code('measure', { input: text, output: z.object({ n: z.number() }) }, ({ text }) => ({
+    n: text.length,
   }));
   const inline = (most: '10s' | '10m') => ({ execution: 'inline', timeout: { attempt: most, total: most } }) as const;
   const of = pipeline('large', { input: z.object({}), deadline: '1h' }, ({ stage }) => {
     const a = stage('a', large, {}, inline('10s')).text;
     const b = stage('b', longer, { text: a }, inline('10s')).text;
-    return { n: stage('measured', measure, { a, b }, inline('10m')).n };
+    return { a, b, n: stage('measured', measure, { text: b }, inline('10m')).n };
   }) as unknown as Pipeline;
   const record = {
     hasEnds: false,
