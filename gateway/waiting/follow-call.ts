@@ -56,6 +56,12 @@ export interface Watch {
   readonly decided?: ReadonlySet<string> | undefined;
 }
 
+/** A position in a run's events. */
+interface Position {
+  readonly run: string;
+  readonly after: string;
+}
+
 export type Followed = { readonly document: RunDocument } | NeedsInput;
 
 /** Starts a run and follows it to its end, or to a wait. Throws the run's error. */
@@ -92,7 +98,7 @@ export async function startCall(
 export async function resumeCall(
   deps: GatewayDeps,
   { caller }: Pick<WaitedCall, 'caller'>,
-  { run, after, read }: { readonly run: string; readonly after: string; readonly read?: RunDocument },
+  { run, after, read }: Position & { readonly read?: RunDocument },
   watch: Watch,
 ): Promise<Followed> {
   const acts = watch.decided !== undefined && watch.decided.size > 0;
@@ -110,7 +116,11 @@ export async function resumeCall(
   for (const signal of signals) signal.aborted ? end() : signal.addEventListener('abort', end, { once: true });
   try {
     if (waiting.length > 0)
-      return { run, after: await toldByNow(deps, { run, after, caller }, watch, waiting), waits: waiting };
+      return {
+        run,
+        after: await toldByNow(deps, { run, after, caller, gone: over.signal }, watch, waiting),
+        waits: waiting,
+      };
     const { replay = false } = watch;
     const events = followRun(deps, { id: run, caller }, { after: replay ? START : after, gone: over.signal });
     return await toItsEnd(events, run, { ...watch, ...(replay && { after }) }, async (wait, at) => ({
@@ -130,18 +140,22 @@ export async function resumeCall(
  */
 async function toldByNow(
   deps: GatewayDeps,
-  { run, after, caller }: { readonly run: string; readonly after: string; readonly caller: Caller },
-  { event: tell, replay = false, decided, cancelled: gone }: Watch,
+  { run, after, caller, gone }: Position & { readonly caller: Caller; readonly gone: AbortSignal },
+  { event: tell, replay = false, decided, closing }: Watch,
   asked: readonly Asked[],
 ): Promise<string> {
   const known = new Set(asked.map(({ nonce }) => nonce));
   let reached = after;
   const stored = { id: run, tenant: caller.tenant, after: replay ? START : after };
-  for await (const { event, id: at } of pacedEvents(deps, stored, { over: AbortSignal.abort(), gone })) {
-    const isNew = isBehind(at, after);
-    if (isNew && event.type === 'stage.waiting' && !known.has(event.nonce) && !decided?.has(event.nonce)) break;
-    await tell?.(event, at);
-    if (isNew) reached = at;
+  try {
+    for await (const { event, id: at } of pacedEvents(deps, stored, { over: AbortSignal.abort(), gone })) {
+      const isNew = isBehind(at, after);
+      if (isNew && event.type === 'stage.waiting' && !known.has(event.nonce) && !decided?.has(event.nonce)) break;
+      await tell?.(event, at);
+      if (isNew) reached = at;
+    }
+  } catch (error) {
+    throw closing.aborted ? shuttingDown(run) : error;
   }
   return reached;
 }
@@ -161,10 +175,7 @@ async function toItsEnd(
     if (onWait === 'end') return await stop(event, at);
     await onWait?.(run, event);
   }
-  if (closing.aborted) {
-    const message = `this gateway is shutting down; the run continues: /v1/runs/${run}`;
-    throw new MillraceError('GATEWAY_UNAVAILABLE', message);
-  }
+  if (closing.aborted) throw shuttingDown(run);
   throw new MillraceError('REQUEST_ABORTED', 'the caller disconnected before the run had ended');
 }
 
@@ -178,6 +189,9 @@ function ended(document: RunDocument): { readonly document: RunDocument } {
   if (document.status !== 'succeeded') throw failureOf(withoutPlace(document));
   return { document };
 }
+
+const shuttingDown = (run: string) =>
+  new MillraceError('GATEWAY_UNAVAILABLE', `this gateway is shutting down; the run continues: /v1/runs/${run}`);
 
 const cancelledCall = () => new MillraceError('RUN_CANCELLED', 'the call was cancelled');
 

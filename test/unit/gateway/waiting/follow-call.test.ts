@@ -10,11 +10,18 @@ import { type TestGateway, testGateway } from '../../../support/test-gateway.js'
 let gateway: TestGateway | undefined;
 afterEach(() => gateway?.close());
 
-/** A run whose events are stored, and which does not end. */
-async function runWith(events: readonly object[]) {
+/**
+ * A run whose events are stored, and which does not end.
+ * @param between characters that are read before the next event
+ */
+async function runWith(events: readonly object[], between = 0) {
   const stored = events.map((event, i) => ({ id: `${i + 1}-0`, event: event as RunEvent, json: '' }));
-  const follow: GatewayDeps['events']['follow'] = async function* (_run, after = START, signal) {
-    for (const each of stored) if (isBehind(each.id, after)) yield each;
+  const follow: GatewayDeps['events']['follow'] = async function* (_run, after = START, signal, turn) {
+    for (const each of stored) {
+      if (!isBehind(each.id, after)) continue;
+      yield each;
+      await turn?.(between);
+    }
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   };
   gateway = await testGateway({}, { events: { follow } });
@@ -70,6 +77,18 @@ describe('a call that its client goes on with after an answer', () => {
     expect(await resume('1-0', { event: () => void held.push(slots.held) })).toMatchObject({ after: '3-0' });
     expect(held).toEqual([1, 1]);
     expect(slots.held).toBe(0);
+  });
+
+  it('ends at once when the gateway shuts down while it waits for its turn to read on', async () => {
+    const events = [waits('first'), { type: 'stage.decided' }, { type: 'stage.finished' }, { type: 'stage.finished' }];
+    const { temporal, told, resume } = await runWith(events, 1e9);
+    temporal.stages = [{ stage: 'second', kind: 'approve', status: 'running' }] as never;
+    temporal.waitAt(['second']);
+    const closing = new AbortController();
+    const resumed = resume('1-0', { closing: closing.signal });
+    await expect.poll(() => told).toEqual(['2-0', '3-0']);
+    closing.abort();
+    await expect(resumed).rejects.toMatchObject({ code: 'GATEWAY_UNAVAILABLE' });
   });
 
   it('asks again what the run waits for where no worker has answered in time', async () => {
