@@ -15,6 +15,23 @@ export const held = pipeline('held', { input: said, deadline: '5m' }, ({ input, 
   return { approved: wait.approved, by: wait.by, actor: wait.actor };
 });
 
+const lines = code(
+  'lines',
+  { input: z.object({ items: z.number() }), output: z.object({ texts: z.array(z.string()) }) },
+  ({ items }) => ({ texts: Array.from({ length: items }, (_, n) => `line ${n}`) }),
+);
+
+/** Has two events for each item. */
+export const talkative = pipeline(
+  'talkative',
+  { input: z.object({ items: z.number().int().max(5_000) }), deadline: '60s' },
+  ({ input, stage, each }) => {
+    const { texts } = stage('lines', lines, { items: input.items }, { execution: 'inline' });
+    const said = each('said', texts, (text) => stage('repeat', repeat, { text }, { execution: 'inline' }).text);
+    return { said };
+  },
+);
+
 const once = { retry: { attempts: 1 } } as const;
 
 /** Passes a conversation to the model; the answer is checked against the caller's own schema. */

@@ -11,6 +11,7 @@ import { largeJson, readiness, spacedNumbers } from './json.js';
 import { hostilePatterns } from './patterns.js';
 import { besideTheProxy } from './proxied.js';
 import { passages, sessions } from './quotas.js';
+import { replays } from './replays.js';
 import { zeros } from './zeros.js';
 
 /** Every attack that runs beside a bystander. */
@@ -21,6 +22,7 @@ export const LOADS: readonly Load[] = [
   ...largeBodies,
   ...tinyChunks,
   ...manyFollowers,
+  replays,
   batches,
   sessions,
   packedAudio,
