@@ -3,7 +3,9 @@ import { WorkflowNotFoundError } from '@temporalio/common';
 import { type Artifact, isArtifact } from '../pipelines/artifact.js';
 import { isStreamLost } from '../pipelines/errors.js';
 import { isJsonObject, type Json } from '../pipelines/json.js';
-import { type Plan, speakerOf } from '../pipelines/plan/index.js';
+import { speakerOf } from '../pipelines/plan/index.js';
+import { channelPath } from '../pipelines/run/channel-path.js';
+import type { RunContext } from '../pipelines/run/index.js';
 import { linkedAbort } from '../runtime/limited.js';
 import { type ChannelLog, type ChannelName, type Position, readChannel } from '../stores/channels/index.js';
 import type { RunDeps } from './deps.js';
@@ -21,9 +23,10 @@ export async function liveAudioOf(
   field: string,
 ): Promise<ChannelName | undefined> {
   const [, context = null] = await startedWith(temporal, id);
-  const plan = isJsonObject(context) ? (context.plan as unknown as Plan | undefined) : undefined;
-  const stage = plan && speakerOf(plan, field);
-  return stage && { run: id, path: stage.id, of: 'chunks' };
+  if (!isJsonObject(context)) return undefined;
+  const given = context as unknown as Partial<RunContext>;
+  const stage = given.plan && speakerOf(given.plan, field);
+  return stage && { run: id, path: channelPath(stage.id, given), of: 'chunks' };
 }
 
 async function startedWith(temporal: Client, id: string): Promise<readonly Json[]> {

@@ -111,6 +111,7 @@ function contextOf(
     placement: deps.placementOf(pipeline.plan),
     tenant,
     sealed: true,
+    streamTag: randomUUID().slice(0, 8),
     ...(owner !== undefined && { sessionsOf: `${pipeline.plan.name}/${owner}` }),
     ...wanted,
     trace,

@@ -173,6 +173,7 @@ function callArgument(call: StageCall, leftMs: number): JsonObject {
 /** What a function that yields has to know of its stream: how long the channel is kept, and what follows where it cannot go on. */
 const streamArgument = (call: StageCall): JsonObject => ({
   ttlMs: channelTtlMs(call),
+  ...(call.channel && { path: call.channel.path }),
   ...(call.again && { again: true }),
   ...(call.onCut && { onCut: call.onCut }),
 });

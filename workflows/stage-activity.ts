@@ -88,5 +88,5 @@ function activityOf(
   return activities[shown?.type ?? id] as StageActivity;
 }
 
-/** A call with entries of channels is only taken by workers that can read them. */
-const refusable = (call: StageCall): StageCall => (call.held ? { ...call, kind: ENTRY_KIND } : call);
+/** A call with entries of channels, or with channels, is only taken by workers that can read them, and name them alike. */
+const refusable = (call: StageCall): StageCall => (call.held || call.channel ? { ...call, kind: ENTRY_KIND } : call);

@@ -2,6 +2,7 @@ import { CancellationScope, isCancellation, proxyActivities } from '@temporalio/
 import type { JsonObject } from '../pipelines/json.js';
 import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
 import { queueOrder } from '../pipelines/plan/index.js';
+import { stepOf } from '../pipelines/run/channel-path.js';
 import {
   type ChannelCommit,
   type ChannelRef,
@@ -54,7 +55,7 @@ export class TemporalPieces implements Pieces {
     return new ChannelPieces(channel, by, {
       next: async (waitFor) => {
         const call: ChannelWait = { ...named(this.#context, step), waitFor };
-        const summary = `${path} reads ${producer}.${of}`;
+        const summary = `${path} reads ${stepOf(producer)}.${of}`;
         const wait = () =>
           activityOf<WaitActivity>(this.#context, `${step}: more ${of}`, summary, by.leftMs())({}, call);
         try {
@@ -79,7 +80,7 @@ export class TemporalPieces implements Pieces {
       const input = { values: [...values] };
       const bytes = bytesOf(input);
       if (bytes >= SMALL_BYTES) await this.#room.take(bytes);
-      const summary = `${path} passes on ${values.length} values`;
+      const summary = `${stepOf(path)} passes on ${values.length} values`;
       const send = () =>
         activityOf<CommitActivity>(this.#context, `${step}: entries`, summary, by.leftMs())(input, call);
       try {

@@ -54,7 +54,8 @@ export function createActivities(
   const own = new OwnAttempts();
   const ages = new TaskAges();
   return {
-    async default(input, call) {
+    async default(input, sent) {
+      const call = sent.channel ? { ...sent, kind: sent.channel.kind } : sent;
       const context = Context.current();
       const { info } = context;
       // What is looked up first takes from the attempt's time: Temporal gives it to another worker when that is over.

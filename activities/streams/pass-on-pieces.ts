@@ -1,5 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { channelOfCall } from '../../pipelines/run/channel-path.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { ChannelWriter } from '../../stores/channels/index.js';
@@ -30,7 +31,7 @@ export async function passOnPieces<T extends Output>(
   served: T,
 ): Promise<T> {
   const { run, signal, begunAt } = attempt;
-  const name = { run, path: call.path ?? call.stage, of: 'chunks' };
+  const name = { run, path: channelOfCall(call), of: 'chunks' };
   const own = { signal, ttlMs: channelTtlMs(call), begunAt };
   const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { ...own, patient }));
   try {

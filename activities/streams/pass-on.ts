@@ -1,5 +1,6 @@
 import { isStreamLost } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { channelOfCall } from '../../pipelines/run/channel-path.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import type { Moment } from '../../runtime/moment.js';
@@ -28,7 +29,7 @@ export async function passOnEntries(
   { run, call, signal, begunAt }: PassingOn,
   outcome: Pick<StageOutcome, 'output'>,
 ): Promise<JsonObject> {
-  const name = { run, path: call.path ?? call.stage, of: 'entries' };
+  const name = { run, path: channelOfCall(call), of: 'entries' };
   const held = await parts.channels.read(name, 0, 1).catch(() => undefined);
   if (held?.end !== undefined) return outcome.output;
   const attempt = { run, signal, begunAt, attempt: 1, queueMs: 0, resumeFrom: null, checkpoint: () => undefined };

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { channelOfCall } from '../../pipelines/run/channel-path.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { ChannelRef, StageCall } from '../../pipelines/run/index.js';
 import { linkedAbort } from '../../runtime/limited.js';
@@ -26,7 +27,7 @@ export async function produceEntries<T extends Output>(
   const { run, signal, begunAt } = attempt;
   const path = call.path ?? call.stage;
   const writes = call.writes?.includes('entries') ?? false;
-  const name = { run, path, of: 'entries' };
+  const name = { run, path: channelOfCall(call), of: 'entries' };
   const ttlMs = channelTtlMs(call);
   const open = (patient: boolean) => ChannelWriter.open(log, name, { signal, ttlMs, patient, begunAt });
   const writer = writes ? await opened(attempt, open) : undefined;

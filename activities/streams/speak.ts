@@ -1,6 +1,7 @@
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { channelOfCall } from '../../pipelines/run/channel-path.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
@@ -162,7 +163,7 @@ async function speak<T extends Served>(
   onChunk: OnChunk,
 ): Promise<T> {
   const { run, signal, begunAt } = attempt;
-  const path = call.path ?? call.stage;
+  const path = channelOfCall(call);
   const name = { run, path, of: 'chunks' };
   const own = { signal, ttlMs: channelTtlMs(call), begunAt };
   const writer = await opened(attempt, (patient) => ChannelWriter.open(channels, name, { ...own, patient }));

@@ -1,6 +1,7 @@
 import { isStreamLost, MillraceError } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
+import { stepOf } from '../../pipelines/run/channel-path.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type {
   ChannelCommit,
@@ -271,4 +272,4 @@ class StepWriter {
 const entryDigest = (value: Json): string => jsonHash(value).slice(0, 16);
 
 const cut = (path: string): MillraceError =>
-  new MillraceError('STREAM_CUT', `"${path}" ran again, and gave other values than those that have been read`);
+  new MillraceError('STREAM_CUT', `"${stepOf(path)}" ran again, and gave other values than those that have been read`);

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { beforeTurn } from '../../pipelines/plan/index.js';
+import { channelOfCall } from '../../pipelines/run/channel-path.js';
 import { channelTtlMs } from '../../pipelines/run/channel-ttl.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import type { Clock } from '../../runtime/clock.js';
@@ -55,7 +56,7 @@ export class TextStreams {
    */
   static async open(log: ChannelLog, run: string, call: StageCall, options: Options): Promise<TextStreams> {
     const { writes = [], turn } = call;
-    const { path } = turn ?? { path: call.path ?? call.stage };
+    const path = channelOfCall(call);
     const own = { signal: options.signal, ttlMs: channelTtlMs(call), begunAt: options.opens.begunAt };
     for (let generation = 0; ; generation += 1) {
       const writers = await opened(options.opens, (patient) =>

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { liveAudioOf } from '../../runs/live-audio.js';
 import { readChannel } from '../../stores/channels/index.js';
 import { note, round } from '../figures.js';
 import type { Stack } from './stack.js';
@@ -23,7 +24,9 @@ export async function deployed(stack: Stack, sentences: number) {
   let deploy: Promise<number> | undefined;
   const watching = new AbortController();
   const watch = async (id: string) => {
-    const entries = readChannel(stack.channels, { run: id, path: 'speak', of: 'chunks' }, { signal: watching.signal });
+    const speech = await liveAudioOf(stack, id, 'speech');
+    if (!speech) throw new Error(`${id} speaks no stream`);
+    const entries = readChannel(stack.channels, speech, { signal: watching.signal });
     for await (const { number } of entries) {
       spoken = number + 1;
       if (spoken >= sentences / 5) deploy ??= replace();

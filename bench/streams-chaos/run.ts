@@ -61,9 +61,9 @@ export async function storyWithKill(
   const late = setTimeout(() => over.abort(new Error('the run has not ended in time')), LONGEST_MS);
   try {
     const { id } = await client.start(pipeline, { question }, options);
-    const follow = (path: string, of: string) => {
+    const follow = async (stage: string, of: string) => {
       const seen: Seen[] = [];
-      const entries = readChannel(scene.channels, { run: id, path, of }, { signal: over.signal });
+      const entries = readChannel(scene.channels, await scene.channelOf(id, stage, of), { signal: over.signal });
       const ended = (async () => {
         for (let next = await entries.next(); ; next = await entries.next()) {
           if (next.done) return Date.now();
@@ -73,8 +73,8 @@ export async function storyWithKill(
       ended.catch(() => undefined);
       return { seen, ended };
     };
-    const sentences = follow('answer', 'sentences');
-    const chunks = follow('speak', 'chunks');
+    const sentences = await follow('answer', 'sentences');
+    const chunks = await follow('speak', 'chunks');
     const listener = new Listener(`${scene.base}/v1/runs/${id}/artifacts/speech`);
     const listening = listener.listen(over.signal);
     const ended = client.wait(id, { signal: over.signal });

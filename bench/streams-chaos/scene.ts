@@ -4,8 +4,9 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { down, up } from '../../deploy/local/stack/index.js';
 import { createAudioPort } from '../../media/index.js';
+import { liveAudioOf } from '../../runs/live-audio.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
-import { RedisChannelLog } from '../../stores/channels/index.js';
+import { type ChannelName, RedisChannelLog } from '../../stores/channels/index.js';
 import { artifactsFolder } from '../../workers/artifacts.js';
 import { composeStages } from '../../workers/compose.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
@@ -102,6 +103,13 @@ export class Scene {
     const process = [workerA, workerB, gateway].find((each) => each.pid === pid) ?? workerA;
     await process.kill();
     restartLater(process);
+  }
+
+  /** The channel of an output of a stage of a run that is under way. */
+  async channelOf(run: string, stage: string, of: string): Promise<ChannelName> {
+    const speech = await liveAudioOf({ temporal: this.#temporal }, run, 'speech');
+    if (!speech) throw new Error(`${run} speaks no stream`);
+    return { run, path: speech.path.replace('speak', stage), of };
   }
 
   /** The samples of a sentence, asked of the voice itself. */

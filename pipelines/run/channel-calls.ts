@@ -50,7 +50,7 @@ export interface MoreEntries {
 /** Second argument of the activity that commits values to the channel `entries` of a step; the first is `{ values }`. */
 export interface ChannelCommit extends Named {
   readonly commit: {
-    /** Path of the step that writes it. */
+    /** Path of the step that writes it, as channels are named by it (`channelPath`). */
     readonly path: string;
     /** Number of the first value. */
     readonly from: number;

@@ -41,6 +41,11 @@ export interface RunContext {
    * gateways are updated after the workers.
    */
   readonly sealed?: true;
+  /**
+   * Part of the names of its channels, beside its id: those of an earlier run with the same id may still be there, after Temporal has removed that
+   * run, or where a client uses an id of its own again. Of a child run: that of its run. Absent: an earlier release has started it.
+   */
+  readonly streamTag?: string;
   /** Id of the workflow that tells receivers of webhooks about waits for a person (`deliveryId`). Absent: nobody. */
   readonly waitsTo?: string;
   /**

@@ -57,6 +57,11 @@ export interface StageCall {
    */
   readonly turn?: TurnOf;
   /**
+   * With `reads` or `writes`: the path by which the channels that it writes are named, and its kind. On its way the call has `ENTRY_KIND`: a worker of
+   * a release that names them by `path` refuses it. Absent: they are named by the path of `turn`, or of the stage.
+   */
+  readonly channel?: { readonly path: string; readonly kind: string };
+  /**
    * With `writes`: an earlier call of the stage may have committed entries, which are waited for while the state store is away. Absent: none
    * has, before the attempts of this one.
    */
@@ -141,7 +146,7 @@ export interface TurnOf {
 
 /** A channel of the same run. */
 export interface ChannelRef {
-  /** Path of the stage that writes it. */
+  /** Path of the stage that writes it, as channels are named by it (`channelPath`). */
   readonly path: string;
   /** Which of its streams. */
   readonly of: string;

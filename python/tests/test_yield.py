@@ -60,6 +60,13 @@ def test_what_is_yielded_is_committed_and_its_list_is_the_result(streaming: Serv
     assert log.channels[NAME].end == '{"as":"done","outcome":{"output":{"items":[0,1,2]}}}'
 
 
+def test_the_channel_has_the_name_that_the_call_says(streaming: Server, log: MemoryLog) -> None:
+    sent = {**CALL, "stream": {"ttlMs": 60_000, "path": "each[2]/count@1f0c4d2e"}}
+    assert run(streaming, count, {"n": 1}, sent=sent) == {"output": {"items": [0]}}
+    (name,) = log.channels
+    assert (name.key, name.stage) == ("millrace:channel:{run-1}:each[2]/count@1f0c4d2e:entries", "each[2]/count")
+
+
 def test_where_nobody_reads_it_there_is_no_channel(streaming: Server, server: Server, log: MemoryLog) -> None:
     assert run(streaming, count, {"n": 2}) == {"output": {"items": [0, 1]}}
     assert run(server, count, {"n": 2}, sent=STREAM) == {"output": {"items": [0, 1]}}

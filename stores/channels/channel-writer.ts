@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { stepOf } from '../../pipelines/run/channel-path.js';
 import { ageOf, type Moment, momentAgo } from '../../runtime/moment.js';
 import {
   type ChannelEnd,
@@ -340,7 +341,7 @@ export class ChannelWriter {
 
 type Begun = WriterOptions & { readonly begunAt: Moment };
 
-const called = ({ path, of }: ChannelName): string => `the stream ${of} of stage "${path}"`;
+const called = ({ path, of }: ChannelName): string => `the stream ${of} of stage "${stepOf(path)}"`;
 
 const taken = (name: ChannelName): MillraceError =>
   new MillraceError(

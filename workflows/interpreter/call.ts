@@ -1,5 +1,6 @@
 import type { StagePlan } from '../../pipelines/plan/index.js';
-import type { HeldEntries, StageCall } from '../../pipelines/run/index.js';
+import { channelPath } from '../../pipelines/run/channel-path.js';
+import type { HeldEntries, RunContext, StageCall } from '../../pipelines/run/index.js';
 import { traitsOf } from '../../pipelines/stages/traits.js';
 import type { Run } from './state.js';
 
@@ -47,9 +48,10 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),
     ...(hedge && { hedge }),
     ...(held && { held: { kind, entries: held } }),
-    ...(entryMs !== undefined && { reads: channelsOf(stage, path), entryMs }),
+    ...(entryMs !== undefined && { reads: channelsOf(stage, path, run.context), entryMs }),
     ...(streams && stage.streamed && { writes: stage.streamed, ...(again && { again: true as const }) }),
     ...(turn && { turn }),
+    ...(((streams && stage.streamed) || entryMs !== undefined) && channelOf(run.context, turn?.path ?? path, kind)),
     ...(onCut && ((streams && stage.streamed) || entryMs !== undefined) && { onCut }),
     ...(priority !== undefined && { priority }),
     ...(trace !== undefined && { trace }),
@@ -60,6 +62,10 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     ...(plan.record !== 'off' && run.context.sealed && { sealed: run.context.sealed }),
   };
 }
+
+/** How the channels that a call writes are named. */
+const channelOf = (context: RunContext, path: string, kind: string): Pick<StageCall, 'channel'> =>
+  context.streamTag === undefined ? {} : { channel: { path: channelPath(path, context), kind } };
 
 /** Who stores what the call caches; nobody in particular in a child run of a run without an owner, whose sessions are the pipeline's. */
 export const insertedBy = (sessionsOf: string | undefined): { readonly insertedBy?: string } =>
@@ -72,11 +78,12 @@ export const ownerOf = (sessionsOf: string): string => sessionsOf.slice(sessions
 export function channelsOf(
   { id, streams = {} }: Pick<StagePlan, 'id' | 'streams'>,
   path: string,
+  context: Pick<RunContext, 'streamTag'>,
 ): NonNullable<StageCall['reads']> {
   const prefix = path.slice(0, path.length - id.length);
   const entries = Object.entries(streams).map(([field, { from, of, restarts }]) => [
     field,
-    { path: `${prefix}${from}`, of, ...(restarts && { restarts }) },
+    { path: channelPath(`${prefix}${from}`, context), of, ...(restarts && { restarts }) },
   ]);
   return Object.fromEntries(entries) as NonNullable<StageCall['reads']>;
 }

@@ -120,6 +120,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
       sessionsOf: sessionsOf(context),
       runMs: context.runMs ?? context.plan.deadlineMs,
       ...(context.sealed && { sealed: context.sealed }),
+      ...(context.streamTag !== undefined && { streamTag: context.streamTag }),
       ...(context.priority && { priority: context.priority }),
       ...(context.trace !== undefined && { trace: context.trace }),
       ...(context.events && { events: context.events }),

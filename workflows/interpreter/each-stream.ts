@@ -1,5 +1,6 @@
 import type { Json } from '../../pipelines/json.js';
 import { computesWith, type EachPlan, type Scope } from '../../pipelines/plan/index.js';
+import { channelPath } from '../../pipelines/run/channel-path.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { channelsOf } from './call.js';
 import { type Ended, each, endOf, item, piecesOf, takeList, takesList, valuesOf } from './each.js';
@@ -24,7 +25,7 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
   if (reads && takesList(at)) throw ofList(step);
   const path = `${at.prefix}${step.id}`;
   const { pieces } = at.host;
-  const { over: channel } = channelsOf(step, path);
+  const { over: channel } = channelsOf(step, path, run.context);
   if (!pieces) throw new StageError('INTERNAL', `"${step.id}" runs where no streams are`, { stage: step.id });
   const leftMs = () => {
     const left = run.deadline.shareOf(step.id);
@@ -41,7 +42,8 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
   const over = () => sources?.over() ?? true;
   const values = computesWith(step.body, `${step.id}/item`);
   const list = reads && channel ? undefined : piecesOf(step, scope, outer);
-  const out = step.streamed && (await OrderedPieces.open(pieces, path, { ...by, runMs: run.context.plan.deadlineMs }));
+  const writes = { ...by, runMs: run.context.plan.deadlineMs };
+  const out = step.streamed && (await OrderedPieces.open(pieces, channelPath(path, run.context), writes));
   const entries = list || !channel ? readerOf(list ?? []) : pieces.read(channel, { ...by, path, values, needed, over });
   let halted = false;
   let whole = false;

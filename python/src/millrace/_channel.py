@@ -28,7 +28,7 @@ class ChannelName:
 
     run: str
     path: str
-    """Path of the stage in the run: `chunks[3]/lines`."""
+    """Path of the stage in the run, with the tag of the run if it has one: `chunks[3]/lines`, `lines@1f0c4d2e`."""
     of: str = "entries"
     """Which of its outputs: `entries`, `sentences`, `tokens`, `chunks`."""
 
@@ -36,6 +36,11 @@ class ChannelName:
     def key(self) -> str:
         """Key of its state, under which changes are published too. All keys of a run are in one slot."""
         return f"millrace:channel:{{{self.run}}}:{self.path}:{self.of}"
+
+    @property
+    def stage(self) -> str:
+        """Path of the stage, without what tells its run from others with the same id."""
+        return self.path.split("@")[0]
 
     @property
     def erasable(self) -> str:

@@ -150,4 +150,4 @@ class _Missing:
 
 def _lost(name: ChannelName) -> StageError:
     message = "the state store has lost entries, or their producer has given them up"
-    return StageError("STREAM_LOST", f'the stream {name.of} of stage "{name.path}": {message}')
+    return StageError("STREAM_LOST", f'the stream {name.of} of stage "{name.stage}": {message}')

@@ -206,7 +206,7 @@ class ChannelWriter:
 
 
 def _called(name: ChannelName) -> str:
-    return f'the stream entries of stage "{name.path}"'
+    return f'the stream entries of stage "{name.stage}"'
 
 
 def _taken(name: ChannelName) -> StageError:

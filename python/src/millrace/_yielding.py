@@ -30,6 +30,8 @@ class Stream(BaseModel):
 
     ttl_ms: int = Field(alias="ttlMs")
     """How long the channel is kept after its last write, in milliseconds."""
+    path: str | None = None
+    """By which the channel is named; None: the path of the stage."""
     again: bool = False
     """An earlier call of the stage may have committed entries."""
     on_cut: str | None = Field(default=None, alias="onCut")
@@ -89,7 +91,7 @@ class Yielding:
     async def _writer(self, stream: Stream | None) -> ChannelWriter | None:
         if stream is None or self._channels is None:
             return None
-        name = ChannelName(self._ctx.run, self._ctx.path)
+        name = ChannelName(self._ctx.run, stream.path or self._ctx.path)
         try:
             patient = self._reads.held if stream.again or self._ctx._again else None
             writer = await ChannelWriter.open(self._channels, name, stream.ttl_ms, patient=patient, begun=self._ctx._begun)

@@ -36,6 +36,7 @@ describe('a run that no gateway starts', () => {
       placement: contextOf(shouting).placement,
       tenant: 'default',
       sealed: true,
+      streamTag: expect.stringMatching(/^[0-9a-f]{8}$/),
       trace: expect.stringMatching(/^[0-9a-f]{32}-01$/),
       events: true,
     });

@@ -104,6 +104,7 @@ export function runPipeline(
     sessionsOf: sessionsOf(run.context),
     runMs: run.context.runMs ?? run.context.plan.deadlineMs,
     ...(run.context.sealed && { sealed: run.context.sealed }),
+    ...(run.context.streamTag !== undefined && { streamTag: run.context.streamTag }),
     ...(priority && { priority }),
     ...(trace !== undefined && { trace }),
     ...(run.context.events && { events: run.context.events }),

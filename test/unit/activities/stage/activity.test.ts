@@ -7,6 +7,7 @@ import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import type { Attempt } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json } from '../../../../pipelines/json.js';
+import { ENTRY_KIND } from '../../../../pipelines/run/index.js';
 import { activity, describing, failureOf } from './attempt-scene.js';
 
 it('an attempt may have more time than a timer of Node’s can be set for', async () => {
@@ -49,11 +50,11 @@ describe('what a server has of an outcome', () => {
   /** Whether it was removed when the attempt had ended, and whether it is a while later. */
   async function removed(scene: Parameters<typeof activity>[0]) {
     let done = false;
-    const run = async (attempt: Attempt) => {
+    const run: typeof scene.run = async (attempt, call) => {
       attempt.whenKept?.(() => {
         done = true;
       });
-      return await scene.run(attempt);
+      return await scene.run(attempt, call);
     };
     await failureOf(activity({ ...scene, run }));
     const atOnce = done;
@@ -474,4 +475,11 @@ describe('an attempt of a stage with streams', () => {
     expect(beats.at(-1)).toMatchObject({ unstreamed: true });
     expect(beats.slice(0, -1).filter((beat) => 'unstreamed' in beat)).toEqual([]);
   });
+});
+
+it('a call whose kind is kept from workers of earlier releases is served as one of its kind', async () => {
+  const served: unknown[] = [];
+  const call = { kind: ENTRY_KIND, writes: ['sentences'], channel: { path: 'a@t', kind: 'chat' } };
+  await activity({ run: async (_, given) => served.push(given.kind, given.channel?.path), call });
+  expect(served).toEqual(['chat', 'a@t']);
 });

@@ -5,7 +5,7 @@ import type { StageCall } from '../../../../pipelines/run/index.js';
 
 /** The activity of an attempt: what its stage does, and what differs from a first attempt in time. */
 interface Scene {
-  readonly run: (attempt: Attempt) => Promise<unknown>;
+  readonly run: (attempt: Attempt, call: StageCall) => Promise<unknown>;
   readonly info?: object;
   readonly call?: object;
   /** Of its context. */
@@ -16,7 +16,7 @@ interface Scene {
 
 export function activity({ run, info, call, more, earlier }: Scene): Promise<unknown> {
   const runner = {
-    run: (_input: unknown, _call: unknown, attempt: Attempt) => run(attempt),
+    run: (_input: unknown, given: StageCall, attempt: Attempt) => run(attempt, given),
     lost: () => undefined,
     ...(earlier && { earlier }),
   } as unknown as StageRunner;

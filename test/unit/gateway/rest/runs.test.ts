@@ -75,6 +75,7 @@ describe('a run is started', () => {
       placement: expect.any(Object),
       tenant: 'default',
       sealed: true,
+      streamTag: expect.stringMatching(/^[0-9a-f]{8}$/),
       trace: expect.stringMatching(/^[0-9a-f]{32}-01$/),
     });
     expect(run).toEqual({
