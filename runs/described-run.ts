@@ -33,7 +33,7 @@ export interface SeenRun {
   readonly description: WorkflowExecutionDescription;
   /** Whether it has not ended. */
   readonly running: boolean;
-  /** Not started yet: the description is that of its delivery workflow, which will start it. */
+  /** The description is that of its delivery workflow: it is not started yet, was cancelled before that, or Temporal has removed it. */
   readonly accepted?: true;
   /** It was cancelled before it was started, and never is; when, in ISO 8601. */
   readonly cancelledAt?: string;
@@ -45,19 +45,34 @@ export async function startedRun(temporal: Client, id: string): Promise<SeenRun>
   return { description, running: isOpen(description.status.name) };
 }
 
-/** A run that has been started, or that its delivery will start. Throws the errors of Temporal's client. */
-export async function seenRun(temporal: Client, id: string): Promise<SeenRun> {
-  try {
-    return await startedRun(temporal, id);
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-    const description = await describeRun(temporal, deliveryId(id));
-    const cancelledAt = cancelledIn(description);
-    if (cancelledAt !== undefined) return { description, running: false, accepted: true, cancelledAt };
-    // The delivery has ended after its run, which Temporal no longer has.
-    if (!isOpen(description.status.name)) throw error;
-    return { description, running: true, accepted: true };
-  }
+/**
+ * A run that has been started, or that its delivery will start. Throws the errors of Temporal's client.
+ * @param removedToo whether one that has ended, and that Temporal has removed since, is seen by its delivery, which may still try its receivers
+ */
+export async function seenRun(temporal: Client, id: string, removedToo = false): Promise<SeenRun> {
+  const started = () => startedRun(temporal, id).catch(undefinedIfGone);
+  const first = await started();
+  if (first) return first;
+  const description = await describeRun(temporal, deliveryId(id));
+  // It may have been started, and have ended, between the two answers.
+  const seen = acceptedIn(description, id) ?? (await started());
+  if (seen) return seen;
+  if (!removedToo) throw new WorkflowNotFoundError('the run has ended, and Temporal has removed it', id, undefined);
+  return { description, running: false, accepted: true };
+}
+
+function undefinedIfGone(error: unknown): undefined {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+}
+
+/** A run that its delivery will start, or that was cancelled before; undefined if it has been started. */
+export function acceptedIn(description: WorkflowExecutionDescription, id: string): SeenRun | undefined {
+  const cancelledAt = cancelledIn(description);
+  if (cancelledAt !== undefined) return { description, running: false, accepted: true, cancelledAt };
+  const { status, raw } = description;
+  // Its first task is pending until a worker has completed it. From then on the run is a child, until it has ended.
+  const starts = raw.pendingWorkflowTask || raw.pendingChildren?.some(({ workflowId }) => workflowId === id);
+  return isOpen(status.name) && starts ? { description, running: true, accepted: true } : undefined;
 }
 
 /** From the memo of a delivery. */

@@ -22,8 +22,8 @@ const MOST_RESUMPTIONS = 100;
 
 /**
  * Erases a run that has ended: its histories, those of its child runs and of its deliveries, its events, its record, its journals and channels,
- * and its subscriptions. What a call that is still under way, in a worker that does not know of the end, writes to them later is dropped, and it
- * opens no journal and no channel.
+ * and its subscriptions. Of a run that Temporal has removed, whose delivery it still has, the rest is erased. What a call that is still under way, in a
+ * worker that does not know of the end, writes to them later is dropped, and it opens no journal and no channel.
  * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own
  * retention ends them. The large values of its record are among them, sealed with keys that were in it. Throws `RUN_NOT_FOUND`, `RUN_NOT_ENDED`
  * (also of one that ended a moment ago, and started more than can be looked for), `RATE_LIMITED`, `REQUEST_ABORTED` if the client leaves a search that
@@ -33,7 +33,7 @@ const MOST_RESUMPTIONS = 100;
  * @param gone aborts when the client has left
  */
 export async function eraseRun(deps: RunDeps, id: string, caller: Caller, gone: AbortSignal): Promise<void> {
-  const { running, description, memo, accepted } = await findRun(deps, id, caller);
+  const { running, description, memo, accepted } = await findRun(deps, id, caller, true);
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
   await deps.list.turn?.(caller.tenant);
   const needing = await neededBy(deps, id, memo);
@@ -44,13 +44,15 @@ export async function eraseRun(deps: RunDeps, id: string, caller: Caller, gone: 
   // By name: the index lags, and one that it does not show yet would go on sending.
   const senders = memo.webhooks ? [replayId(id), ...(accepted ? [] : [deliveryId(id)])] : [];
   const sending = await Promise.all(senders.map((sender) => senderOf(deps, sender, memo)));
-  // What shows the run. Of a run that was cancelled before it was started that is its delivery, which has its input.
+  // What shows the run. Of one that was cancelled before it was started, or that Temporal has removed, that is its delivery, which has its input.
   const itself = { workflowId: accepted ? deliveryId(id) : id, runId: description.runId };
   const pace = new SearchPace(deps.list, caller.tenant, gone);
   const erased = { itself, endedAt: description.closeTime, accepted };
   const all = await belongingTo(deps, id, erased, pace).finally(() => pace.end());
   all.push(...sending.flatMap((each) => each ?? []));
   if ((await latestExecution(deps.temporal, itself.workflowId))?.runId !== itself.runId) return;
+  // Another one has got the id of a run that Temporal had removed.
+  if (accepted && (await latestExecution(deps.temporal, id))) return;
   await deps.erasure?.erase(id);
   await deps.events.erase?.(id);
   await deps.records?.erase?.(id);
@@ -80,7 +82,7 @@ interface Erased {
   /** The latest execution of the run, or its delivery. */
   readonly itself: Execution;
   readonly endedAt: Date | undefined;
-  /** The run was never started. */
+  /** The run was never started, or Temporal has removed it. */
   readonly accepted: true | undefined;
 }
 

@@ -45,12 +45,15 @@ interface FoundRun extends SeenRun {
 /** Dependencies of reading a run. */
 export type RunReading = Pick<RunDeps, 'temporal' | 'uiUrl' | 'webhooks'>;
 
-/** Finds a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use. */
-export async function findRun(deps: RunReading, id: string, caller: Caller): Promise<FoundRun> {
+/**
+ * Finds a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use.
+ * @param removedToo as of `seenRun`
+ */
+export async function findRun(deps: RunReading, id: string, caller: Caller, removedToo = false): Promise<FoundRun> {
   if (!RUN_ID.test(id)) throw runNotFound(id);
   try {
     return await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-      const seen = await (deps.webhooks ? seenRun : startedRun)(deps.temporal, id);
+      const seen = await (deps.webhooks ? seenRun(deps.temporal, id, removedToo) : startedRun(deps.temporal, id));
       const memo = asRunMemo(seen.description.memo);
       if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
       if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);

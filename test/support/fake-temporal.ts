@@ -46,6 +46,8 @@ export class FakeTemporal {
   stages: readonly StageRecord[] | undefined;
   /** What the run waits for; undefined while no worker can be asked. */
   waits: Waits | undefined = new Waits();
+  /** Workflows whose first task a worker has completed, by their ids. */
+  readonly begun = new Set<string>();
   /** Child runs that are under way, by their ids: what they wait for. */
   readonly children = new Map<string, Waits>();
   /** What the last attempts of activities that are under way have left in their heartbeats. */
@@ -203,7 +205,7 @@ export class FakeTemporal {
     if (this.children.has(id)) return { raw };
     const { type, status, started, closed, options } = this.#run(id);
     return {
-      raw,
+      raw: { ...raw, ...(status === 'RUNNING' && !this.begun.has(id) && { pendingWorkflowTask: {} }) },
       type,
       runId: 'execution-1',
       status: { name: status },

@@ -172,6 +172,26 @@ describe('erasing', () => {
     await own.close();
   });
 
+  test('of a run that Temporal has removed removes its delivery, which still tries to send its output', async () => {
+    const temporal = new FakeTemporal();
+    const { options } = gateway.temporal.only();
+    await temporal.client.workflow.start(WEBHOOK_WORKFLOW, { ...options, workflowId: deliveryId(id) } as never);
+    temporal.begun.add(deliveryId(id));
+    const deleted: unknown[] = [];
+    const workflowService = {
+      listWorkflowExecutions: async () => ({ executions: [] }),
+      deleteWorkflowExecution: async ({ workflowExecution }: { workflowExecution: object }) =>
+        void deleted.push(workflowExecution),
+    };
+    Object.assign(temporal.client.workflow, { workflowService });
+    const own = await testGateway({}, { temporal: temporal.client, webhooks: {} as never });
+    const read = await own.app.inject({ url: `/v1/runs/${id}` });
+    expect([read.statusCode, codeOf(read)]).toEqual([404, 'RUN_NOT_FOUND']);
+    expect((await own.app.inject({ method: 'DELETE', url: `/v1/runs/${id}` })).statusCode).toBe(204);
+    expect(deleted).toEqual([{ workflowId: deliveryId(id), runId: 'execution-1' }]);
+    await own.close();
+  });
+
   test('reaches the journals and channels of the run before any history is gone, and of its child runs', async () => {
     const { client } = gateway.temporal;
     gateway.temporal.only().end({ output: {}, stages: [] });

@@ -17,6 +17,30 @@ test('a run that its delivery has not started yet is running: it keeps its slot,
   expect(await stateOf(temporal.client, run), 'Temporal no longer has the run').toBe('absent');
 });
 
+test('one that Temporal has removed is absent while its delivery still tries a receiver', async () => {
+  const { temporal } = await started(deliveryId(run), {}, WEBHOOK_WORKFLOW);
+  temporal.begun.add(deliveryId(run));
+  expect(await stateOf(temporal.client, run)).toBe('absent');
+});
+
+test('one that starts, and ends, just as its delivery is looked at has ended', async () => {
+  const { temporal, workflow } = await started(deliveryId(run), {}, WEBHOOK_WORKFLOW);
+  const { getHandle } = temporal.client.workflow;
+  temporal.client.workflow.getHandle = ((id: string) => {
+    const handle = getHandle(id);
+    const describe = async () => {
+      if (id === deliveryId(run) && !temporal.begun.has(id)) {
+        temporal.begun.add(id);
+        await temporal.client.workflow.start('greet', { ...workflow.options, workflowId: run } as never);
+        temporal.runs.get(run)?.end({ output: {}, stages: [] });
+      }
+      return await handle.describe();
+    };
+    return { ...handle, describe };
+  }) as never;
+  expect(await stateOf(temporal.client, run)).toBe('ended');
+});
+
 test('one that was cancelled before it was started has ended', async () => {
   const { temporal } = await started(deliveryId(run), { [CANCELLED_MEMO]: '2026-01-01T00:00:00Z' }, WEBHOOK_WORKFLOW);
   expect(await stateOf(temporal.client, run)).toBe('ended');
