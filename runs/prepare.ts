@@ -128,7 +128,7 @@ const traceOfRun = (id: string): string =>
   `${createHash('sha256').update(`trace ${id}`).digest('hex').slice(0, 32)}-01`;
 
 /** A run that may exist must not be executed before Temporal has told that it does not. */
-const mayExist = ({ idempotencyKey, repeated = false }: RunRequest): boolean =>
+export const mayExist = ({ idempotencyKey, repeated = false }: RunRequest): boolean =>
   idempotencyKey !== undefined || repeated;
 
 /** A run with side effects is queued only after Temporal has confirmed its start. */

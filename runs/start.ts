@@ -8,6 +8,7 @@ import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { PRIORITY_KEYS, queueOrder } from '../pipelines/plan/index.js';
 import {
+  deliveryId,
   GUARDIAN_DELAY_MS,
   OUTCOME_SIGNAL,
   outcomeSignal,
@@ -18,10 +19,10 @@ import {
 } from '../pipelines/run/index.js';
 import { ageOf, type Moment } from '../runtime/moment.js';
 import type { RunDeps } from './deps.js';
-import { describeRun } from './described-run.js';
+import { acceptedIn, describeRun, latestExecution } from './described-run.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
-import type { PreparedRun } from './prepare.js';
+import { mayExist, type PreparedRun } from './prepare.js';
 import { deliveryOf, startWithDelivery } from './webhooks/start-with-delivery.js';
 
 export interface StartedRun {
@@ -60,6 +61,8 @@ export async function startRun(deps: RunDeps, run: PreparedRun): Promise<Started
   const { request, memo, webhooks, guarded } = run;
   const { id } = request;
   if (webhooks.length > 0) return await startWithWebhooks(deps, run);
+  const accepted = mayExist(request) && (await acceptedBefore(deps, id));
+  if (accepted) return { id, memo: same(accepted, memo), replayed: true };
   try {
     const handle = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
       deps.temporal.workflow.start(memo.pipeline, {
@@ -72,6 +75,12 @@ export async function startRun(deps: RunDeps, run: PreparedRun): Promise<Started
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw fromTemporal(error, id);
     return { id, memo: await sameRun(deps, id, memo), replayed: true };
   }
+}
+
+/** The memo of a run that has been accepted with receivers, and that its delivery has not started yet: Temporal would start another one. */
+async function acceptedBefore(deps: RunDeps, id: string): Promise<RunMemo | undefined> {
+  const delivery = deps.webhooks && (await latestExecution(deps.temporal, deliveryId(id)));
+  return delivery && acceptedIn(delivery, id) && asRunMemo(delivery.memo);
 }
 
 /** As `startRun`, through the delivery workflow, which starts the run as its child. */
