@@ -13,6 +13,8 @@ export interface RunMemo {
   readonly sent?: string;
   /** Receivers of the run's event. */
   readonly webhooks?: readonly WebhookTarget[];
+  /** As in its context: names the channel in which its audio is heard while it is made. Absent: an earlier release has started the run. */
+  readonly streamTag?: string;
   /** The run that this one resumes. */
   readonly resumedFrom?: string;
 }

@@ -84,6 +84,7 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
     createdAt: new Date().toISOString(),
     fingerprint: resumes?.fingerprint ?? jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
     ...(sent !== undefined && { sent: jsonHash({ pipeline: plan.name, sent, ...(asks ?? options) } as JsonObject) }),
+    ...(context.streamTag !== undefined && { streamTag: context.streamTag }),
     ...(resumes && { resumedFrom: resumes.id }),
     ...(webhooks.length > 0 && { webhooks }),
   };

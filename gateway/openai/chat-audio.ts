@@ -130,7 +130,7 @@ export async function* spokenChunks(
   async function* heard(): AsyncGenerator<Chunk> {
     const { field, format } = spoken;
     try {
-      const { chunks } = await givenAudio(deps, { model, field, run: run.id, tenant, ended, format, signal });
+      const { chunks } = await givenAudio(deps, { model, field, run, tenant, ended, format, signal });
       for await (const part of inThrees(chunks)) {
         yield writer.audio({ data: Buffer.from(part).toString('base64') });
       }

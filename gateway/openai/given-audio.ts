@@ -2,7 +2,9 @@ import type { AudioEncoder, GivenAudio, GivenFormat } from '../../media/index.js
 import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { speakerOf } from '../../pipelines/plan/index.js';
+import { channelPath } from '../../pipelines/run/channel-path.js';
 import type { RunDocument } from '../../runs/document.js';
+import type { StartedRun } from '../../runs/start.js';
 import type { GatewayDeps } from '../deps.js';
 import { audioAsMade } from '../http/live-audio.js';
 import { asMillraceError } from '../http/problem.js';
@@ -20,8 +22,8 @@ interface Wanted {
   readonly model: Model;
   /** The field of the output. */
   readonly field: string;
-  /** The run's id; undefined if it has ended. */
-  readonly run: string | undefined;
+  /** Undefined if it has ended. */
+  readonly run: Pick<StartedRun, 'id' | 'memo'> | undefined;
   readonly tenant: string;
   /** The whole audio when the run has ended. Rejects with its failure. */
   readonly ended: Promise<Artifact>;
@@ -33,8 +35,8 @@ interface Wanted {
 export async function givenAudio({ encoder, channels }: GatewayDeps, of: Wanted): Promise<GivenAudio> {
   const { model, field, run, tenant, ended, format, signal } = of;
   const speaker = speakerOf(model.pipeline.plan, field);
-  if (channels && speaker && run !== undefined) {
-    const name = { run, path: speaker.id, of: 'chunks' };
+  if (channels && speaker && run) {
+    const name = { run: run.id, path: channelPath(speaker.id, run.memo), of: 'chunks' };
     const live = encoder.live(audioAsMade({ channels, name, tenant, ended, signal }), format, signal);
     if (live) return live;
   }

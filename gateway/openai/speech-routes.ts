@@ -84,7 +84,7 @@ async function spoken(exchange: Exchange, order: Order, model: Model, format: Gi
   ended.catch(() => undefined);
   const run = await Promise.race([begun, ended.then(() => undefined)]);
   const { tenant } = order.caller;
-  const of = { model, field, run: run?.id, tenant, ended, format, signal: leaving(reply) };
+  const of = { model, field, run, tenant, ended, format, signal: leaving(reply) };
   return { given: await givenAudio(deps, of), document };
 }
 

@@ -78,6 +78,7 @@ describe('a run is started', () => {
       streamTag: expect.stringMatching(/^[0-9a-f]{8}$/),
       trace: expect.stringMatching(/^[0-9a-f]{32}-01$/),
     });
+    expect(options.memo.streamTag).toBe(context.streamTag);
     expect(run).toEqual({
       id: run.id,
       pipeline: 'listen',
