@@ -47,7 +47,7 @@ export async function startedRun(temporal: Client, id: string): Promise<SeenRun>
 
 /**
  * A run that has been started, or that its delivery will start. Throws the errors of Temporal's client.
- * @param removedToo whether one that has ended, and that Temporal has removed since, is seen by its delivery, which may still try its receivers
+ * @param removedToo whether to find one that Temporal has removed by its delivery, which may still try its receivers
  */
 export async function seenRun(temporal: Client, id: string, removedToo = false): Promise<SeenRun> {
   const started = () => startedRun(temporal, id).catch(undefinedIfGone);
@@ -70,7 +70,8 @@ export function acceptedIn(description: WorkflowExecutionDescription, id: string
   const cancelledAt = cancelledIn(description);
   if (cancelledAt !== undefined) return { description, running: false, accepted: true, cancelledAt };
   const { status, raw } = description;
-  // Its first task is pending until a worker has completed it. From then on the run is a child, until it has ended.
+  // Its first task is pending until a worker has completed it, a later one only until a worker takes it. From the first one on the run is a child,
+  // until it has ended.
   const starts = raw.pendingWorkflowTask || raw.pendingChildren?.some(({ workflowId }) => workflowId === id);
   return isOpen(status.name) && starts ? { description, running: true, accepted: true } : undefined;
 }
