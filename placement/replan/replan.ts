@@ -43,7 +43,13 @@ export interface Replanned {
  */
 export function replan(input: ReplanInput, options: PlannerOptions): Replanned {
   const found = replanned(input, options);
-  return { ...found, proposal: found.proposal && unlessStated(input.placement, found.proposal) };
+  const { placement } = input;
+  return { ...found, proposal: found.proposal && unlessStated(placement, withSizes(found.proposal, placement)) };
+}
+
+/** A proposal with the sizes of the placement in force: those of its own load are drawn from them, and lack some more each time. */
+function withSizes({ sizes: _, ...proposal }: PlacementDocument, { sizes }: PlacementDocument): PlacementDocument {
+  return { ...proposal, ...(sizes && { sizes }) };
 }
 
 function replanned(
