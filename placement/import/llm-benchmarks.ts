@@ -49,6 +49,10 @@ const ALIKE = 1.1;
 const areAlike = (a: LlmRow, b: LlmRow): boolean =>
   Math.max(a.tokensIn, b.tokensIn) <= ALIKE * Math.min(a.tokensIn, b.tokensIn);
 
+/** Whether `a` says better what prompts of `b` take alone: fewer ran at once, and they were as long, or longer and took no longer. */
+const isBetter = (a: LlmRow, b: LlmRow): boolean =>
+  a.batch < b.batch && (areAlike(a, b) || (a.tokensIn > b.tokensIn && a.ttftMs.p50Ms <= b.ttftMs.p50Ms));
+
 /** Says which prompts were measured beside others. */
 function crowdedNote(prompts: readonly LlmRow[]): Pick<ProfileFile, 'note'> {
   const crowded = prompts.filter(({ batch }) => batch > 1);
@@ -62,14 +66,14 @@ function crowdedNote(prompts: readonly LlmRow[]): Pick<ProfileFile, 'note'> {
   };
 }
 
-/** Prompts by the rows of their length with the fewest sequences, steps by all. */
+/** Prompts by the rows that say best what they take alone, steps by all. */
 function llmProfile(rows: readonly LlmRow[], model: string, deviceKind: string, options: ProfileImport): ProfileFile {
   const once = <T>(all: readonly T[], keyOf: (each: T) => string) => [
     ...new Map([...all].reverse().map((each) => [keyOf(each), each])).values(),
   ];
   const least = Math.min(...rows.map(({ batch }) => batch));
   const alone = rows.filter(({ batch }) => batch === least);
-  const prompts = rows.filter((row) => !rows.some((other) => other.batch < row.batch && areAlike(other, row)));
+  const prompts = rows.filter((row) => !rows.some((other) => isBetter(other, row)));
   const weights = options.memory[model];
   const perToken = options.perToken[model];
   const steps = once(rows, ({ batch, tokensIn }) => `${batch} ${tokensIn}`);

@@ -116,6 +116,10 @@ r,cpu,9,2,30,33,31,9,90
     expect(both?.batching === 'continuous' && both.prefill).toHaveLength(2);
     expect(imported(run(32, 500, 900), run(32, 2_000, 990))?.note).toMatch(/prompts of 500 to 2000 .* up to 32 /);
     expect(imported(run(1, 500, 40), run(8, 500, 90))?.note).toBeUndefined();
+    // Beside 63 others a short one took longer than a long one alone.
+    const short = imported(run(64, 500, 2_000), run(1, 2_000, 90));
+    expect(short).toMatchObject({ prefill: [{ tokens: 2_000, p50Ms: 90 }] });
+    expect(short?.note).toBeUndefined();
   });
 
   it('of GenAI-Perf and of a table are read too', () => {
