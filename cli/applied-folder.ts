@@ -13,14 +13,14 @@ import {
 import path from 'node:path';
 import type { Generated } from '../placement/apply/index.js';
 
-/** Folders of which everything is written by `apply`; beside them a server may write files of its own, such as a log. */
+/** Folders in which `apply` writes everything. Beside them a server may write its own files, such as a log. */
 const OWN = ['commands', 'triton'];
 
 /**
- * Writes the files and links of a placement's version. Servers that an earlier call has written may run in its folders, which therefore stay:
- * files in them are replaced as a whole, and what the earlier call wrote with other options is removed.
+ * Writes the files and links of a version of a placement. Servers may run in the folders that an earlier call made, so these stay: each file
+ * is replaced at once, and what the earlier call wrote with other options is removed.
  *
- * @param repository the author's Triton models, whose files are linked: weights are large. Undefined: links that are there stay
+ * @param repository the author's Triton models, whose files are linked, since weights are large. Undefined: existing links stay
  */
 export function writeApplied(
   folder: string,
@@ -66,7 +66,7 @@ function linksOf({ files, linked }: Pick<Generated, 'files' | 'linked'>, reposit
   return new Map([...parts, ...whole]);
 }
 
-/** Removes what is there and not kept, as what is now of another kind: a file in a folder that is a link would be written to where it leads. */
+/** Removes what is not kept or is now of another kind: a file below a link to a folder would be written into the author’s models. */
 function removeOthers(folder: string, isKept: (at: string, kind: Kind) => boolean): void {
   if (!existsSync(folder)) return;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
