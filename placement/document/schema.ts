@@ -150,7 +150,7 @@ const nextStep = z.strictObject({
   figures: z.array(stageFigure).optional(),
 });
 
-/** Sizes of runs by column: at one place of all columns those of one run. */
+/** Sizes of runs by column: the values at one index are those of one run. */
 const runSizes = z
   .record(z.string(), z.array(z.number().min(0)).min(1))
   .refine(
@@ -190,7 +190,7 @@ export const placementSchema = z.strictObject({
   stages: z.record(z.string(), z.string()),
   /** Of stages whose calls differ between runs: calls of a run on average. */
   calls: z.record(z.string(), z.number().gt(0)).optional(),
-  /** By pipeline: sizes of runs of the load, from which `replan` draws those of its own. Absent: it has none, or an earlier release made it. */
+  /** By pipeline: sizes of runs of the load, for `replan` to draw from. Absent: the load states none, or an earlier release made it. */
   sizes: z.record(z.string(), runSizes).optional(),
   predicted: predictedSchema,
   /** By pipeline: its quality from end to end, the product of the qualities of its stages' variants. Absent: all have the quality 1. */

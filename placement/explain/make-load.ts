@@ -13,7 +13,7 @@ export type Arriving =
       /** Runs per second, and the coefficient of variation of the gaps between them. */
       readonly rate: number;
       readonly cv: number;
-      /** By column: sizes of runs, those at one place of one run. Each run has the sizes of one of them. Absent: the load states none. */
+      /** By column: sizes of known runs, each run at one index. Every run of the load gets those of one of them, drawn at random. Absent: none. */
       readonly sizes?: Readonly<Record<string, readonly number[]>> | undefined;
     };
 
@@ -66,7 +66,7 @@ export function makeLoad(
   return { ...load, ...(assumptions.length > 0 && { assumptions }) };
 }
 
-/** The sizes of so many runs, each with those of one of the given ones. */
+/** Sizes for so many runs, each with all sizes of one of the given runs. */
 function drawnSizes(given: Readonly<Record<string, readonly number[]>>, count: number, seed: number): Load['sizes'] {
   const [{ length } = []] = Object.values(given);
   const drawn = Array.from({ length: count }, (_, run) => Math.floor(drawOf(seed, run, DRAW.sizes) * length));

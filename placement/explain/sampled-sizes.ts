@@ -38,7 +38,7 @@ export function sampledSizes(
 
 const at = (values: Float64Array, runs: readonly number[]): number[] => runs.map((run) => values[run] as number);
 
-/** All of the runs if they are few; one of them if all have the same sizes. */
+/** All of the runs if they are few, one of them if all have the same sizes, else those that represent them. */
 function sampleOf(runs: readonly number[], columns: readonly Float64Array[]): readonly number[] {
   const [first = 0] = runs;
   if (columns.every((values) => runs.every((run) => values[run] === values[first]))) return [first];
@@ -52,8 +52,8 @@ function sampleOf(runs: readonly number[], columns: readonly Float64Array[]): re
 
 /**
  * So many of the runs, a power of two. The runs are halved again and again, at the median of the column that varies most in each part, and the
- * run that is nearest to the mean of its part is chosen. All parts have about as many runs, so that the chosen ones together have about
- * the mean and the tail of each column, and the sizes that go together.
+ * run that is nearest to the mean of its part is chosen. All parts have about as many runs, so that the chosen ones have about the mean and the
+ * tail of each column, and sizes that go together stay together. What less than half of a part has may be missing.
  */
 function representatives(runs: readonly number[], columns: readonly Float64Array[], count: number): readonly number[] {
   const means = columns.map((values) => meanOf(values, runs));

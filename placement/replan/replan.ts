@@ -47,7 +47,7 @@ export function replan(input: ReplanInput, options: PlannerOptions): Replanned {
   return { ...found, proposal: found.proposal && unlessStated(placement, withSizes(found.proposal, placement)) };
 }
 
-/** A proposal with the sizes of the placement in force: those of its own load are drawn from them, and lack some more each time. */
+/** The proposal with the sizes of the placement in force: a sample of a load that was drawn from these loses some of them each time. */
 function withSizes({ sizes: _, ...proposal }: PlacementDocument, { sizes }: PlacementDocument): PlacementDocument {
   return { ...proposal, ...(sizes && { sizes }) };
 }
