@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
@@ -12,6 +12,7 @@ import { AppliedHistory } from '../workers/applied-history.js';
 import { endpointsOf } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
+import { writeApplied } from './applied-folder.js';
 import { note, print, printJson } from './output.js';
 import { placementIn } from './place-files.js';
 import { whenReady } from './when-ready.js';
@@ -85,7 +86,7 @@ export async function applyPlacement(
     },
   });
   const folder = path.resolve(options.out, placement.version);
-  writeAll(folder, generated, options.tritonRepository);
+  writeApplied(folder, generated, options.tritonRepository);
   const notes = [
     ...generated.notes,
     ...notesOnParts(generated, options.tritonRepository),
@@ -179,28 +180,6 @@ function left(before: PlacementDocument, after: PlacementDocument, taskQueue: st
     );
   const kept = queues(after);
   return [...queues(before)].filter((queue) => !kept.has(queue)).sort();
-}
-
-function writeAll(folder: string, { files, linked }: Generated, repository: string | undefined): void {
-  rmSync(folder, { recursive: true, force: true });
-  for (const { path: name, text } of files) {
-    const file = path.join(folder, name);
-    mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, text, { mode: name.endsWith('.sh') ? 0o755 : 0o644 });
-    if (path.basename(name) === 'config.pbtxt' && repository !== undefined) linkModel(path.dirname(file), repository);
-  }
-  if (repository === undefined) return;
-  for (const { path: name, model } of linked) {
-    const own = path.resolve(repository, model);
-    if (existsSync(own)) symlinkSync(own, path.join(folder, name));
-  }
-}
-
-/** Links a model's files except its configuration: weights are large. */
-function linkModel(folder: string, repository: string): void {
-  const model = path.resolve(repository, path.basename(folder));
-  for (const name of readdirSync(model))
-    if (name !== 'config.pbtxt') symlinkSync(path.join(model, name), path.join(folder, name));
 }
 
 function speculativeOf(given: Readonly<Record<string, string>>): Record<string, JsonObject> {

@@ -81,7 +81,7 @@ export async function measureOnce(
     appliedAtMs,
     input: files,
   } = await measureInForce(settings, options, looking, window);
-  const input = { ...files, load: loadOf(placement, measured, files, options) };
+  const input = { ...files, load: measuredLoad(placement, measured, files, options) };
   const limits = { objective: placement.objective, timeLimitMs: options.timeLimit, clock: () => performance.now() };
   const { tolerance = TOLERANCE, scheduled } = options;
   const found = replan({ placement, measured, input, tolerance, scheduled }, limits);
@@ -179,8 +179,8 @@ export async function filesOf(
   const apart = variantsApart(placement);
   const affinity = affinitiesIn(placement);
   return {
-    // A column of the trace that the placement was made for: what is measured has none.
-    pipelines: withAssumptions(withMeanCalls(pipelines, placement.calls ?? {}), assume),
+    // By columns of the trace that the placement was made for, as far as it has kept them: what is measured has none.
+    pipelines: withAssumptions(withMeanCalls(pipelines, placement.calls ?? {}, placement.sizes), assume),
     inventory,
     profiles: await readProfileFolder(profiles),
     objective: objectiveOf(placement),
@@ -204,8 +204,8 @@ function affinitiesIn({ pools }: PlacementDocument): Readonly<Record<string, Poo
 }
 
 /**
- * The tokens in prefix caches that stand for those of the placement's load, whose other sizes are typical ones: of several LLMs the
- * least share. With a stated number each replica of an unaware pool has 1 / replicas of it.
+ * The tokens in prefix caches that stand for those of the placement's load where it has not kept its sizes, so that these are typical ones: of
+ * several LLMs the least share. With a stated number each replica of an unaware pool has 1 / replicas of it.
  */
 function cachedSizes(
   { pools }: PlacementDocument,
@@ -227,19 +227,21 @@ function cachedSizes(
 }
 
 /**
- * Arrivals at the measured rates; for pipelines with hardly any runs, at the rate that the placement was computed for.
+ * Arrivals at the measured rates; for pipelines with hardly any runs, at the rate that the placement was computed for. Their sizes are those
+ * of runs that it was computed for; typical ones where it has kept none.
  */
-function loadOf(
+export function measuredLoad(
   placement: PlacementDocument,
   measured: Measured,
   { pipelines, profiles }: Pick<PlannerInput, 'pipelines' | 'profiles'>,
-  { cv, seed }: ReplanCommandOptions,
+  { cv, seed }: Pick<ReplanCommandOptions, 'cv' | 'seed'>,
 ) {
   const began = Object.values(measured.started).reduce((sum, count) => sum + count, 0);
   const rate = began >= LEAST_RUNS ? measuredRate(measured) : placement.ratePerSecond;
   const arriving = pipelines.map(({ name }) => {
     const share = began >= LEAST_RUNS ? (measured.started[name] ?? 0) / began : 1 / pipelines.length;
-    return { rate: rate * Math.max(share, LEAST_SHARE), cv };
+    return { rate: rate * Math.max(share, LEAST_SHARE), cv, sizes: placement.sizes?.[name] };
   });
-  return makeLoad(arriving, horizonMs(objectiveOf(placement)), seed, cachedSizes(placement, { profiles }));
+  const stated = placement.sizes === undefined ? cachedSizes(placement, { profiles }) : {};
+  return makeLoad(arriving, horizonMs(objectiveOf(placement)), seed, stated);
 }

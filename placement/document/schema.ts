@@ -150,6 +150,14 @@ const nextStep = z.strictObject({
   figures: z.array(stageFigure).optional(),
 });
 
+/** Sizes of runs by column: the values at one index are those of one run. */
+const runSizes = z
+  .record(z.string(), z.array(z.number().min(0)).min(1))
+  .refine(
+    (columns) => new Set(Object.values(columns).map(({ length }) => length)).size <= 1,
+    'its columns differ in length: give each run a size in all of them',
+  );
+
 const robust = z.strictObject({ holds: z.boolean(), p95Ms: ms, p99Ms: ms, shedShare: share });
 
 export const placementSchema = z.strictObject({
@@ -182,6 +190,8 @@ export const placementSchema = z.strictObject({
   stages: z.record(z.string(), z.string()),
   /** Of stages whose calls differ between runs: calls of a run on average. */
   calls: z.record(z.string(), z.number().gt(0)).optional(),
+  /** By pipeline: sizes of runs of the load, for `replan` to draw from. Absent: the load states none, or an earlier release made it. */
+  sizes: z.record(z.string(), runSizes).optional(),
   predicted: predictedSchema,
   /** By pipeline: its quality from end to end, the product of the qualities of its stages' variants. Absent: all have the quality 1. */
   quality: z.record(z.string(), share.max(1)).optional(),

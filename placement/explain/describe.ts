@@ -27,6 +27,7 @@ import {
 import { rateOf } from '../simulator/index.js';
 import { ms, round } from './figures.js';
 import { cacheOf, placedPool } from './placed-pool.js';
+import { sampledSizes } from './sampled-sizes.js';
 import { callsOf, qualityOf } from './whole-pipelines.js';
 
 /** Devices reported by the loss analysis; devices with the same pools on the same kind are equivalent. */
@@ -77,6 +78,7 @@ export function describe(
       problem.stageNames.map((name, v) => [name, problem.pools[problem.stages[v]?.pool ?? 0]?.model ?? '']),
     ),
     ...callsOf(problem),
+    ...sampledSizes(problem, input.pipelines),
     predicted,
     ...qualityOf(input, problem, candidate),
     bottleneck: bottleneckOf(problem, candidate, speed, predicted),

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import { arrivals, type Load, loadOf, mergedLoad, traceLoad } from '../simulator/index.js';
+import { arrivals, DRAW, drawOf, type Load, loadOf, mergedLoad, traceLoad } from '../simulator/index.js';
 import type { Trace } from '../trace/index.js';
 
 /** How the runs of one pipeline arrive. */
@@ -9,8 +9,13 @@ export type Arriving =
       /** The time that it covers, in milliseconds; absent: that from its first run to its last. */
       readonly coversMs?: number;
     }
-  /** Runs per second, and the coefficient of variation of the gaps between them. */
-  | { readonly rate: number; readonly cv: number };
+  | {
+      /** Runs per second, and the coefficient of variation of the gaps between them. */
+      readonly rate: number;
+      readonly cv: number;
+      /** By column: sizes of known runs, each run at one index. Every run of the load gets those of one of them, drawn at random. Absent: none. */
+      readonly sizes?: Readonly<Record<string, readonly number[]>> | undefined;
+    };
 
 /**
  * Runs used to judge a placement: enough for some dozens beyond the 99th percentile and for several times the
@@ -53,11 +58,21 @@ export function makeLoad(
       return traceLoad(trace);
     }
     const count = Math.max(1, Math.round((runs * each.rate) / total));
-    return loadOf(arrivals({ count, rate: each.rate, cv: each.cv, seed: seed + p }));
+    const timesMs = arrivals({ count, rate: each.rate, cv: each.cv, seed: seed + p });
+    return loadOf(timesMs, drawnSizes(each.sizes ?? {}, count, seed + p));
   });
   const [only] = loads;
   const load = withSizes(loads.length === 1 && only ? only : mergedLoad(loads), stated);
   return { ...load, ...(assumptions.length > 0 && { assumptions }) };
+}
+
+/** Sizes for so many runs, each with all sizes of one of the given runs. */
+function drawnSizes(given: Readonly<Record<string, readonly number[]>>, count: number, seed: number): Load['sizes'] {
+  const [{ length } = []] = Object.values(given);
+  const drawn = Array.from({ length: count }, (_, run) => Math.floor(drawOf(seed, run, DRAW.sizes) * length));
+  return Object.fromEntries(
+    Object.entries(given).map(([column, values]) => [column, Float64Array.from(drawn, (i) => values[i] ?? Number.NaN)]),
+  );
 }
 
 const shortened = (p: number, ms: number, { timesMs }: Trace): string =>

@@ -44,13 +44,36 @@ export function llmBenchmarks(lines: readonly string[], file: string, options: P
   );
 }
 
-/** Prompts by the rows at one sequence, steps by all. */
+/** Lengths of runs are averages of their prompts: those that differ by less are the same. */
+const ALIKE = 1.1;
+const areAlike = (a: LlmRow, b: LlmRow): boolean =>
+  Math.max(a.tokensIn, b.tokensIn) <= ALIKE * Math.min(a.tokensIn, b.tokensIn);
+
+/** Whether `a` says better what prompts of `b` take alone: fewer ran at once, and they were as long, or longer and took no longer. */
+const isBetter = (a: LlmRow, b: LlmRow): boolean =>
+  a.batch < b.batch && (areAlike(a, b) || (a.tokensIn > b.tokensIn && a.ttftMs.p50Ms <= b.ttftMs.p50Ms));
+
+/** Says which prompts were measured beside others. */
+function crowdedNote(prompts: readonly LlmRow[]): Pick<ProfileFile, 'note'> {
+  const crowded = prompts.filter(({ batch }) => batch > 1);
+  if (crowded.length === 0) return {};
+  const most = Math.max(...crowded.map(({ batch }) => batch));
+  const lengths = crowded.map(({ tokensIn }) => Math.round(tokensIn));
+  const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)];
+  const said = shortest === longest ? `${shortest}` : `${shortest} to ${longest}`;
+  return {
+    note: `its prompts of ${said} tokens were measured with up to ${most} at once, and take longer than alone: run them at a concurrency of 1 too, and import again`,
+  };
+}
+
+/** Prompts by the rows that say best what they take alone, steps by all. */
 function llmProfile(rows: readonly LlmRow[], model: string, deviceKind: string, options: ProfileImport): ProfileFile {
   const once = <T>(all: readonly T[], keyOf: (each: T) => string) => [
     ...new Map([...all].reverse().map((each) => [keyOf(each), each])).values(),
   ];
   const least = Math.min(...rows.map(({ batch }) => batch));
   const alone = rows.filter(({ batch }) => batch === least);
+  const prompts = rows.filter((row) => !rows.some((other) => isBetter(other, row)));
   const weights = options.memory[model];
   const perToken = options.perToken[model];
   const steps = once(rows, ({ batch, tokensIn }) => `${batch} ${tokensIn}`);
@@ -62,7 +85,8 @@ function llmProfile(rows: readonly LlmRow[], model: string, deviceKind: string, 
     deviceKind,
     batching: 'continuous',
     ...(weights !== undefined && { memory: { weights, ...(perToken !== undefined && { perToken }) } }),
-    prefill: once(alone, ({ tokensIn }) => `${tokensIn}`)
+    ...crowdedNote(prompts),
+    prefill: once(prompts, ({ tokensIn }) => `${tokensIn}`)
       .map(({ tokensIn, ttftMs }) => ({ tokens: tokensIn, ...rising(ttftMs) }))
       .sort((a, b) => a.tokens - b.tokens),
     decode: once([...steps, ...first], ({ batch, tokensIn }) => `${batch} ${tokensIn}`)

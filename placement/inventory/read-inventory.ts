@@ -15,6 +15,7 @@ export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
   unique(source, wrong);
   checkBilling(source, wrong);
   checkSlowdown(source, wrong);
+  checkParts(source, wrong);
   const count = countOf(source.value);
   if (count > MOST_DEVICES) {
     wrong(['nodes'], `${count} devices, parts included: at most ${MOST_DEVICES}; plan for a part of them`);
@@ -54,17 +55,20 @@ function unique({ value }: Located<InventoryFile>, wrong: Wrong): void {
   for (const [i, { name }] of value.nodes.entries()) check(name, ['nodes', i, 'name'], 'node');
   for (const [i, { name }] of value.links.entries()) check(name, ['links', i, 'name'], 'node or link');
   const kinds = new Map<string, number>();
+  const alike = (kind: string, bytes: number, path: Path) => {
+    const before = kinds.get(kind) ?? bytes;
+    if (before !== bytes) wrong(path, `a "${kind}" elsewhere has ${before} bytes: give it another kind`);
+    kinds.set(kind, before);
+  };
   for (const [i, { devices }] of value.nodes.entries()) {
     for (const [j, { kind, memory, count, share, uuids }] of devices.entries()) {
       const parts = count * (share?.mode === 'mig' ? share.parts : 1);
       if (uuids && (uuids.length !== parts || new Set(uuids).size < parts)) {
         wrong(['nodes', i, 'devices', j, 'uuids'], `give ${parts} different ids: one for each device or MIG part`);
       }
-      const before = kinds.get(kind) ?? memory;
-      if (before !== memory) {
-        wrong(['nodes', i, 'devices', j, 'memory'], `a "${kind}" elsewhere has ${before} bytes: give it another kind`);
-      }
-      kinds.set(kind, before);
+      const at: Path = ['nodes', i, 'devices', j];
+      alike(kind, memory, [...at, 'memory']);
+      if (share?.mode === 'mig') alike(partKind(kind, share), partBytes(memory, share), [...at, 'share']);
     }
   }
 }
@@ -111,6 +115,29 @@ function checkSlowdown({ value }: Located<InventoryFile>, wrong: Wrong): void {
   }
 }
 
+/** Parts of MIG have memory of their own, together no more than the GPU; those of MPS share all of it. */
+function checkParts({ value }: Located<InventoryFile>, wrong: Wrong): void {
+  for (const [i, { devices }] of value.nodes.entries()) {
+    for (const [j, { memory, share }] of devices.entries()) {
+      if (share?.memory === undefined) continue;
+      const at: Path = ['nodes', i, 'devices', j, 'share', 'memory'];
+      if (share.mode === 'mps') wrong(at, 'the parts of mps share the memory of the device: remove it');
+      else if (share.memory * share.parts > memory) {
+        const message = `${share.parts} parts of it are more than the device’s ${memory} bytes: give the memory of one part`;
+        wrong(at, message);
+      }
+    }
+  }
+}
+
+type Share = NonNullable<InventoryFile['nodes'][number]['devices'][number]['share']>;
+
+const partKind = (kind: string, { parts }: Share): string => `${kind}:mig${parts}`;
+
+/** Memory of a part of MIG, unless stated: a GPU's is cut into 2, 4 or 8 slices, of which 3 or 7 equal parts leave one unused. */
+const partBytes = (memory: number, { parts, memory: stated }: Share): number =>
+  stated ?? Math.floor(memory / 2 ** Math.ceil(Math.log2(parts)));
+
 function devicesOf({ nodes }: InventoryFile): Device[] {
   const devices: Device[] = [];
   for (const { name: node, devices: rows } of nodes) {
@@ -139,8 +166,8 @@ function devicesOf({ nodes }: InventoryFile): Device[] {
         } else {
           const part = {
             ...whole,
-            kind: `${kind}:mig${share.parts}`,
-            memoryBytes: Math.floor(memory / share.parts),
+            kind: partKind(kind, share),
+            memoryBytes: partBytes(memory, share),
             pricePerHour: pricePerHour / share.parts,
           };
           for (let p = 0; p < share.parts; p += 1) {

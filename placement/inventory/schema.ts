@@ -18,6 +18,8 @@ const share = z.strictObject({
   /** `mig`: each part is a device of its own. `mps`: one device that runs `parts` calls concurrently. */
   mode: z.enum(['mig', 'mps'], { error: 'must be "mig" or "mps"' }),
   parts: z.int({ error: 'give a whole number of parts' }).min(2, 'at least 2 parts').max(48, 'at most 48 parts'),
+  /** Of a part of MIG. Default: an eighth, a quarter or a half of the GPU's, as the hardware divides it. */
+  memory: memory.optional(),
 });
 
 const device = z.strictObject({

@@ -43,7 +43,13 @@ export interface Replanned {
  */
 export function replan(input: ReplanInput, options: PlannerOptions): Replanned {
   const found = replanned(input, options);
-  return { ...found, proposal: found.proposal && unlessStated(input.placement, found.proposal) };
+  const { placement } = input;
+  return { ...found, proposal: found.proposal && unlessStated(placement, withSizes(found.proposal, placement)) };
+}
+
+/** The proposal with the sizes of the placement in force: a sample of a load that was drawn from these loses some of them each time. */
+function withSizes({ sizes: _, ...proposal }: PlacementDocument, { sizes }: PlacementDocument): PlacementDocument {
+  return { ...proposal, ...(sizes && { sizes }) };
 }
 
 function replanned(

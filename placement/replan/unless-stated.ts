@@ -3,7 +3,8 @@ import { type PlacedPool, type PlacementDocument, sealPlacement } from '../docum
 /**
  * A proposal that is the placement in force, but for what that does not state: a placement of an earlier release has no `chunkTokens`, and
  * no memory of an LLM's replica whose tokens are of unknown size, with which its version would be another. It is then the same one, without
- * them. Any other proposal stays as it is.
+ * them. Nor is it another one if only the memory differs that the average sequences of the measured load need (`memoryBytes` of a pool), where
+ * each replica states its own, with which its server is started. Any other proposal stays as it is.
  */
 export function unlessStated(before: PlacementDocument, proposal: PlacementDocument): PlacementDocument {
   const { version: _, ...body } = proposal;
@@ -12,7 +13,10 @@ export function unlessStated(before: PlacementDocument, proposal: PlacementDocum
     const own = inForce.get(pool.model);
     const chunked = own?.chunkTokens === undefined ? withoutChunks(pool) : pool;
     const statesMemory = own?.replicas.some(({ memoryBytes }) => memoryBytes !== undefined) === true;
-    return statesMemory ? chunked : withoutMemory(chunked);
+    if (own === undefined || !statesMemory) return withoutMemory(chunked);
+    return pool.replicas.every(({ memoryBytes }) => memoryBytes !== undefined)
+      ? { ...chunked, memoryBytes: own.memoryBytes }
+      : chunked;
   });
   const same = sealPlacement({ ...body, pools });
   return same.version === before.version ? same : proposal;

@@ -9,7 +9,7 @@ export {
   isCachedColumn,
   type PrefixRouting,
 } from './prefix.js';
-export { drawOf } from './random.js';
+export { DRAW, drawOf } from './random.js';
 export { Simulator } from './simulator.js';
 export { evenSteps, slopeAt, stepAt } from './steps.js';
 export type {

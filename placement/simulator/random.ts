@@ -25,6 +25,7 @@ export const DRAW = {
   prompt: 6,
   prefix: 7,
   calls: 8,
+  sizes: 9,
 } as const;
 
 /** Draws in sequence. */

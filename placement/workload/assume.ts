@@ -39,17 +39,22 @@ export function withAssumptions(
   }, pipelines);
 }
 
-/** The pipelines without columns for their calls: the average by `<pipeline>/<stage>` stands for them, where it is known. */
+/**
+ * The pipelines without columns for their calls: the average by `<pipeline>/<stage>` stands for them, where it is known. Columns that
+ * the pipeline's runs have in `sizes` stay.
+ */
 export const withMeanCalls = (
   pipelines: readonly PipelineShape[],
   means: Readonly<Record<string, number>>,
+  sizes: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>> = {},
 ): readonly PipelineShape[] =>
   pipelines.map((shape) => ({
     ...shape,
     stages: shape.stages.map(({ callsFrom, ...stage }): StageShape => {
       if (callsFrom === undefined) return stage;
       const mean = means[`${shape.name}/${stage.id}`];
-      return mean === undefined ? { ...stage, callsFrom } : { ...stage, calls: mean };
+      const isKept = sizes[shape.name]?.[callsFrom] !== undefined;
+      return mean === undefined || isKept ? { ...stage, callsFrom } : { ...stage, calls: mean };
     }),
   }));
 

@@ -14,6 +14,7 @@ describe('a placement', () => {
     const [pool] = body.pools;
     if (!pool) expect.fail('the example has a pool');
     expect(sealPlacement({ ...body, costPerHour: 9, pools: [{ ...pool, reason: 'another' }] }).version).toBe(version);
+    expect(sealPlacement({ ...body, sizes: { dictation: { audio_s: [3] } } }).version).toBe(version);
     expect(sealPlacement({ ...body, pools: [{ ...pool, maxBatch: 4 }] }).version).not.toBe(version);
   });
 
@@ -35,6 +36,9 @@ describe('a placement', () => {
       expect(unlessStated(before, each)).toEqual(before);
     const less = llm({ replicas: [{ ...replica, memoryBytes: 36 * 2 ** 30 }] });
     expect(unlessStated(bytes, less)).toBe(less);
+    const longer = llm({ replicas: [replica], memoryBytes: 2 ** 31 });
+    expect(longer.version).not.toBe(bytes.version);
+    expect(unlessStated(bytes, longer)).toEqual(bytes);
     const counted = llm({ replicas: [{ ...replica, cacheTokens: 100 }] });
     expect(unlessStated(before, counted)).toBe(counted);
   });
@@ -59,6 +63,10 @@ describe('a placement', () => {
     expect(refusal(() => readPlacement(EXAMPLE.replace('"costPerHour": 2.4', '"costPerHour": -1'))).fields[0]).toMatch(
       /^placement.json:8 costPerHour/,
     );
+    const sizes = { dictation: { audio_s: [3, 4], characters: [50] } };
+    expect(refusal(() => readPlacement(JSON.stringify({ ...readPlacement(EXAMPLE), sizes }))).fields).toEqual([
+      'placement.json:1 sizes.dictation: its columns differ in length: give each run a size in all of them',
+    ]);
   });
 
   it('names task queues by pool and by device', () => {

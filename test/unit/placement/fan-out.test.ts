@@ -114,7 +114,12 @@ describe('a placement of a stage with several calls', SLOW, () => {
     for (const each of [mean, mostly, average]) expect(each?.predicted.p99Ms).toBeLessThanOrEqual(400);
     expect(mean?.calls).toEqual({ 'search/rank': 2.4 });
     expect(two?.calls).toBeUndefined();
-    // What was measured of it has no such column: its average stands for it.
+    // What was measured of it has no such column: those that the placement has kept stay, and else their average.
+    const entries = mostly.sizes?.search?.entries ?? [];
+    expect(entries).toHaveLength(64);
+    expect(new Set(entries)).toEqual(new Set([1, 12]));
+    const [kept] = withMeanCalls([shapeOf('entries')], mostly.calls ?? {}, mostly.sizes);
+    expect(kept?.stages[1]?.callsFrom).toBe('entries');
     const [again] = withMeanCalls([shapeOf('entries')], mostly.calls ?? {});
     expect(again?.stages[1]?.callsFrom).toBeUndefined();
     expect(again?.stages[1]?.calls).toBeCloseTo(2.1, 0);

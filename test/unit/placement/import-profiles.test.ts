@@ -97,6 +97,31 @@ r,cpu,9,2,30,33,31,9,90
     });
   });
 
+  it('of LLMs have the prompts of each length with the fewest at once, and say which were not alone', () => {
+    const run = (max_concurrency: number, tokens: number, ms: number) => ({
+      ...{ model_id: 'llm', max_concurrency, completed: 10, median_ttft_ms: ms, median_tpot_ms: 10 },
+      ...{ total_input_tokens: 10 * tokens, total_output_tokens: 1_000 },
+    });
+    const imported = (...runs: readonly object[]) =>
+      read(importProfiles('vllm-bench', JSON.stringify(runs), 'v.json', { ...none, deviceKind: 'h100' }))[0];
+    // The last one has the length of the first, but for what its requests differ by.
+    const both = imported(run(1, 1_000, 50), run(8, 1_000, 300), run(4, 8_000, 900), run(32, 1_010, 2_000));
+    expect(both).toMatchObject({
+      prefill: [
+        { tokens: 1_000, p50Ms: 50 },
+        { tokens: 8_000, p50Ms: 900 },
+      ],
+      note: expect.stringMatching(/^its prompts of 8000 tokens were measured with up to 4 at once, .*concurrency of 1/),
+    });
+    expect(both?.batching === 'continuous' && both.prefill).toHaveLength(2);
+    expect(imported(run(32, 500, 900), run(32, 2_000, 990))?.note).toMatch(/prompts of 500 to 2000 .* up to 32 /);
+    expect(imported(run(1, 500, 40), run(8, 500, 90))?.note).toBeUndefined();
+    // Beside 63 others a short one took longer than a long one alone.
+    const short = imported(run(64, 500, 2_000), run(1, 2_000, 90));
+    expect(short).toMatchObject({ prefill: [{ tokens: 2_000, p50Ms: 90 }] });
+    expect(short?.note).toBeUndefined();
+  });
+
   it('of GenAI-Perf and of a table are read too', () => {
     const metric = (p50: number) => ({ avg: p50, p50, p95: p50 + 1, p99: p50 + 2 });
     const run = {

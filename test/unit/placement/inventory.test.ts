@@ -12,14 +12,30 @@ describe('an inventory', () => {
     expect(devices.map(({ id, kind, pricePerHour, concurrency }) => [id, kind, pricePerHour, concurrency])).toEqual([
       ['gpu1/0', 'a100', 2.4, 1],
       ['gpu1/1', 'a100', 2.4, 1],
-      ['gpu1/2.0', 'l4:mig2', 0.35, 1],
-      ['gpu1/2.1', 'l4:mig2', 0.35, 1],
+      ['gpu1/2.0', 'a100:mig2', 1.2, 1],
+      ['gpu1/2.1', 'a100:mig2', 1.2, 1],
       ['gpu2/0', 'a10:mps4', 0.9, 4],
       ['cpu1/0', 'xeon', 0.3, 8],
     ]);
-    expect(devices.map(({ memoryBytes }) => memoryBytes / 2 ** 30)).toEqual([80, 80, 12, 12, 24, 64]);
+    expect(devices.map(({ memoryBytes }) => memoryBytes / 2 ** 30)).toEqual([80, 80, 40, 40, 24, 64]);
     expect(currency).toBe('EUR');
     expect(endpoints).toEqual([{ url: 'gpu2:8001', connector: 'triton', device: 'gpu2/0', models: ['whisper'] }]);
+  });
+
+  it('has parts of MIG with the memory that the hardware gives equal ones, or that is stated', () => {
+    const cut = (share: string) => (text: string) => text.replace('{ mode: mig, parts: 2 }', `{ ${share} }`);
+    const bytesOf = (share: string) =>
+      readInventory(cut(share)(EXAMPLE)).devices.find(({ id }) => id === 'gpu1/2.0')?.memoryBytes ?? 0;
+    const gib = [2, 3, 4, 5, 6, 7].map((parts) => bytesOf(`mode: mig, parts: ${parts}`) / 2 ** 30);
+    expect(gib).toEqual([40, 20, 20, 10, 10, 10]);
+    expect(bytesOf('mode: mig, parts: 7, memory: 9.5GiB') / 2 ** 30).toBe(9.5);
+    expect(refused(cut('mode: mig, parts: 7, memory: 80GiB')).fields).toEqual([
+      'cluster.yaml:8 nodes[0].devices[1].share.memory: 7 parts of it are more than the device’s 85899345920 bytes: give the memory of one part',
+    ]);
+    expect(refused(cut('mode: mps, parts: 2, memory: 9GiB')).fields[0]).toMatch(/:8 .*memory: .*share the memory/);
+    const third = '      - { kind: a100, memory: 80GiB, share: { mode: mig, parts: 2, memory: 39GiB } }\n';
+    const two = (text: string) => text.replace('  - name: gpu2\n', `${third}  - name: gpu2\n`);
+    expect(refused(two).fields[0]).toMatch(/:9 nodes\[0\]\.devices\[2\]\.share: a "a100:mig2" elsewhere has/);
   });
 
   it('takes the fastest link that joins two devices, links in links included', () => {
