@@ -78,12 +78,13 @@ export default async function run(
     };
     setHandler(askUpdate, asked, { validator: (given) => orFailure(() => own.held.check(given)) });
     const result = await interpret(input, context, own);
-    if (own.busy) await own.settled();
     if ('carried' in result) {
+      if (own.busy) await own.settled();
       const carried = { ...result.carried, decided: own.waits.carried, told: own.told };
       // Temporal may remove the history that this run began with while it still runs.
       return await continueAsNew<typeof run>(input, { ...context, carried }, ...(notes ? [notes] : []));
     }
+    if (own.running) await own.ended();
     const cached = result.stages.filter((stage) => stage.cache !== undefined && stage.cache !== 'off');
     if (cached.length > 0) {
       const hit = cached.some((stage) => stage.cache === 'hit' || stage.cache === 'shared');
@@ -95,7 +96,7 @@ export default async function run(
     const failure = runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
     // An error that does not end the run is thrown immediately, because its workflow task does not complete.
     if (!(failure instanceof TemporalFailure)) throw failure;
-    if (host?.busy) await host.settled();
+    if (host?.running) await host.ended();
     reportEnd(context, failure);
     throw failure;
   }

@@ -252,14 +252,23 @@ export class TemporalHost implements RunHost {
       );
   }
 
-  /** Part of the run is executing in its worker, or signals wait for room: the workflow must not end before `settled`. */
-  get busy(): boolean {
-    return this.#turns.running > 0 || this.#told.telling !== undefined;
+  /** Part of the run is executing in its worker: the workflow must not end before `ended`. */
+  get running(): boolean {
+    return this.#turns.running > 0;
   }
 
-  settled(): Promise<void> {
-    const { telling } = this.#told;
-    return telling === undefined ? this.#turns.settled() : telling.then(() => this.#turns.settled());
+  ended(): Promise<void> {
+    return this.#turns.settled();
+  }
+
+  /** The same, or the delivery may not have all told waits yet: the run must not go on in a new history before `settled`. */
+  get busy(): boolean {
+    return this.running || this.#told.telling;
+  }
+
+  async settled(): Promise<void> {
+    if (this.#told.telling) await this.#told.settled();
+    await this.ended();
   }
 
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
