@@ -80,7 +80,7 @@ export default async function run(
     const result = await interpret(input, context, own);
     if ('carried' in result) {
       if (own.busy) await own.settled();
-      const carried = { ...result.carried, decided: own.waits.carried, told: own.told };
+      const carried = { ...result.carried, decided: own.waits.carried, ...own.told };
       // Temporal may remove the history that this run began with while it still runs.
       return await continueAsNew<typeof run>(input, { ...context, carried }, ...(notes ? [notes] : []));
     }

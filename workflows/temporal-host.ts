@@ -124,7 +124,7 @@ export class TemporalHost implements RunHost {
     this.#noteBytes = bytesOf(notes);
     this.#plan = context.plan;
     this.waits = new Waits(context.carried?.decided);
-    this.#told = new ToldWaits(this.#room, context.carried?.told);
+    this.#told = new ToldWaits(this.#room, context);
     this.pieces = new TemporalPieces(context, this.#room, this.#activities);
     const { guarded } = context;
     setDefaultSignalHandler((name, ...args) => {
@@ -275,6 +275,7 @@ export class TemporalHost implements RunHost {
     return childRun(step, input, context, path, {
       room: (bytes) => this.#room.takeUncounted(bytes),
       begin: (work) => this.#children.begin(work),
+      share: (to) => this.#told.share(to),
       deadline: this.#deadline,
     });
   }
@@ -377,8 +378,8 @@ export class TemporalHost implements RunHost {
   }
 
   /** Waits that the delivery has been told of, in earlier histories too. */
-  get told(): number {
-    return this.#told.count;
+  get told(): ToldWaits['carried'] {
+    return this.#told.carried;
   }
 
   #show(): void {

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { approve, chat, pipeline } from '../../../pipelines/index.js';
 import type { Json } from '../../../pipelines/json.js';
 import { bytesOf } from '../../../pipelines/json-limits.js';
 import { deliveryId, type RunContext, type Wait } from '../../../pipelines/run/index.js';
@@ -9,7 +11,13 @@ import { inHistory } from '../../support/in-history.js';
 import { waitFor } from '../../support/waits.js';
 
 const task = { historyLength: 3, workflowId: 'run-1', startTime: new Date(0) };
+interface StartOfChild {
+  readonly options: { readonly args: readonly [input: object, context: RunContext] };
+}
+
 const told: { readonly at: number; readonly wait: Wait }[] = [];
+/** Contexts of child runs. */
+const started: RunContext[] = [];
 /** Temporal passes signals on when this resolves. */
 let passing: Promise<unknown> = Promise.resolve();
 /** Limits of waits for a condition are over. */
@@ -24,10 +32,14 @@ const outbound = {
     told.push({ at: task.historyLength, wait });
     await passing;
   },
+  async startChildWorkflowExecution({ options }: StartOfChild) {
+    started.push(options.args[1]);
+    return [Promise.resolve('started'), Promise.resolve({ output: {}, stages: [] })];
+  },
 };
 const historyHas = inHistory({
   info: task,
-  nextSeqs: { timer: 1, signalWorkflow: 1 },
+  nextSeqs: { timer: 1, signalWorkflow: 1, childWorkflow: 1 },
   interceptors: { outbound: [outbound] },
   dispatchBufferedSignals: () => undefined,
 });
@@ -37,6 +49,7 @@ const bytes = (wait: Wait) => bytesOf(wait as unknown as Json);
 beforeEach(() => {
   Object.assign(task, { historyLength: 3, workflowId: 'run-1' });
   told.length = 0;
+  started.length = 0;
   passing = Promise.resolve();
   isLate = false;
 });
@@ -46,7 +59,8 @@ const later = () => new Promise<void>((resolve) => setImmediate(resolve));
 const until = async (holds: () => boolean, limitMs?: number) => {
   while (!holds() && !(limitMs !== undefined && isLate)) await later();
 };
-const toldWaits = (count = 0) => new ToldWaits(new MessageRoom(), count, until);
+type Of = ConstructorParameters<typeof ToldWaits>[1];
+const toldWaits = (of: Of = {}) => new ToldWaits(new MessageRoom(), of, until);
 
 /** Tells so many waits at once. */
 function tellAll(waits: ToldWaits, count: number, subject = 'it'): void {
@@ -72,8 +86,8 @@ describe('waits that the delivery of a run is told of', () => {
     expect(tasks.size).toBeGreaterThan(1);
     expect(Math.max(...tasks.values())).toBeLessThan(1_500_000);
     expect(told.map(({ wait }) => wait.path)).toEqual(Array.from({ length: 500 }, (_, i) => `votes[${i}]/vote`));
-    expect(waits.count).toBe(500);
-    tellAll(toldWaits(waits.count), 1);
+    expect(waits.carried.told).toBe(500);
+    tellAll(toldWaits(waits), 1);
     expect(told).toHaveLength(500);
   });
 
@@ -135,12 +149,61 @@ describe('waits that the delivery of a run is told of', () => {
     expect(told[0]?.wait.path).toBe('apart/votes[0]/vote');
   });
 
+  it('are so many of all child runs together that the delivery has room for them, and one of each for long', () => {
+    let run = toldWaits();
+    const mostTold: number[] = [];
+    for (let i = 0; i < 600; i++) {
+      if (i === 20) run = toldWaits(run);
+      task.workflowId = 'run-1';
+      const share = run.share(TO);
+      mostTold.push(share.mostTold ?? 0);
+      task.workflowId = `run-1/items[${i}]/apart`;
+      if (share.waitsTo !== undefined) tellAll(toldWaits(share), 100);
+    }
+    expect(mostTold[0]).toBe(100);
+    expect(Math.min(...mostTold.slice(0, 500))).toBe(1);
+    expect(told).toHaveLength(1_000);
+    task.workflowId = 'run-1';
+    expect(run.share(TO)).toEqual({});
+    tellAll(run, 10);
+    expect(told).toHaveLength(1_010);
+  });
+
+  it('of a child run are its share together with those of its own child runs', () => {
+    task.workflowId = 'run-1/apart';
+    const child = toldWaits({ mostTold: 5 });
+    expect([child.share(TO), child.share(TO)]).toEqual([
+      { waitsTo: TO, mostTold: 1 },
+      { waitsTo: TO, mostTold: 1 },
+    ]);
+    tellAll(child, 10);
+    expect(told).toHaveLength(3);
+    expect(child.share(TO)).toEqual({});
+  });
+
+  it('are shared with child runs that may wait for people, and with no others', async () => {
+    const host = new TemporalHost({ plan: { stages: [] } } as unknown as RunContext);
+    const asks = pipeline('asks', { input: z.object({}) }, ({ stage }) => ({
+      by: stage('sign-off', approve({ timeout: '1m' }), { subject: 'it' }).by,
+    }));
+    const works = pipeline('works', { input: z.object({}) }, ({ stage }) => ({
+      text: stage('answer', chat({ model: 'llm' }), { prompt: 'Why?' }).text,
+    }));
+    for (const { plan } of [asks, works]) {
+      const step = { id: 'apart', kind: 'pipeline', input: null, run: 'child', plan } as const;
+      const context = { plan, placement: {}, tenant: 'acme', waitsTo: TO };
+      await host.runChild(step, {}, context, 'apart');
+    }
+    expect(started).toMatchObject([{ waitsTo: TO, mostTold: 100 }, { waitsTo: TO }]);
+    expect(started[1]?.mostTold).toBeUndefined();
+  });
+
   it('are as many as there are, at once, in a history from before', () => {
     historyHas((change) => change !== 'told-waits-leave-room');
     const waits = toldWaits();
     tellAll(waits, 600);
     expect(told).toHaveLength(600);
-    expect([waits.count, waits.telling]).toEqual([0, false]);
+    expect([waits.carried.told, waits.telling]).toEqual([0, false]);
     historyHas(false);
     tellAll(waits, 1);
     expect(told).toHaveLength(600);
