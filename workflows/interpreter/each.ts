@@ -7,6 +7,7 @@ import { digestOf } from './digest.js';
 import { holds, type Piece, type RunHost } from './host.js';
 import type { Memo } from './memo.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
+import { isLost } from './streams.js';
 import { graphValue, isFailure, itemTurn, stops } from './value.js';
 
 /** Result of an item. `of`: the digest of the item, if it was read from a stream, whose pieces may differ from the collected list's. */
@@ -60,6 +61,9 @@ export const takesList = ({ memo }: Pick<At, 'memo'>): boolean => memo.below(LIS
 /** Digest of the item that has begun, in its memo. */
 const BEGUN = '~item';
 
+/** Set in the memo of an item that has begun, and whose entry was lost: calls that were under way in it were cancelled. */
+const CUT = '~cut';
+
 /**
  * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's, of which nothing
  * is kept then. Throws `RESUME_DIVERGED` if that may have had effects: they would be made again for a piece that is only cut in another place.
@@ -82,9 +86,9 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
   return undefined;
 }
 
-/** Whether a step of an item that may have effects has ended, or is a loop or an agent that has begun. */
+/** Whether a step of an item that may have effects has ended, is a loop or an agent that has begun, or may have been under way when it was cut off. */
 function hasHadEffects({ body }: EachPlan, memo: Memo): boolean {
-  if (memo.value !== undefined) return mayHaveEffects(body);
+  if (memo.value !== undefined || memo.valueBelow(CUT) !== undefined) return mayHaveEffects(body);
   return body.stages.some(
     (step) => memo.parts.get(step.id)?.isEmpty === false && mayHaveEffects({ stages: [step], output: null }),
   );
@@ -121,7 +125,10 @@ export async function item(
     if (result === STOPPED) return undefined;
     ended = { ok: result, ...of };
   } catch (error) {
-    if (onFailure === 'fail' || !isFailure(error, at.host) || run.deadline.leftMs <= 0) throw error;
+    if (onFailure === 'fail' || !isFailure(error, at.host) || run.deadline.leftMs <= 0) {
+      if (isLost(error)) memo.below(CUT).end(true);
+      throw error;
+    }
     ended = { failed: true, ...of };
   }
   memo.end(ended as unknown as Json);

@@ -23,19 +23,22 @@ const said = codeStream('pieces', { input: z.object({}), entry: z.string() }, as
   yield* PIECES;
 });
 
+/** The store has lost all entries. */
+function lose(channels: MemoryChannelLog): void {
+  const read = channels.read.bind(channels);
+  channels.read = async (name, from, most) => {
+    const held = await read(name, from, most);
+    return held && { ...held, from: from + 1, entries: [] };
+  };
+}
+
 /** Runs two functions for each piece until the second call of the first one has lost the stream; then for the list. */
 async function runOver(list: readonly string[], stays = true) {
   const channels = new MemoryChannelLog();
-  const read = channels.read.bind(channels);
   const paid: string[] = [];
   const pay = code('pay', { input: one, output: one }, ({ text }) => {
     paid.push(text);
-    if (paid.length === 2) {
-      channels.read = async (name, from, most) => {
-        const held = await read(name, from, most);
-        return held && { ...held, from: from + 1, entries: [] };
-      };
-    }
+    if (paid.length === 2) lose(channels);
     return { text };
   });
   const tell = code('tell', { input: one, output: one }, ({ text }) => ({ text }));
@@ -76,6 +79,47 @@ it('repeats none that has had effects and had not ended', async () => {
   const { paid, ended } = await runOver(['One, two,', 'three. Four.']);
   expect(ended).toMatchObject({ code: 'RESUME_DIVERGED', message: expect.stringContaining('item 1 of "all"') });
   expect(paid).toEqual(['pay One, two,', 'pay three.']);
+});
+
+it('repeats none whose effect was under way when another step of it found its entry lost', async () => {
+  const channels = new MemoryChannelLog();
+  const paid: string[] = [];
+  const pay = code('pay', { input: one, output: one }, async ({ text }) => {
+    paid.push(text);
+    if (paid.length === 1) await new Promise(() => undefined);
+    return { text };
+  });
+  const tell = code('tell', { input: one, output: one }, ({ text }) => ({ text }));
+  const of = pipeline('paid', { input: z.object({}) }, ({ stage, each }) => {
+    const all = each(
+      'all',
+      stage('said', said, {}).entries,
+      (piece) => ({
+        paid: stage('pay', pay, { text: textOf`pay ${piece}` }).text,
+        told: stage('tell', tell, { text: textOf`tell ${piece}` }).text,
+      }),
+      { concurrency: 1 },
+    );
+    return { all };
+  });
+  const runner = functionRunner((of as unknown as Pipeline).code, channels);
+  let isLost = false;
+  const host = changed(referring(new InProcessHost({ runner, run: 'r' }), { runner, run: 'r' }), (inner) => ({
+    async runStage(stage, ...given) {
+      if (stage.id === 'tell' && !isLost) {
+        await expect.poll(() => paid).toHaveLength(1);
+        isLost = true;
+        lose(channels);
+      }
+      const outcome = await inner.runStage(stage, ...given);
+      return stage.id === 'said' ? { ...outcome, output: { items: ['One, two, three.', 'Four.'] } } : outcome;
+    },
+  }));
+  await expect(interpret({}, contextOf(of as unknown as Pipeline), host)).rejects.toMatchObject({
+    code: 'RESUME_DIVERGED',
+    message: expect.stringContaining('item 0 of "all"'),
+  });
+  expect(paid).toEqual(['pay One, two,']);
 });
 
 it('begins those that have not begun, whatever their pieces are', async () => {
