@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Json, JsonObject } from '../pipelines/json.js';
+import { MOST_PAYLOAD_BYTES } from '../pipelines/json-limits.js';
 import {
   ASK_UPDATE,
   DECIDE_UPDATE,
@@ -39,8 +40,8 @@ const decideUpdate = defineUpdate<Decision, [GivenDecision]>(DECIDE_UPDATE);
 const askUpdate = defineUpdate<Elicited, [HeldQuestion]>(ASK_UPDATE);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 
-/** Maximum size of the answer to a query, in bytes: Temporal accepts 2 MiB. */
-const MOST_ANSWER_BYTES = 1_000_000;
+/** Maximum size of the stage table as the answer to a query, in bytes. Temporal takes 2 MiB, which the waits may have. */
+const MOST_TABLE_BYTES = 1_000_000;
 
 /**
  * The workflow of runs. It serves every workflow type that is not the name of an export, so that a run is typed by its
@@ -64,8 +65,8 @@ export default async function run(
     else ({ context, input } = await prepareStart(given, by as Json | undefined));
     const own = new TemporalHost(context, notes);
     host = own;
-    setHandler(stagesQuery, () => fittingRows(own.stages, MOST_ANSWER_BYTES));
-    setHandler(waitingQuery, () => fittingWaits(own.waits.open, MOST_ANSWER_BYTES));
+    setHandler(stagesQuery, () => fittingRows(own.stages, MOST_TABLE_BYTES));
+    setHandler(waitingQuery, () => fittingWaits(own.waits.open, MOST_PAYLOAD_BYTES));
     setHandler(decideUpdate, (given) => orFailure(() => own.waits.decide(given)), {
       validator: (given) => orFailure(() => own.waits.admit(given)),
     });
