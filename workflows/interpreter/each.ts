@@ -7,7 +7,7 @@ import { digestOf } from './digest.js';
 import { holds, type Piece, type RunHost } from './host.js';
 import type { Memo } from './memo.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { isLost } from './streams.js';
+import { failureOf } from './streams.js';
 import { graphValue, isFailure, itemTurn, stops } from './value.js';
 
 /** Result of an item. `of`: the digest of the item, if it was read from a stream, whose pieces may differ from the collected list's. */
@@ -33,7 +33,13 @@ export async function each(run: Run, step: EachPlan, scope: Scope, outer: At): P
       ended[i] = await item(run, step, scope, at, i, pieces[i] as Piece);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(step.concurrency, pieces.length) }, lane));
+  const lanes = Array.from({ length: Math.min(step.concurrency, pieces.length) }, lane);
+  try {
+    await Promise.all(lanes);
+  } catch (error) {
+    next = pieces.length;
+    throw await failureOf(error, lanes, at);
+  }
   if (ended.some((end) => end === undefined)) return STOPPED;
   return (ended as Ended[]).flatMap((end) => valuesOf(step, end));
 }
@@ -61,8 +67,17 @@ export const takesList = ({ memo }: Pick<At, 'memo'>): boolean => memo.below(LIS
 /** Digest of the item that has begun, in its memo. */
 const BEGUN = '~item';
 
-/** Set in the memo of an item that has begun, and whose entry was lost: calls that were under way in it were cancelled. */
-const CUT = '~cut';
+/** Set in the memo of an item that has begun with another piece before. */
+const AGAIN = '~again';
+
+/**
+ * Where the steps of an item are. One that begins again with another piece has a place of its own: journals, channels, idempotency keys and ids of
+ * child runs know a call by its path, and would have what was made of the first piece.
+ */
+const placeOf = (name: string, memo: Memo): string => (memo.valueBelow(AGAIN) === undefined ? name : againOf(name));
+
+/** `chunks[3~2]` */
+export const againOf = (name: string): string => name.replace(/\]$/, '~2]');
 
 /**
  * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's, of which nothing
@@ -83,12 +98,13 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
     throw diverged(step, i);
   }
   at.memo.drop(name);
+  if (of !== undefined && holds(at.host, 'ended-items-stay')) at.memo.below(name).below(AGAIN).end(true);
   return undefined;
 }
 
-/** Whether a step of an item that may have effects has ended, is a loop or an agent that has begun, or may have been under way when it was cut off. */
+/** Whether a step of an item that may have effects has ended, or is a loop or an agent that has begun. */
 function hasHadEffects({ body }: EachPlan, memo: Memo): boolean {
-  if (memo.value !== undefined || memo.valueBelow(CUT) !== undefined) return mayHaveEffects(body);
+  if (memo.value !== undefined) return mayHaveEffects(body);
   return body.stages.some(
     (step) => memo.parts.get(step.id)?.isEmpty === false && mayHaveEffects({ stages: [step], output: null }),
   );
@@ -110,11 +126,12 @@ export async function item(
   { value, entry, digest }: Piece,
 ): Promise<Ended | undefined> {
   const { id, onFailure, body } = step;
-  const memo = at.memo.below(`${id}[${i}]`);
+  const name = `${id}[${i}]`;
+  const memo = at.memo.below(name);
   const own: Record<string, Json> = { [`${id}/index`]: i };
   if (value !== undefined) own[`${id}/item`] = value;
   const entries = entry && new Map<string, EntryRef>([...(at.entries ?? []), [`${id}/item`, entry]]);
-  const inner: At = { ...at, prefix: `${at.prefix}${id}[${i}]/`, memo, ...(entries && { entries }) };
+  const inner: At = { ...at, prefix: `${at.prefix}${placeOf(name, memo)}/`, memo, ...(entries && { entries }) };
   const graph = (host: RunHost) => graphValue(run, body, scope, own, { ...inner, host });
   const of = digest !== undefined && { of: digest };
   if (digest !== undefined) memo.below(BEGUN).end(digest);
@@ -125,10 +142,7 @@ export async function item(
     if (result === STOPPED) return undefined;
     ended = { ok: result, ...of };
   } catch (error) {
-    if (onFailure === 'fail' || !isFailure(error, at.host) || run.deadline.leftMs <= 0) {
-      if (isLost(error)) memo.below(CUT).end(true);
-      throw error;
-    }
+    if (onFailure === 'fail' || !isFailure(error, at.host) || run.deadline.leftMs <= 0) throw error;
     ended = { failed: true, ...of };
   }
   memo.end(ended as unknown as Json);

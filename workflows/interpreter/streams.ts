@@ -79,6 +79,24 @@ export function withoutStreams(stage: StagePlan, input: JsonObject): JsonObject 
 export const isLost = (error: unknown): error is StageError =>
   error instanceof StageError && (error.code === 'STREAM_LOST' || error.code === ENTRY_LOST);
 
+/**
+ * With what work ends of which a part has failed: with that failure. Where the failure is a lost entry, the item that it belongs to begins again: what is
+ * under way in it ends first and counts, since it would be made a second time, and a failure among that comes before the lost entry.
+ */
+export async function failureOf(
+  error: unknown,
+  work: Iterable<Promise<unknown>>,
+  { entries, host }: Pick<At, 'entries' | 'host'>,
+): Promise<unknown> {
+  if (!entries || !isEntryLost(error) || !holds(host, 'ended-items-stay')) return error;
+  const failures = (await Promise.allSettled(work)).flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+  return failures.find((failure) => !isEntryLost(failure)) ?? error;
+}
+
+/** Whether an item has lost its entry: no step of it can go on, and its `each` takes the collected list. */
+export const isEntryLost = (error: unknown): error is StageError =>
+  error instanceof StageError && error.code === ENTRY_LOST;
+
 /** The failure of a call with entries of channels, as nothing below their `each` handles it. */
 export const entryLost = ({ message, details }: StageError): StageError => new StageError(ENTRY_LOST, message, details);
 

@@ -47,7 +47,7 @@ function* endedTurns(step: Step, memo: Memo, prefix: string): Generator<string> 
   for (let round = 1; round <= rounds; round++) yield `${prefix}${step.id}[${round}]`;
   for (const [name, turn] of memo.parts) {
     if (!name.startsWith(`${step.id}[`)) continue;
-    if (turn.value !== undefined) yield `${prefix}${name}`;
+    if (turn.value !== undefined) yield* [`${prefix}${name}`, `${prefix}${againOf(name)}`];
     else for (const { stages } of graphsOf(step)) yield* endedPaths(stages, turn, `${prefix}${name}/`);
   }
 }

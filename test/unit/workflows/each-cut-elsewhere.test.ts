@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { code, codeStream, type Pipeline, pipeline, text as textOf } from '../../../pipelines/index.js';
+import { chat, code, codeStream, type Pipeline, pipeline, text as textOf } from '../../../pipelines/index.js';
 import type { EachPlan } from '../../../pipelines/plan/index.js';
 import type { RunResult } from '../../../pipelines/run/index.js';
 import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
+import type { Ended, Journal } from '../../../workers/hosts/journal.js';
 import { digestOf } from '../../../workflows/interpreter/digest.js';
 import { endOf } from '../../../workflows/interpreter/each.js';
 import { interpret } from '../../../workflows/interpreter/index.js';
@@ -81,12 +83,17 @@ it('repeats none that has had effects and had not ended', async () => {
   expect(paid).toEqual(['pay One, two,', 'pay three.']);
 });
 
-it('repeats none whose effect was under way when another step of it found its entry lost', async () => {
+/** Runs two functions beside each other for each piece: the second one finds its entry lost while the first one is under way. */
+async function runBeside(list: readonly string[]) {
   const channels = new MemoryChannelLog();
   const paid: string[] = [];
+  let isLost = false;
   const pay = code('pay', { input: one, output: one }, async ({ text }) => {
     paid.push(text);
-    if (paid.length === 1) await new Promise(() => undefined);
+    if (paid.length === 1) {
+      await expect.poll(() => isLost).toBe(true);
+      await sleep(50);
+    }
     return { text };
   });
   const tell = code('tell', { input: one, output: one }, ({ text }) => ({ text }));
@@ -103,23 +110,74 @@ it('repeats none whose effect was under way when another step of it found its en
     return { all };
   });
   const runner = functionRunner((of as unknown as Pipeline).code, channels);
-  let isLost = false;
   const host = changed(referring(new InProcessHost({ runner, run: 'r' }), { runner, run: 'r' }), (inner) => ({
     async runStage(stage, ...given) {
       if (stage.id === 'tell' && !isLost) {
         await expect.poll(() => paid).toHaveLength(1);
-        isLost = true;
         lose(channels);
+        isLost = true;
       }
+      const outcome = await inner.runStage(stage, ...given);
+      return stage.id === 'said' ? { ...outcome, output: { items: list } } : outcome;
+    },
+  }));
+  const ended = await interpret({}, contextOf(of as unknown as Pipeline), host).then(
+    (result) => ({ all: (result as RunResult).output.all }),
+    (error: { code: string; message: string }) => ({ code: error.code, message: error.message }),
+  );
+  return { paid, ended };
+}
+
+it('makes no call again that was under way when another step of the item found its entry lost', async () => {
+  const { paid, ended } = await runBeside(PIECES);
+  expect(paid).toEqual(['pay One, two,', 'pay three.', 'pay Four.']);
+  expect(ended).toMatchObject({ all: [{ told: 'tell One, two,' }, { told: 'tell three.' }, { told: 'tell Four.' }] });
+});
+
+it('repeats none whose effect was under way then, where the list is cut elsewhere', async () => {
+  const { paid, ended } = await runBeside(['One, two, three.', 'Four.']);
+  expect(ended).toMatchObject({ code: 'RESUME_DIVERGED', message: expect.stringContaining('item 0 of "all"') });
+  expect(paid).toEqual(['pay One, two,']);
+});
+
+it('asks anew for a piece that is cut elsewhere, whatever a journal has of the first one', async () => {
+  const channels = new MemoryChannelLog();
+  const of = pipeline('told', { input: z.object({}) }, ({ stage, each }) => ({
+    all: each(
+      'all',
+      stage('said', said, {}).entries,
+      (piece) => stage('told', chat({ model: 'm' }), { prompt: piece }).text,
+      { concurrency: 1 },
+    ),
+  })) as unknown as Pipeline;
+  const runner = functionRunner(of.code, channels);
+  const functions = runner.run.bind(runner);
+  const asked: string[] = [];
+  runner.run = async (input, call, attempt) => {
+    if (call.kind !== 'chat') return await functions(input, call, attempt);
+    asked.push(input.prompt as string);
+    if (asked.length === 2) lose(channels);
+    const text = `told ${input.prompt}`;
+    return { output: { text }, endpoint: '', device: '', cache: 'off', attempt: 1, queueMs: 0, runMs: 0 };
+  };
+  const ends = new Map<string | undefined, Ended>();
+  const journal: Journal = {
+    ended: ({ path }) => ends.get(path),
+    begin: async () => 1,
+    end: ({ path }, ended) => void ends.set(path, ended),
+    left: () => undefined,
+    losses: () => 0,
+    leftMs: () => undefined,
+  };
+  const host = changed(referring(new InProcessHost({ runner, run: 'r', journal }), { runner, run: 'r' }), (inner) => ({
+    async runStage(stage, ...given) {
       const outcome = await inner.runStage(stage, ...given);
       return stage.id === 'said' ? { ...outcome, output: { items: ['One, two, three.', 'Four.'] } } : outcome;
     },
   }));
-  await expect(interpret({}, contextOf(of as unknown as Pipeline), host)).rejects.toMatchObject({
-    code: 'RESUME_DIVERGED',
-    message: expect.stringContaining('item 0 of "all"'),
-  });
-  expect(paid).toEqual(['pay One, two,']);
+  const { output } = (await interpret({}, contextOf(of), host)) as RunResult;
+  expect(output.all).toEqual(['told One, two, three.', 'told Four.']);
+  expect(asked).toEqual(['One, two,', 'three.', 'One, two, three.', 'Four.']);
 });
 
 it('begins those that have not begun, whatever their pieces are', async () => {
