@@ -7,7 +7,7 @@ import { digestOf } from './digest.js';
 import { holds, type Piece, type RunHost } from './host.js';
 import type { Memo } from './memo.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { failureOf } from './streams.js';
+import { failureBeside, restEndsFirst } from './streams.js';
 import { graphValue, isFailure, itemTurn, stops } from './value.js';
 
 /** Result of an item. `of`: the digest of the item, if it was read from a stream, whose pieces may differ from the collected list's. */
@@ -37,8 +37,9 @@ export async function each(run: Run, step: EachPlan, scope: Scope, outer: At): P
   try {
     await Promise.all(lanes);
   } catch (error) {
+    if (!restEndsFirst(error, at)) throw error;
     next = pieces.length;
-    throw await failureOf(error, lanes, at);
+    throw failureBeside(await Promise.allSettled(lanes)) ?? error;
   }
   if (ended.some((end) => end === undefined)) return STOPPED;
   return (ended as Ended[]).flatMap((end) => valuesOf(step, end));

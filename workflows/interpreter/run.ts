@@ -6,7 +6,17 @@ import { GraphValues } from './scope.js';
 import { runSegment } from './segment.js';
 import { runStage } from './stage.js';
 import { type At, type Run, type RunGraph, type RunStep, type Sources, STOPPED, type Stopped } from './state.js';
-import { beginningsOf, channelsRead, eachesOf, failureOf, isLost, sourcesOfReader, streamsMayStop } from './streams.js';
+import {
+  beginningsOf,
+  channelsRead,
+  eachesOf,
+  endsOf,
+  failureBeside,
+  isLost,
+  restEndsFirst,
+  sourcesOfReader,
+  streamsMayStop,
+} from './streams.js';
 
 /**
  * Runs a graph: each step as soon as all steps that it reads have ended, independent steps in parallel. Rejects with
@@ -37,7 +47,8 @@ export const runGraph: RunGraph = async (run, graph, around, own, outer) => {
     const all = ends.size === 1 ? [await only] : await Promise.all(ends);
     return all.every(Boolean) ? scope : STOPPED;
   } catch (error) {
-    throw await failureOf(error, ends, at);
+    if (!restEndsFirst(error, at)) throw error;
+    throw failureBeside(await Promise.allSettled(endsOf(graph.stages, ended, at))) ?? error;
   }
 };
 

@@ -295,6 +295,29 @@ describe('an each that a workflow runs over a stream', () => {
     expect(begun).toEqual(WORDS);
   });
 
+  it('waits for no step that reads what the one that has lost the entry was to make', async () => {
+    const channels = new MemoryChannelLog();
+    let begun = 0;
+    const letters = codeStream('letters', { input: one, entry: z.string() }, async function* ({ text }) {
+      begun += 1;
+      if (begun === 2) lose(channels);
+      yield* text;
+    });
+    const of = pipeline('spelled', { input: z.object({}) }, ({ stage, each }) => {
+      const said = stage('said', wordsOf(WORDS), {});
+      const made = each(
+        'made',
+        said.entries,
+        (word) => stage('join', join, { parts: stage('letters', letters, { text: word }).entries }).text,
+        { concurrency: 1 },
+      );
+      return { made };
+    });
+    const { output } = (await run(of, hostOf(of, channels))) as RunResult;
+    expect(output.made).toEqual(WORDS.map((word) => [...word].join(' ')));
+    expect(begun).toBe(WORDS.length);
+  });
+
   it('stays with the collected list that it has once taken, also in a new history', async () => {
     const channels = new MemoryChannelLog();
     const made: string[] = [];
