@@ -68,14 +68,15 @@ export const takesList = ({ memo }: Pick<At, 'memo'>): boolean => memo.below(LIS
 /** Digest of the item that has begun, in its memo. */
 const BEGUN = '~item';
 
-/** Set in the memo of an item that has begun with another piece before. */
+/** Set in the memo of an item that has begun with another piece before, and begins again, maybe in a later history. */
 const AGAIN = '~again';
 
 /**
  * Where the steps of an item are. One that begins again with another piece has a place of its own: journals, channels, idempotency keys and ids of
  * child runs know a call by its path, and would have what was made of the first piece.
  */
-const placeOf = (name: string, memo: Memo): string => (memo.valueBelow(AGAIN) === undefined ? name : againOf(name));
+export const placeOf = (name: string, memo: Memo): string =>
+  memo.valueBelow(AGAIN) === undefined ? name : againOf(name);
 
 /** `chunks[3~2]` */
 export const againOf = (name: string): string => name.replace(/\]$/, '~2]');
