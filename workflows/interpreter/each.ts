@@ -92,7 +92,9 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
   const end = memo.value as Ended | undefined;
   if (end === undefined && piece.digest === undefined) return undefined;
   const of = end === undefined ? memo.below(BEGUN).value : end.of;
-  if (of === undefined && (end !== undefined || !lost)) return end;
+  // It is to begin again, and has not yet.
+  const isAgain = memo.valueBelow(AGAIN) !== undefined;
+  if (of === undefined && (end !== undefined || !lost || isAgain)) return end;
   if (of === (piece.digest ?? digestOf(piece.value ?? null))) return end;
   if (hasHadEffects(step, memo) && holds(at.host, 'ended-items-stay')) {
     // An earlier release has begun it with the list itself.

@@ -8,7 +8,7 @@ import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import type { Ended, Journal } from '../../../workers/hosts/journal.js';
 import { digestOf } from '../../../workflows/interpreter/digest.js';
-import { endOf } from '../../../workflows/interpreter/each.js';
+import { endOf, placeOf } from '../../../workflows/interpreter/each.js';
 import { interpret } from '../../../workflows/interpreter/index.js';
 import { Memo } from '../../../workflows/interpreter/memo.js';
 import type { At } from '../../../workflows/interpreter/state.js';
@@ -202,4 +202,19 @@ it('goes on with one that a worker of an earlier release has begun with the list
   const piece = { value: 'One', digest: digestOf('One') };
   expect(endOf(plan.stages[0] as EachPlan, at, 0, piece, true)).toBeUndefined();
   expect(memo.below('all[0]').below('pay').value).toEqual({ text: 'One' });
+});
+
+it('begins one with another piece at a place of its own, also in a later history where it has not begun yet', () => {
+  const { plan } = pipeline('told', { input: z.object({ texts: z.array(z.string()) }) }, ({ input, stage, each }) => ({
+    all: each('all', input.texts, (prompt) => stage('told', chat({ model: 'm' }), { prompt }).text),
+  }));
+  const step = plan.stages[0] as EachPlan;
+  const piece = { value: 'One, two.', digest: digestOf('One, two.') };
+  const host = { since: () => true };
+  const memo = new Memo();
+  memo.below('all[0]').below('~item').end(digestOf('One,'));
+  expect(endOf(step, { memo, host } as unknown as At, 0, piece, true)).toBeUndefined();
+  const later = Memo.from(memo.toJson());
+  expect(endOf(step, { memo: later, host } as unknown as At, 0, piece, true)).toBeUndefined();
+  expect(placeOf('all[0]', later.below('all[0]'))).toBe('all[0~2]');
 });
