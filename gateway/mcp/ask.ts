@@ -34,7 +34,7 @@ export function formOf(wait: Asked): Elicitation {
   }
   if (lacksForm(wait)) {
     const reject = { type: 'boolean', title: 'Reject', description: `Decide before ${until}` };
-    return form(`${subject}\nIts form is filled in over HTTP; here it can only be rejected.`, { reject });
+    return form(`${subject}\nIts form is filled in over HTTP; here it can only be rejected.`, { [REJECT]: reject });
   }
   const given = call?.arguments === undefined ? undefined : visibleText(JSON.stringify(call.arguments));
   const cut = given !== undefined && given.length > LONGEST_ARGUMENTS ? `${given.slice(0, LONGEST_ARGUMENTS)}…` : given;
@@ -49,6 +49,8 @@ export function formOf(wait: Asked): Elicitation {
   return form(`${asked} ${subject}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
 }
 
+/** Field of a wait whose form is left out. The form may be back when the answer comes, which is then none to it: no form has such a field. */
+const REJECT = 'reject_without_form';
 const REASON = 'Optional: why; the model of an agent is told';
 const SCOPE = 'this call, or also later calls of this tool: in this run, in its session';
 const scopesOf = (session: string | undefined): readonly string[] =>
@@ -67,10 +69,11 @@ export const hasForm = ({ question }: Pick<Asked, 'question'>): boolean => quest
  */
 export function decisionIn({ action, content }: Elicited, isContent = false): FormDecision | undefined {
   if (action === 'decline') return { approved: false };
+  if (action === 'accept' && isJsonObject(content) && REJECT in content)
+    return content[REJECT] === true ? { approved: false } : undefined;
   if (action === 'accept' && isContent) return { approved: true, content: isJsonObject(content) ? content : {} };
   if (action !== 'accept' || !isJsonObject(content as Json)) return undefined;
-  const { confirm, reject, reason, scope } = content as JsonObject;
-  if (reject === true) return { approved: false };
+  const { confirm, reason, scope } = content as JsonObject;
   if (typeof confirm !== 'boolean') return undefined;
   return {
     approved: confirm,

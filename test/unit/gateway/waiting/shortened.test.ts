@@ -35,10 +35,15 @@ it('one whose form is left out is a question still, and no door offers to approv
     reason: 'question',
     responseSchema: { properties: { approved: { const: false } } },
   });
-  expect(formOf(wait).params.requestedSchema).toMatchObject({ required: ['reject'] });
+  expect(formOf(wait).params.requestedSchema).toMatchObject({ required: ['reject_without_form'] });
   expect(hasForm(wait)).toBe(false);
-  expect(decisionIn({ action: 'accept', content: { reject: true } })).toEqual({ approved: false });
-  expect(decisionIn({ action: 'accept', content: { reject: false } })).toBeUndefined();
+  const decided = (reject: boolean, isContent: boolean) =>
+    decisionIn({ action: 'accept', content: { reject_without_form: reject } }, isContent);
+  expect(decided(true, false)).toEqual({ approved: false });
+  expect(decided(false, false)).toBeUndefined();
+  // The form may be back by then.
+  expect(decided(true, true)).toEqual({ approved: false });
+  expect(decided(false, true)).toBeUndefined();
 });
 
 it('the address of a question is always there', () => {
