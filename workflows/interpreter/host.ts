@@ -208,7 +208,7 @@ export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
 
 /**
  * Whether fallbacks and control flow must not handle a failure: the segment ends here, it is unknown what had ended, a call that has succeeded
- * would be another one, an entry is lost, or the history is nearly over. A race goes on after the last as long as another contender may win.
+ * would be another one, an entry is lost, or the history is nearly over. A race goes on after the last two as long as another contender may win.
  */
 export const concernsAll = (error: Pick<StageError, 'code' | 'details'>, host: Pick<StageHost, 'since'>): boolean =>
   interrupts(error) ||
