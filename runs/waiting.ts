@@ -1,14 +1,12 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { MOST_PAYLOAD_BYTES } from '../pipelines/json-limits.js';
 import { fittingWaits, WAITING_QUERY, type Wait } from '../pipelines/run/index.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 
 /** Most child runs that are queried for one run; each takes two calls to Temporal. */
 export const MOST_CHILDREN = 32;
-
-/** Maximum size of the waits of a run and its child runs together, in bytes, as that of one workflow: a page of a list has those of 25 runs. */
-const MOST_BYTES = 1_000_000;
 
 /** A run or one of its child runs. */
 export interface Within {
@@ -27,10 +25,16 @@ type Temporal = Pick<RunDeps, 'temporal'>;
  * The open waits of a run and its child runs, with paths relative to the run, shortened where they are too large. Queries each workflow, which takes a
  * worker.
  * @param children ids of the child runs, if known
+ * @param most bytes of all together. Default: as many as one workflow answers with
  */
-export async function waitingIn(deps: Temporal, id: string, children?: readonly string[]): Promise<readonly Wait[]> {
+export async function waitingIn(
+  deps: Temporal,
+  id: string,
+  children?: readonly string[],
+  most = MOST_PAYLOAD_BYTES,
+): Promise<readonly Wait[]> {
   const waits = await ask(deps, { id, workflowId: id }, { children: MOST_CHILDREN }, children);
-  return fittingWaits(waits, MOST_BYTES);
+  return fittingWaits(waits, most);
 }
 
 async function ask(

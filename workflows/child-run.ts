@@ -3,6 +3,7 @@ import { CancellationScope, executeChild, isCancellation, ParentClosePolicy, wor
 import type { JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import { queueOrder, type SubPipelinePlan } from '../pipelines/plan/index.js';
+import { asksPeople } from '../pipelines/plan/people.js';
 import {
   childEvents,
   type RunContext,
@@ -26,6 +27,8 @@ export interface ChildHost {
   room(bytes: number): Promise<void> | undefined;
   /** Begins the child as soon as the run has a place for it. */
   readonly begin: Begin;
+  /** What a child that may wait for people is given of the waits that are told. */
+  share(to: string): Pick<RunContext, 'waitsTo' | 'mostTold'>;
   /** Of the run: a child that has waited for its place ends with it. */
   readonly deadline: Deadline | undefined;
 }
@@ -36,14 +39,14 @@ export async function childRun(
   input: JsonObject,
   context: RunContext,
   path: string,
-  { room, begin, deadline }: ChildHost,
+  { room, begin, share, deadline }: ChildHost,
 ): Promise<RunResult> {
   const { plan, tenant } = context;
   const { workflowId } = workflowInfo();
   const start = (own: RunContext): Promise<unknown> =>
     executeChild(plan.name, {
       workflowId: `${workflowId}/${path}`,
-      args: [input, { ...own, ...childEvents(own, workflowId, path) }],
+      args: [input, { ...telling(own, step, share), ...childEvents(own, workflowId, path) }],
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
       priority: queueOrder(tenant),
@@ -71,6 +74,12 @@ export async function childRun(
     // If the child alone was cancelled, that is the child's failure, not this run's cancellation.
     throw isCancellation(error) && CancellationScope.current().consideredCancelled ? error : childError(step.id, error);
   }
+}
+
+/** The context of a child run with its share of the waits that are told, if it may have any. */
+function telling(context: RunContext, { plan }: SubPipelinePlan, share: ChildHost['share']): RunContext {
+  const { waitsTo, ...rest } = context;
+  return waitsTo !== undefined && asksPeople(plan) ? { ...rest, ...share(waitsTo) } : context;
 }
 
 /** The context of a child run with what is left of the run's deadline. Throws `DEADLINE_EXCEEDED` if nothing is. */

@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Json, JsonObject } from '../pipelines/json.js';
+import { MOST_PAYLOAD_BYTES } from '../pipelines/json-limits.js';
 import {
   ASK_UPDATE,
   DECIDE_UPDATE,
@@ -39,8 +40,8 @@ const decideUpdate = defineUpdate<Decision, [GivenDecision]>(DECIDE_UPDATE);
 const askUpdate = defineUpdate<Elicited, [HeldQuestion]>(ASK_UPDATE);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 
-/** Maximum size of the answer to a query, in bytes: Temporal accepts 2 MiB. */
-const MOST_ANSWER_BYTES = 1_000_000;
+/** Maximum size of the stage table as the answer to a query, in bytes. Temporal takes 2 MiB, which the waits may have. */
+const MOST_TABLE_BYTES = 1_000_000;
 
 /**
  * The workflow of runs. It serves every workflow type that is not the name of an export, so that a run is typed by its
@@ -64,8 +65,8 @@ export default async function run(
     else ({ context, input } = await prepareStart(given, by as Json | undefined));
     const own = new TemporalHost(context, notes);
     host = own;
-    setHandler(stagesQuery, () => fittingRows(own.stages, MOST_ANSWER_BYTES));
-    setHandler(waitingQuery, () => fittingWaits(own.waits.open, MOST_ANSWER_BYTES));
+    setHandler(stagesQuery, () => fittingRows(own.stages, MOST_TABLE_BYTES));
+    setHandler(waitingQuery, () => fittingWaits(own.waits.open, MOST_PAYLOAD_BYTES));
     setHandler(decideUpdate, (given) => orFailure(() => own.waits.decide(given)), {
       validator: (given) => orFailure(() => own.waits.admit(given)),
     });
@@ -78,12 +79,13 @@ export default async function run(
     };
     setHandler(askUpdate, asked, { validator: (given) => orFailure(() => own.held.check(given)) });
     const result = await interpret(input, context, own);
-    if (own.busy) await own.settled();
     if ('carried' in result) {
-      const carried = { ...result.carried, decided: own.waits.carried, told: own.told };
+      if (own.busy) await own.settled();
+      const carried = { ...result.carried, decided: own.waits.carried, ...own.told };
       // Temporal may remove the history that this run began with while it still runs.
       return await continueAsNew<typeof run>(input, { ...context, carried }, ...(notes ? [notes] : []));
     }
+    if (own.running) await own.ended();
     const cached = result.stages.filter((stage) => stage.cache !== undefined && stage.cache !== 'off');
     if (cached.length > 0) {
       const hit = cached.some((stage) => stage.cache === 'hit' || stage.cache === 'shared');
@@ -95,7 +97,7 @@ export default async function run(
     const failure = runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
     // An error that does not end the run is thrown immediately, because its workflow task does not complete.
     if (!(failure instanceof TemporalFailure)) throw failure;
-    if (host?.busy) await host.settled();
+    if (host?.running) await host.ended();
     reportEnd(context, failure);
     throw failure;
   }

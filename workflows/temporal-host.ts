@@ -124,7 +124,7 @@ export class TemporalHost implements RunHost {
     this.#noteBytes = bytesOf(notes);
     this.#plan = context.plan;
     this.waits = new Waits(context.carried?.decided);
-    this.#told = new ToldWaits(this.#room, context.carried?.told);
+    this.#told = new ToldWaits(this.#room, context);
     this.pieces = new TemporalPieces(context, this.#room, this.#activities);
     const { guarded } = context;
     setDefaultSignalHandler((name, ...args) => {
@@ -252,20 +252,30 @@ export class TemporalHost implements RunHost {
       );
   }
 
-  /** Part of the run is executing in its worker, or signals wait for room: the workflow must not end before `settled`. */
-  get busy(): boolean {
-    return this.#turns.running > 0 || this.#told.telling !== undefined;
+  /** Part of the run is executing in its worker: the workflow must not end before `ended`. */
+  get running(): boolean {
+    return this.#turns.running > 0;
   }
 
-  settled(): Promise<void> {
-    const { telling } = this.#told;
-    return telling === undefined ? this.#turns.settled() : telling.then(() => this.#turns.settled());
+  ended(): Promise<void> {
+    return this.#turns.settled();
+  }
+
+  /** The same, or the delivery may not have all told waits yet: the run must not go on in a new history before `settled`. */
+  get busy(): boolean {
+    return this.running || this.#told.telling;
+  }
+
+  async settled(): Promise<void> {
+    if (this.#told.telling) await this.#told.settled();
+    await this.ended();
   }
 
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<RunResult> {
     return childRun(step, input, context, path, {
       room: (bytes) => this.#room.takeUncounted(bytes),
       begin: (work) => this.#children.begin(work),
+      share: (to) => this.#told.share(to),
       deadline: this.#deadline,
     });
   }
@@ -368,8 +378,8 @@ export class TemporalHost implements RunHost {
   }
 
   /** Waits that the delivery has been told of, in earlier histories too. */
-  get told(): number {
-    return this.#told.count;
+  get told(): ToldWaits['carried'] {
+    return this.#told.carried;
   }
 
   #show(): void {

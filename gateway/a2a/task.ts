@@ -1,7 +1,6 @@
 import { parseArtifactUri } from '../../pipelines/artifact.js';
 import { errorRow, isErrorCode } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import { visibleText } from '../../pipelines/run/index.js';
 import type { RunDocument } from '../../runs/document.js';
 import { type Caller, holds } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -9,6 +8,7 @@ import { embedding, mediaIn } from '../http/output-media.js';
 import type { HeldResponse } from '../http/response-memory.js';
 import { answerOf } from '../openai/chat-reply.js';
 import type { Asked } from '../waiting/follow-call.js';
+import { shownSubject } from '../waiting/shown.js';
 import type { Agent } from './agents.js';
 import type { Artifact, Message, Part, Task, TaskState, TaskStatus } from './protocol.js';
 
@@ -70,8 +70,8 @@ export function statusOf(name: TaskName, caller: Caller, run: RunDocument): Task
 
 /** The status of a task that waits for decisions: of each a text for a person, and data for a program. */
 export function asks(name: TaskName, waits: readonly Asked[]): TaskStatus {
-  const parts = waits.flatMap(({ nonce, subject, call, question, until }): Part[] => [
-    { text: visibleText(subject) },
+  const parts = waits.flatMap(({ nonce, subject, call, question, until, shortened }): Part[] => [
+    { text: shownSubject({ subject, shortened }) },
     {
       data: {
         nonce,
@@ -79,6 +79,7 @@ export function asks(name: TaskName, waits: readonly Asked[]): TaskStatus {
         until,
         ...(call && { tool: call.tool, arguments: (call.arguments ?? null) as Json, digest: call.digest }),
         ...(question && { question: question as unknown as Json }),
+        ...(shortened && { shortened }),
       } as JsonObject,
     },
   ]);

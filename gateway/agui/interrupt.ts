@@ -1,28 +1,41 @@
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
-import { visibleText } from '../../pipelines/run/index.js';
 import { decisionOf } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
+import { lacksForm, shownSubject } from '../waiting/shown.js';
 import type { RunInput } from './run-input.js';
 
 const FORM = /^([a-z0-9-]{1,128}):(\d{1,19}-\d{1,19}):([\x21-\x39\x3b-\x7e]{1,100})$/;
 
-/** A wait as an interrupt. Its id names the run, the place in its events and the wait: any gateway can go on. */
-export const interruptOf = ({ run, after }: NeedsInput, { nonce, subject, call, question, until }: Asked) => ({
-  id: `${run}:${after}:${nonce}`,
-  reason: question === undefined ? 'approval' : 'question',
-  message: visibleText(subject),
-  responseSchema: {
-    type: 'object',
-    properties: { approved: { type: 'boolean' }, ...(question?.schema && { content: question.schema }) },
-    required: ['approved'],
-  },
-  expiresAt: until,
-  ...(question && { metadata: { question } as unknown as JsonObject }),
-  ...(call && { metadata: { tool: call.tool, arguments: call.arguments ?? null, digest: call.digest } as JsonObject }),
-});
+/**
+ * A wait as an interrupt. Its id names the run, the place in its events and the wait: any gateway can go on. Where the fields of a form are left out, an
+ * approval is not offered.
+ */
+export function interruptOf({ run, after }: NeedsInput, wait: Asked) {
+  const { nonce, call, question, until, shortened } = wait;
+  const metadata = {
+    ...(question && { question }),
+    ...(call && { tool: call.tool, arguments: call.arguments ?? null, digest: call.digest }),
+    ...(shortened && { shortened }),
+  };
+  return {
+    id: `${run}:${after}:${nonce}`,
+    reason: question === undefined ? 'approval' : 'question',
+    message: shownSubject(wait),
+    responseSchema: {
+      type: 'object',
+      properties: {
+        approved: { type: 'boolean', ...(lacksForm(wait) && { const: false }) },
+        ...(question?.schema && { content: question.schema }),
+      },
+      required: ['approved'],
+    },
+    expiresAt: until,
+    ...(Object.keys(metadata).length > 0 && { metadata: metadata as unknown as JsonObject }),
+  };
+}
 
 /** Answers to a run's interrupts. */
 export interface Resumption {

@@ -3,6 +3,7 @@ import { visibleText } from '../../pipelines/run/index.js';
 import { LONGEST_REASON } from '../rest/decision.js';
 import type { AnswerOfRun } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
+import { lacksForm, shownSubject } from '../waiting/shown.js';
 
 /** A request of the protocol that asks the client's user by a form. */
 export interface Elicitation {
@@ -21,13 +22,19 @@ const LONGEST_ARGUMENTS = 2_000;
 
 /**
  * Asks for the decision of a wait; for that on a call of a tool also what else it covers. The form of another server's question is passed on, after
- * a message that names the server.
+ * a message that names the server. Where the fields of a form are left out, the wait can only be rejected.
  */
-export function formOf({ subject, call, question, session, until }: Asked): Elicitation {
+export function formOf(wait: Asked): Elicitation {
+  const { call, question, session, until } = wait;
   const { schema } = question ?? {};
+  const subject = shownSubject(wait);
   if (schema !== undefined) {
-    const message = `${visibleText(subject)}\nDecide before ${until}.`;
+    const message = `${subject}\nDecide before ${until}.`;
     return { method: 'elicitation/create', params: { mode: 'form', message, requestedSchema: schema } };
+  }
+  if (lacksForm(wait)) {
+    const reject = { type: 'boolean', title: 'Reject', description: `Decide before ${until}` };
+    return form(`${subject}\nIts form is filled in over HTTP; here it can only be rejected.`, { [REJECT]: reject });
   }
   const given = call?.arguments === undefined ? undefined : visibleText(JSON.stringify(call.arguments));
   const cut = given !== undefined && given.length > LONGEST_ARGUMENTS ? `${given.slice(0, LONGEST_ARGUMENTS)}…` : given;
@@ -39,9 +46,11 @@ export function formOf({ subject, call, question, session, until }: Asked): Elic
   const reason = { type: 'string', title: 'Reason', description: REASON, maxLength: LONGEST_REASON };
   const scope = { type: 'string', title: 'Approves', enum: scopesOf(session), default: 'call', description: SCOPE };
   const asked = question === undefined ? 'Approve?' : 'Done?';
-  return form(`${asked} ${visibleText(subject)}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
+  return form(`${asked} ${subject}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
 }
 
+/** Field of a wait whose form is left out. The form may be back when the answer comes, which is then none to it: no form has such a field. */
+const REJECT = 'reject_without_form';
 const REASON = 'Optional: why; the model of an agent is told';
 const SCOPE = 'this call, or also later calls of this tool: in this run, in its session';
 const scopesOf = (session: string | undefined): readonly string[] =>
@@ -60,6 +69,8 @@ export const hasForm = ({ question }: Pick<Asked, 'question'>): boolean => quest
  */
 export function decisionIn({ action, content }: Elicited, isContent = false): FormDecision | undefined {
   if (action === 'decline') return { approved: false };
+  if (action === 'accept' && isJsonObject(content) && REJECT in content)
+    return content[REJECT] === true ? { approved: false } : undefined;
   if (action === 'accept' && isContent) return { approved: true, content: isJsonObject(content) ? content : {} };
   if (action !== 'accept' || !isJsonObject(content as Json)) return undefined;
   const { confirm, reason, scope } = content as JsonObject;

@@ -125,7 +125,7 @@ const wait = z.object({
   shortened: z
     .literal(true)
     .optional()
-    .describe('Only the beginning of its texts is there, or its arguments or question are left out'),
+    .describe('Only the beginning of its texts is there, or its arguments or the schema of its question are left out'),
 });
 
 export const runDocument = z.object({

@@ -104,7 +104,8 @@ const APPROVALS: RouteDoc = {
                 otherwise: { type: 'boolean', description: 'The decision if none is made by then' },
                 shortened: {
                   type: 'boolean',
-                  description: 'Only the beginning of `subject` is there, or `arguments` or `question` are left out',
+                  description:
+                    'Only the beginning of `subject` is there, or `arguments` or `question.schema` are left out',
                 },
                 links: { type: 'object' },
               },

@@ -23,7 +23,7 @@ export interface WaitedCall {
 }
 
 /** What a person is told of a wait. */
-export type Asked = Pick<Wait, 'nonce' | 'subject' | 'call' | 'question' | 'session' | 'until'>;
+export type Asked = Pick<Wait, 'nonce' | 'subject' | 'call' | 'question' | 'session' | 'until' | 'shortened'>;
 
 /** A call that cannot go on before its client’s user has answered. */
 export interface NeedsInput {

@@ -11,11 +11,11 @@ function stepAsks(step: Step): boolean {
   if (step.kind === 'approve') return true;
   return callsOf(step).some((call) => {
     if (call.kind !== 'agent') return false;
-    const { tools, servers = [] } = agentOf(call);
+    const { tools, servers = [], guards = [] } = agentOf(call);
     const asked = tools.some(
       (tool) => tool.approval !== undefined || (tool.by === 'pipeline' && asksPeople(tool.plan)),
     );
-    // Servers of tools may ask by themselves.
-    return asked || servers.length > 0;
+    // Servers of tools may ask by themselves, and so may guardrails.
+    return asked || servers.length > 0 || guards.length > 0;
   });
 }

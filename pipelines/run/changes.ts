@@ -39,10 +39,11 @@
  *   `onFailure`, a race, an optional stage and an agent's summary went on without its result.
  * - `pinned-calls-end-in-time`: a call of a function with a version fails after `timeout.queue`, and with an alternative after its stage's patience
  *   if no worker has the version. Before, it waited until the total timeout.
- * - `ended-items-stay`: an `each` whose stream was lost fails with `RESUME_DIVERGED` where the list has another piece at the place of an item that has
- *   had effects. Before, the item began again.
- * - `told-waits-leave-room`: signals that tell of waits count among the commands of a workflow task, and a run sends 500, a child run 100. Before, they were neither
- *   counted nor limited, and a run with many at once was blocked.
+ * - `ended-items-stay`: in an item whose entry was lost, what is under way ends first. An `each` whose stream was lost fails with `RESUME_DIVERGED` where the
+ *   list has another piece at the place of an item that may have had effects, and begins any other such item under a path of its own. Before, what was under way
+ *   was cancelled and made again, and each item began again under its path, where it found what had been made of the first piece.
+ * - `told-waits-leave-room`: signals that tell of waits count among the commands of a workflow task, a run sends 500, a child run 100 at most, and goes on in a new
+ *   history once they have arrived. Before, they were neither counted nor limited, which blocked a run with many at once, and the last ones were lost there.
  */
 export type Change =
   | 'waits-are-told'

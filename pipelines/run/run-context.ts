@@ -48,6 +48,8 @@ export interface RunContext {
   readonly streamTag?: string;
   /** Id of the workflow that tells receivers of webhooks about waits for a person (`deliveryId`). Absent: nobody. */
   readonly waitsTo?: string;
+  /** Of a child run: how many waits it tells at most, with those of its own child runs. Absent: 100, as in child runs of earlier releases. */
+  readonly mostTold?: number;
   /**
    * The run is one segment that a fast host runs outside Temporal, under a journal of this name. The workflow is its
    * guardian: it ends with the outcome that it receives, or takes over the segment when the fast host is gone.
@@ -69,5 +71,7 @@ export interface Carried {
   readonly decided: Readonly<Record<string, Decision>>;
   /** Waits that the delivery of the run has been told of. Absent: none, or by an earlier release, which did not count them. */
   readonly told?: number;
+  /** Of the waits that child runs may tell the delivery, how many they have been given. Absent: none. */
+  readonly toldShared?: number;
   readonly rows: readonly StageRecord[];
 }

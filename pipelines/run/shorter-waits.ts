@@ -8,7 +8,7 @@ const SPARE: readonly ((wait: Wait) => Wait)[] = [
   (wait) => withTexts(wait, 2_000),
   withoutArguments,
   (wait) => withTexts(wait, 200),
-  ({ question, ...rest }) => (question ? { ...rest, shortened: true } : rest),
+  withoutForm,
 ];
 
 /** The wait in no more bytes than this, as far as it can do without anything. */
@@ -38,6 +38,13 @@ function withoutArguments(wait: Wait): Wait {
   if (wait.call?.arguments === undefined) return wait;
   const { arguments: _, ...call } = wait.call;
   return { ...wait, call, shortened: true };
+}
+
+/** The question stays, so that nobody takes it for an approval: one without fields and address is one whose fields are left out. */
+function withoutForm(wait: Wait): Wait {
+  if (wait.question?.schema === undefined) return wait;
+  const { schema: _, ...question } = wait.question;
+  return { ...wait, question, shortened: true };
 }
 
 /** @param longest subject and question, in UTF-16 units */

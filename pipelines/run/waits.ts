@@ -23,7 +23,7 @@ export interface Wait {
   /** The decision if none is made by then. */
   readonly otherwise: boolean;
   /**
-   * Of its texts only the beginning is there, or the arguments of the call or the question are left out: the list of a run, and what its delivery
+   * Of its texts only the beginning is there, or the arguments of the call or the schema of the question are left out: the list of a run, and what its delivery
    * sends, have a largest size. A decision is one on the whole.
    */
   readonly shortened?: true;

@@ -12,6 +12,9 @@ import type { ListRequest } from './run-list.js';
 /** Most runs of a page: each is asked for its waits, which costs Temporal and a worker a question. */
 export const MOST_ASKED = 25;
 
+/** Maximum size of the waits of a run and its child runs, in bytes: a page has those of `MOST_ASKED` runs. */
+const MOST_BYTES = 1_000_000;
+
 /** Runs that are asked at once; each question takes a worker. */
 const AT_ONCE = 8;
 
@@ -56,7 +59,9 @@ export async function waitingRuns(deps: WaitingDeps, caller: Caller, request: Li
 /** Undefined if no worker answers. */
 async function waitsOf({ temporal }: WaitingDeps, id: string): Promise<readonly Wait[] | undefined> {
   try {
-    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => waitingIn({ temporal }, id));
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      waitingIn({ temporal }, id, undefined, MOST_BYTES),
+    );
   } catch {
     return undefined;
   }

@@ -39,9 +39,11 @@ export class CallsUnderWay {
     return this.#calls.size === 0;
   }
 
-  /** Resolves when no call is running and the interpreter has processed their results, in the same turn of the event loop. */
+  /** Resolves when no call is running, the interpreter has processed their results, in the same turn of the event loop, and none has followed. */
   async none(): Promise<void> {
-    if (this.#calls.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    await nextTurn();
+    do {
+      if (this.#calls.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await nextTurn();
+    } while (this.#calls.size > 0);
   }
 }

@@ -253,12 +253,16 @@ export class InProcessHost implements RunHost {
 
   /**
    * Before its time is over a segment begins no further call: those under way end, and another process goes on from the journal. Each has one call at least.
-   * Not where a stream is made for as long: that is cut off in any case, and goes on behind what it has committed.
+   * Not where a stream is made for as long: that is cut off in any case, and goes on behind what it has committed. A reader that has time begins also then:
+   * what makes its stream may wait for it, and an attempt of a reader that is cut off does not count.
    */
   #checkTime(call: StageCall, attemptMs: number): void {
     const { endsBy } = this.#options;
-    if (endsBy === undefined || performance.now() + Math.min(attemptMs, MOST_ROOM_MS) <= endsBy) return;
-    if (!this.#underWay.hasBegun || this.#underWay.streamsFor(MOST_ROOM_MS)) return;
+    if (endsBy === undefined) return;
+    if (!this.ranOut || call.reads !== undefined) {
+      if (performance.now() + Math.min(attemptMs, MOST_ROOM_MS) <= endsBy) return;
+      if (!this.#underWay.hasBegun || this.#underWay.streamsFor(MOST_ROOM_MS)) return;
+    }
     this.#underWay.ranOut = true;
     const message = `stage "${call.stage}": its segment has no time left for it`;
     throw new StageError(HANDED_BACK, message, { stage: call.stage });

@@ -15,11 +15,13 @@ import { type Placement, type RunContext, type TokenUsage, usageOfRows } from '.
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { eachEntry } from './each-stream.js';
 import { HistoryFull } from './history-full.js';
+import { holds } from './host.js';
 import type { Memo } from './memo.js';
 import { GraphValues } from './scope.js';
 import { sessionsOf } from './sessions-of.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
+import { isEntryLost } from './streams.js';
 import { graphValue, isFailure, stops } from './value.js';
 
 export type ControlStep = (run: Run, step: Step, scope: Scope, at: At) => Promise<Json | Stopped>;
@@ -80,6 +82,7 @@ async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Jso
   const contenders = Object.entries(step.contenders);
   let left = contenders.length;
   let full: HistoryFull | undefined;
+  let lost: StageError | undefined;
   return at.host.race<Json | Stopped>(
     contenders.map(([winner, graph]) => async (host) => {
       try {
@@ -91,8 +94,9 @@ async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Jso
         left -= 1;
         // Another contender may still win. If none does, the failure of another one must not be handled instead.
         if (error instanceof HistoryFull) full ??= error;
+        else if (isEntryLost(error) && holds(at.host, 'ended-items-stay')) lost ??= error;
         else if (!isFailure(error, at.host)) throw error;
-        if (left === 0) throw full ?? error;
+        if (left === 0) throw lost ?? full ?? error;
         return new Promise<never>(() => undefined);
       }
     }),

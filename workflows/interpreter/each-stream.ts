@@ -4,10 +4,10 @@ import { channelPath } from '../../pipelines/run/channel-path.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { channelsOf } from './call.js';
 import { type Ended, each, endOf, item, piecesOf, takeList, takesList, valuesOf } from './each.js';
-import type { Piece, PieceReader } from './host.js';
+import { holds, type Piece, type PieceReader } from './host.js';
 import { OrderedPieces } from './ordered-pieces.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
-import { isLost } from './streams.js';
+import { failureBeside, isLost } from './streams.js';
 import { itemTurn, stops } from './value.js';
 
 /** An `each` whose items are read as a stream, or whose values are, where the interpreter has channels; any other as ever. */
@@ -92,11 +92,10 @@ async function streamed(run: Run, step: EachPlan, scope: Scope, outer: At): Prom
     const lanes = Array.from({ length: step.concurrency }, lane);
     // Items that are under way end before the list is taken instead, which would begin them again.
     await Promise.all(lanes).catch(async (error: unknown) => {
-      if (isLost(error)) {
-        halt();
-        await Promise.allSettled(lanes);
-      }
-      throw error;
+      if (!isLost(error)) throw error;
+      halt();
+      const failure = failureBeside(await Promise.allSettled(lanes));
+      throw failure !== undefined && holds(at.host, 'ended-items-stay') ? failure : error;
     });
     const stopped = !whole || ended.some((end) => end === undefined);
     if (out) await (stopped ? out.settled() : out.end());

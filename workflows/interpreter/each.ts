@@ -7,6 +7,7 @@ import { digestOf } from './digest.js';
 import { holds, type Piece, type RunHost } from './host.js';
 import type { Memo } from './memo.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
+import { failureBeside, restEndsFirst } from './streams.js';
 import { graphValue, isFailure, itemTurn, stops } from './value.js';
 
 /** Result of an item. `of`: the digest of the item, if it was read from a stream, whose pieces may differ from the collected list's. */
@@ -32,7 +33,14 @@ export async function each(run: Run, step: EachPlan, scope: Scope, outer: At): P
       ended[i] = await item(run, step, scope, at, i, pieces[i] as Piece);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(step.concurrency, pieces.length) }, lane));
+  const lanes = Array.from({ length: Math.min(step.concurrency, pieces.length) }, lane);
+  try {
+    await Promise.all(lanes);
+  } catch (error) {
+    if (!restEndsFirst(error, at)) throw error;
+    next = pieces.length;
+    throw failureBeside(await Promise.allSettled(lanes)) ?? error;
+  }
   if (ended.some((end) => end === undefined)) return STOPPED;
   return (ended as Ended[]).flatMap((end) => valuesOf(step, end));
 }
@@ -60,6 +68,19 @@ export const takesList = ({ memo }: Pick<At, 'memo'>): boolean => memo.below(LIS
 /** Digest of the item that has begun, in its memo. */
 const BEGUN = '~item';
 
+/** Set in the memo of an item that has begun with another piece before, and begins again, maybe in a later history. */
+const AGAIN = '~again';
+
+/**
+ * Where the steps of an item are. One that begins again with another piece has a place of its own: journals, channels, idempotency keys and ids of
+ * child runs know a call by its path, and would have what was made of the first piece.
+ */
+export const placeOf = (name: string, memo: Memo): string =>
+  memo.valueBelow(AGAIN) === undefined ? name : againOf(name);
+
+/** `chunks[3~2]` */
+export const againOf = (name: string): string => name.replace(/\]$/, '~2]');
+
 /**
  * The result that an item has had, in an earlier history or before its stream was lost; undefined if it was another item's, of which nothing
  * is kept then. Throws `RESUME_DIVERGED` if that may have had effects: they would be made again for a piece that is only cut in another place.
@@ -71,7 +92,9 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
   const end = memo.value as Ended | undefined;
   if (end === undefined && piece.digest === undefined) return undefined;
   const of = end === undefined ? memo.below(BEGUN).value : end.of;
-  if (of === undefined && (end !== undefined || !lost)) return end;
+  // It is to begin again, and has not yet.
+  const isAgain = memo.valueBelow(AGAIN) !== undefined;
+  if (of === undefined && (end !== undefined || !lost || isAgain)) return end;
   if (of === (piece.digest ?? digestOf(piece.value ?? null))) return end;
   if (hasHadEffects(step, memo) && holds(at.host, 'ended-items-stay')) {
     // An earlier release has begun it with the list itself.
@@ -79,6 +102,7 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
     throw diverged(step, i);
   }
   at.memo.drop(name);
+  if (of !== undefined && holds(at.host, 'ended-items-stay')) at.memo.below(name).below(AGAIN).end(true);
   return undefined;
 }
 
@@ -106,11 +130,12 @@ export async function item(
   { value, entry, digest }: Piece,
 ): Promise<Ended | undefined> {
   const { id, onFailure, body } = step;
-  const memo = at.memo.below(`${id}[${i}]`);
+  const name = `${id}[${i}]`;
+  const memo = at.memo.below(name);
   const own: Record<string, Json> = { [`${id}/index`]: i };
   if (value !== undefined) own[`${id}/item`] = value;
   const entries = entry && new Map<string, EntryRef>([...(at.entries ?? []), [`${id}/item`, entry]]);
-  const inner: At = { ...at, prefix: `${at.prefix}${id}[${i}]/`, memo, ...(entries && { entries }) };
+  const inner: At = { ...at, prefix: `${at.prefix}${placeOf(name, memo)}/`, memo, ...(entries && { entries }) };
   const graph = (host: RunHost) => graphValue(run, body, scope, own, { ...inner, host });
   const of = digest !== undefined && { of: digest };
   if (digest !== undefined) memo.below(BEGUN).end(digest);

@@ -77,7 +77,7 @@ export interface RunHost extends StageHost {
   itemTurn?(giveUp: () => boolean, startsRuns: boolean): Promise<void> | undefined;
   /** Bytes that a new history begins with besides the input, the context and what the interpreter has. Absent: none. */
   carriedBytes?(): number;
-  /** Whether something still runs that the interpreter does not wait for any more; the run goes on in a new history after `settled`. */
+  /** Whether something still runs, or is being told, that the interpreter does not wait for any more; the run goes on in a new history after `settled`. */
   readonly busy?: boolean;
   settled?(): Promise<void>;
   /** Reads and writes the streams of an `each`. Absent where the interpreter has no channels: they are collected. */
@@ -208,7 +208,7 @@ export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
 
 /**
  * Whether fallbacks and control flow must not handle a failure: the segment ends here, it is unknown what had ended, a call that has succeeded
- * would be another one, an entry is lost, or the history is nearly over. A race goes on after the last as long as another contender may win.
+ * would be another one, an entry is lost, or the history is nearly over. A race goes on after the last two as long as another contender may win.
  */
 export const concernsAll = (error: Pick<StageError, 'code' | 'details'>, host: Pick<StageHost, 'since'>): boolean =>
   interrupts(error) ||

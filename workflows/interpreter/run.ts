@@ -6,7 +6,17 @@ import { GraphValues } from './scope.js';
 import { runSegment } from './segment.js';
 import { runStage } from './stage.js';
 import { type At, type Run, type RunGraph, type RunStep, type Sources, STOPPED, type Stopped } from './state.js';
-import { beginningsOf, channelsRead, eachesOf, isLost, sourcesOfReader, streamsMayStop } from './streams.js';
+import {
+  beginningsOf,
+  channelsRead,
+  eachesOf,
+  endsOf,
+  failureBeside,
+  isLost,
+  restEndsFirst,
+  sourcesOfReader,
+  streamsMayStop,
+} from './streams.js';
 
 /**
  * Runs a graph: each step as soon as all steps that it reads have ended, independent steps in parallel. Rejects with
@@ -33,8 +43,13 @@ export const runGraph: RunGraph = async (run, graph, around, own, outer) => {
   }
   const ends = new Set(ended.values());
   const [only] = ends;
-  const all = ends.size === 1 ? [await only] : await Promise.all(ends);
-  return all.every(Boolean) ? scope : STOPPED;
+  try {
+    const all = ends.size === 1 ? [await only] : await Promise.all(ends);
+    return all.every(Boolean) ? scope : STOPPED;
+  } catch (error) {
+    if (!restEndsFirst(error, at)) throw error;
+    throw failureBeside(await Promise.allSettled(endsOf(graph.stages, ended, at))) ?? error;
+  }
 };
 
 /**

@@ -7,7 +7,7 @@ import { holds, type RunHost } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
-import { entryLost, heldOf, isLost } from './streams.js';
+import { endsOf, entryLost, failureBeside, heldOf, isLost, restEndsFirst } from './streams.js';
 import { type Tried, triedLeft } from './tried-left.js';
 
 /**
@@ -93,7 +93,13 @@ export async function runSegment(
     async (inner) => {
       const alone = new Map<string, Promise<boolean>>();
       for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host: inner }));
-      const whole = (await Promise.all(alone.values())).every(Boolean);
+      let whole: boolean;
+      try {
+        whole = (await Promise.all(alone.values())).every(Boolean);
+      } catch (error) {
+        if (!restEndsFirst(error, at)) throw error;
+        throw failureBeside(await Promise.allSettled(endsOf(steps, alone, at))) ?? error;
+      }
       if (whole) at.memo.drop(triedOf(first));
       else if (tried) at.memo.below(triedOf(first)).end(triedLeft(tried, steps, at) as unknown as Json);
       return whole;

@@ -79,6 +79,38 @@ export function withoutStreams(stage: StagePlan, input: JsonObject): JsonObject 
 export const isLost = (error: unknown): error is StageError =>
   error instanceof StageError && (error.code === 'STREAM_LOST' || error.code === ENTRY_LOST);
 
+/**
+ * Whether what is under way beside a failed step ends before its graph fails: the item that has lost its entry begins again, and would make it a second
+ * time. What has ended by then counts.
+ */
+export const restEndsFirst = (error: unknown, { entries, host }: Pick<At, 'entries' | 'host'>): boolean =>
+  entries !== undefined && isEntryLost(error) && holds(host, 'ended-items-stay');
+
+/** The first failure of ended work that is no lost stream; undefined if there is none. It comes before a lost one: what has failed does not begin again. */
+export const failureBeside = (ends: readonly PromiseSettledResult<unknown>[]): unknown =>
+  ends.find((end): end is PromiseRejectedResult => end.status === 'rejected' && !isLost(end.reason))?.reason;
+
+/**
+ * The ends of the steps of a graph. A step that reads the stream of another one is over when that has failed: it would wait for the rest until its time
+ * ends.
+ */
+export function endsOf(
+  steps: readonly Step[],
+  ended: ReadonlyMap<string, Promise<boolean>>,
+  at: Pick<At, 'begun' | 'eaches' | 'host'>,
+): Iterable<Promise<unknown>> {
+  const ends = new Map<string, Promise<unknown>>();
+  for (const step of steps) {
+    const sources = channelsRead(step, at).map((source) => ends.get(source));
+    ends.set(step.id, Promise.all([ended.get(step.id), ...sources]));
+  }
+  return ends.values();
+}
+
+/** Whether an item has lost its entry: no step of it can go on, and its `each` takes the collected list. */
+export const isEntryLost = (error: unknown): error is StageError =>
+  error instanceof StageError && error.code === ENTRY_LOST;
+
 /** The failure of a call with entries of channels, as nothing below their `each` handles it. */
 export const entryLost = ({ message, details }: StageError): StageError => new StageError(ENTRY_LOST, message, details);
 

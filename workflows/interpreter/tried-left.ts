@@ -1,6 +1,7 @@
 import { allSteps, graphsOf, type Step } from '../../pipelines/plan/index.js';
 import type { SegmentOutcome } from '../../pipelines/run/index.js';
 import { roundsEnded } from './control.js';
+import { againOf, placeOf } from './each.js';
 import type { Memo } from './memo.js';
 import type { At } from './state.js';
 
@@ -47,7 +48,7 @@ function* endedTurns(step: Step, memo: Memo, prefix: string): Generator<string> 
   for (let round = 1; round <= rounds; round++) yield `${prefix}${step.id}[${round}]`;
   for (const [name, turn] of memo.parts) {
     if (!name.startsWith(`${step.id}[`)) continue;
-    if (turn.value !== undefined) yield `${prefix}${name}`;
-    else for (const { stages } of graphsOf(step)) yield* endedPaths(stages, turn, `${prefix}${name}/`);
+    if (turn.value !== undefined) yield* [`${prefix}${name}`, `${prefix}${againOf(name)}`];
+    else for (const { stages } of graphsOf(step)) yield* endedPaths(stages, turn, `${prefix}${placeOf(name, turn)}/`);
   }
 }

@@ -1,2 +1,2 @@
 export { webhookDelivery } from './delivery.js';
-export { MOST_TOLD_BYTES, MOST_WAITS, MOST_WAITS_OF_CHILD } from './schedule.js';
+export { MOST_TOLD_BYTES, MOST_WAITS, MOST_WAITS_OF_CHILD, MOST_WAITS_OF_CHILDREN } from './schedule.js';

@@ -47,8 +47,11 @@ export const MOST_WAITS = 500;
  */
 export const MOST_WAIT_ATTEMPTS = 4_000;
 
-/** Waits that a child run tells the delivery of the run above. It knows of its own alone; the history of the delivery has a signal for each. */
+/** Waits that a child run tells the delivery of the run above at most, with those of its own child runs. */
 export const MOST_WAITS_OF_CHILD = 100;
+
+/** Waits that all child runs together tell the delivery. It sends no more than `MOST_WAITS`, but its history has a signal for each. */
+export const MOST_WAITS_OF_CHILDREN = 1_000;
 
 /** Maximum size of a told wait, in bytes: larger ones are shortened. The history has it once for each attempt, and Temporal ends one of more than 50 MiB. */
 export const MOST_TOLD_BYTES = 6_000;

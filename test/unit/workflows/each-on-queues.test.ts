@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -293,6 +294,48 @@ describe('an each that a workflow runs over a stream', () => {
     const { output } = (await run(of, hostOf(of, channels))) as RunResult;
     expect(output.made).toEqual(WORDS.map((word) => `${word} ${word.toUpperCase()}`));
     expect(begun).toEqual(WORDS);
+  });
+
+  it('waits for no step that reads what the one that has lost the entry was to make', async () => {
+    const channels = new MemoryChannelLog();
+    let begun = 0;
+    const letters = codeStream('letters', { input: one, entry: z.string() }, async function* ({ text }) {
+      begun += 1;
+      if (begun === 2) lose(channels);
+      yield* text;
+    });
+    const of = pipeline('spelled', { input: z.object({}) }, ({ stage, each }) => {
+      const said = stage('said', wordsOf(WORDS), {});
+      const made = each(
+        'made',
+        said.entries,
+        (word) => stage('join', join, { parts: stage('letters', letters, { text: word }).entries }).text,
+        { concurrency: 1 },
+      );
+      return { made };
+    });
+    const { output } = (await run(of, hostOf(of, channels))) as RunResult;
+    expect(output.made).toEqual(WORDS.map((word) => [...word].join(' ')));
+    expect(begun).toBe(WORDS.length);
+  });
+
+  it('begins no item again that has failed beside the one whose entry is lost', async () => {
+    const channels = new MemoryChannelLog();
+    const made: string[] = [];
+    const of = relayed({
+      words: ['apple', 'pear', 'plum'],
+      async body(value) {
+        made.push(value);
+        await expect.poll(() => made.length).toBeGreaterThan(1);
+        lose(channels);
+        if (value !== 'say apple') return value;
+        // By then another item has found its entry lost.
+        await sleep(200);
+        throw new Error('no');
+      },
+    });
+    await expect(run(of, hostOf(of, channels))).rejects.toThrow('no');
+    expect(made.sort()).toEqual(['say apple', 'say pear']);
   });
 
   it('stays with the collected list that it has once taken, also in a new history', async () => {

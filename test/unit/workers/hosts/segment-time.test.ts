@@ -116,6 +116,28 @@ describe('a segment whose time here is nearly over', () => {
     expect([await first, await second]).toEqual([OUTCOME, end]);
   });
 
+  it('begins no call that follows the last one under way: it would be cut off, and its attempt would count', async () => {
+    const { begun, call, underWay, endAll } = hostWith(5);
+    const first = call('a', 1);
+    const refused = call('c', 7);
+    const following = first.then(() => call('d', 1));
+    await underWay('a');
+    endAll();
+    expect([await refused, begun]).toEqual(['HANDED_BACK', ['a']]);
+    expect(await following).toBe('HANDED_BACK');
+  });
+
+  it('still begins a call that reads what one under way makes, which may wait for it', async () => {
+    const { host, call, underWay, endAll } = hostWith(5);
+    const writer = call('a', 4, { writes: ['entries'] });
+    const refused = call('c', 7);
+    const reader = call('r', 4, { reads: { text: { path: 'a', of: 'entries' } } });
+    await underWay('a', 'r');
+    endAll();
+    expect([await writer, await reader, await refused]).toEqual([OUTCOME, OUTCOME, 'HANDED_BACK']);
+    expect(host.ranOut).toBe(true);
+  });
+
   it('does not wait for a stream that takes longer', async () => {
     const { host, call, underWay, endAll } = hostWith(1);
     const [stream, item] = [call('a', 60, { writes: ['entries'] }), call('b', 2)];
