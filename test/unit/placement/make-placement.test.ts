@@ -61,6 +61,17 @@ describe('a plan', SLOW, () => {
     expect(plan(plannerInput()).pools[0]).not.toHaveProperty('chunkTokens');
   });
 
+  it('says what a CPU would take by how many calls it serves at once', () => {
+    const cluster = `${CLUSTER}      - { kind: xeon, memory: 64GiB, concurrency: 8, pricePerHour: 0.30 }\n`;
+    const profiles = [profileFile('whisper', 'l4', 50), profileFile('whisper', 'xeon', 1_000)];
+    const pipelines = [JSON.stringify({ format: 1, name: 'p', stages: [{ id: 'hear', model: 'whisper' }] })];
+    const problem = buildProblem(plannerInput({ cluster, profiles, pipelines, rate: 5 }));
+    const device = problem.devices.findIndex(({ kind }) => kind === 'l4');
+    const { reason } = placedPool(problem, { configs: [0], replicas: [{ pool: 0, devices: [device] }] }, 0);
+    // Some 3 of its cores are busy.
+    expect(reason).toContain('xeon would take at least 1 (0.30 an hour)');
+  });
+
   it('is the same each time', () => {
     expect(plan(plannerInput())).toEqual(plan(plannerInput()));
   });
