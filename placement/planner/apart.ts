@@ -125,7 +125,7 @@ function handsToOf(pool: number, own: readonly Draft[], stages: readonly Simulat
     const table = draft?.tables[v];
     if (stage.pool !== pool || table?.batching !== 'continuous') continue;
     const share = (counts[stage.pipeline] as number) / Math.max(1, load.timesMs.length);
-    const each = share * callsPerRun(stage);
+    const each = share * callsPerRun(stages, v);
     calls += each;
     tokens += each * callTimes({ ...table, part: 'prefill' }, load, 1).tokens;
   }

@@ -329,7 +329,7 @@ function useOf(
   for (const [v, time] of times.entries()) {
     const stage = stages[v];
     if (time === undefined || stage === undefined) continue;
-    const calls = ((rates[stage.pipeline] ?? 0) * callsPerRun(stage)) / 1000;
+    const calls = ((rates[stage.pipeline] ?? 0) * callsPerRun(stages, v)) / 1000;
     // As many sequences as fit into memory on average.
     const all = time.workMs.slice(0, Math.max(1, Math.min(maxBatch, Math.floor(cache.alone / (time.tokens || 1)))));
     batchMs += time.batchMs[maxBatch - 1] ?? 0;

@@ -156,10 +156,33 @@ export const erlangsAt = ({ erlangs, extraErlangs }: Use, replicas: number): num
 export const areParts = ({ pools }: Pick<Problem, 'pools'>, a: number, b: number): boolean =>
   pools[a]?.handsTo?.pool === b || pools[b]?.handsTo?.pool === a;
 
-/** Calls of a stage that reach its pool, per run: branches, caches and retries included. */
-export function callsPerRun(stage: SimulatedStage): number {
-  const { share, cacheHitRate, failureRate, attempts } = stage;
+/**
+ * Calls of a stage that reach its pool, per run, on average: branches, caches and retries included. No more than on any placement: a run that
+ * fails elsewhere counts for none.
+ */
+export function callsPerRun(stages: readonly SimulatedStage[], v: number): number {
+  const stage = stages[v];
+  if (stage === undefined) return 0;
+  const { share, cacheHitRate, failureRate, attempts, streamFrom } = stage;
   let tries = 0;
-  for (let i = 0; i < attempts; i += 1) tries += failureRate ** i;
-  return meanCalls(stage) * share * (1 - cacheHitRate) * tries;
+  // The pieces of a stream are one call: only the first that is read fails.
+  for (let i = 0; i < (streamFrom === undefined ? attempts : 1); i += 1) tries += failureRate ** i;
+  return meanCalls(stage) * share * (1 - cacheHitRate) * tries * unfailedShare(stages, v);
+}
+
+/**
+ * The share of the runs, at least, that do not fail at a stage of their pipeline that may end before this one begins or, if this one reads a
+ * stream piece by piece, at any. All draws are independent, and a run with the most calls is the likeliest to fail.
+ */
+function unfailedShare(stages: readonly SimulatedStage[], v: number): number {
+  const { pipeline: own, streamFrom } = stages[v] ?? {};
+  const behind = new Set([v]);
+  let unfailed = 1;
+  for (const [u, { pipeline, after, ...each }] of stages.entries()) {
+    if (after.some((before) => behind.has(before))) behind.add(u);
+    if (pipeline !== own || (streamFrom === undefined && behind.has(u))) continue;
+    const callEnds = 1 - (1 - each.cacheHitRate) * each.failureRate ** each.attempts;
+    unfailed *= 1 - each.share * (1 - callEnds ** each.calls);
+  }
+  return unfailed;
 }

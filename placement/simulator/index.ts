@@ -1,5 +1,7 @@
+export { failsAfter, isCached, isTaken } from './draws.js';
 export { callsIn, meanCalls } from './fan-out.js';
 export { arrivals, type Load, loadOf, mergedLoad, rateOf, traceLoad } from './load.js';
+export { numbered } from './numbering.js';
 export { mayBeLate, percentile, sortedNumbers } from './percentile.js';
 export {
   type CachedTokens,
