@@ -1,7 +1,14 @@
 import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { type Device, type Inventory, transferTimes } from '../inventory/index.js';
-import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
+import {
+  devicesPerReplica,
+  largestBatch,
+  memoryPerDevice,
+  type Profile,
+  type ReadProfile,
+  reservedPerDevice,
+} from '../profiles/index.js';
 import { type Load, rateOf, type SimulatedStage } from '../simulator/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
 import { affinityOf, type PoolAffinity, routingOf } from './affinity.js';
@@ -364,7 +371,7 @@ function useOf(
 function cacheOf(profile: Profile, maxBatch: number, tokens: number, cells: readonly Cell[]) {
   const none = { tokens: Number.POSITIVE_INFINITY, alone: Number.POSITIVE_INFINITY, tokenBytes: 0 };
   if (profile.batching !== 'continuous' || !profile.memory?.perToken) {
-    return { ...none, bytes: memoryPerDevice(profile, maxBatch, tokens) };
+    return { ...none, bytes: memoryPerDevice(profile, maxBatch, tokens) + reservedPerDevice(profile) };
   }
   const { weights, perToken } = profile.memory;
   const width = devicesPerReplica(profile);
@@ -376,7 +383,7 @@ function cacheOf(profile: Profile, maxBatch: number, tokens: number, cells: read
     // For the bound: the most that any of them has.
     alone: Math.max(...alone),
     tokenBytes: perToken / width,
-    bytes: Math.ceil((weights + wanted * perToken) / width),
+    bytes: Math.ceil((weights + wanted * perToken) / width) + reservedPerDevice(profile),
   };
 }
 

@@ -1,6 +1,13 @@
 import { type FieldError, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
+import {
+  devicesPerReplica,
+  largestBatch,
+  memoryPerDevice,
+  type Profile,
+  type ReadProfile,
+  reservedPerDevice,
+} from '../profiles/index.js';
 import { type Load, type PrefixRouting, type SimulatedStage, type Table, tableOf } from '../simulator/index.js';
 import { nearest, spellBytes } from '../source/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
@@ -174,7 +181,7 @@ function fitsNowhere(
   const fields = drafts.map(({ profile, source, kind, times }): FieldError => {
     const llm = profile.batching === 'continuous';
     const room = Math.max(...cells.flatMap((cell) => (cell.kind === kind ? [roomOf(cell, llm)] : [])));
-    const needed = memoryPerDevice(profile, 1, meanTokens(times));
+    const needed = memoryPerDevice(profile, 1, meanTokens(times)) + reservedPerDevice(profile);
     const width = devicesPerReplica(profile);
     const message =
       needed > room

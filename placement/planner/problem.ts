@@ -127,7 +127,7 @@ export interface Use {
   readonly preferred: readonly number[];
   /** Devices of a replica. */
   readonly width: number;
-  /** On each of them: what the model needs at least. An LLM replica's cache also takes what is left of its devices. */
+  /** On each of them: what the model needs at least, what is reserved included. An LLM replica's cache also takes what is left of its devices. */
   readonly memoryBytes: number;
   /** Tokens in the key-value cache within `memoryBytes`; infinite for other models. */
   readonly mostTokens: number;
