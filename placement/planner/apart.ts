@@ -53,8 +53,7 @@ export function divided(
       continue;
     }
     const prompts = own.map((draft) => part(draft, load, 'prefill'));
-    const least = stages.map((_, v) => Math.min(...prompts.flatMap(({ times }) => times[v]?.firstMs ?? [])));
-    all[p] = own.map((draft) => withPrompts(part(draft, load, 'decode'), least));
+    all[p] = own.map((draft) => part(draft, load, 'decode'));
     handsTo[names.push(name) - 1] = handsToOf(p, own, stages, load);
     all.push(prompts);
   }
@@ -103,15 +102,6 @@ function part(draft: Draft, load: Load, only: 'prefill' | 'decode'): Draft {
   const tokens = Math.max(1, ...times.map((time) => time?.tokens ?? 0));
   const together = chunkTokens > 0 ? Math.max(1, Math.ceil(chunkTokens / tokens)) : 1;
   return { ...draft, tables, times, ...(only === 'prefill' && { batches: [STEPS_AT_ONCE * together] }) };
-}
-
-/** The times of a call that generates, from when its prompt begins on the fastest replica that processes it. */
-function withPrompts(draft: Draft, leastMs: readonly number[]): Draft {
-  const times = draft.times.map((time, v) => {
-    const before = leastMs[v] ?? 0;
-    return time && { ...time, aloneMs: time.aloneMs + before, firstMs: time.firstMs + before };
-  });
-  return { ...draft, times };
 }
 
 function handsToOf(pool: number, own: readonly Draft[], stages: readonly SimulatedStage[], load: Load): HandsTo {

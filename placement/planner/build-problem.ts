@@ -1,5 +1,3 @@
-import type { FieldError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { type Device, type Inventory, transferTimes } from '../inventory/index.js';
 import {
   devicesPerReplica,
@@ -14,8 +12,9 @@ import type { PipelineShape, StageShape } from '../workload/index.js';
 import { affinityOf, type PoolAffinity, routingOf } from './affinity.js';
 import { type Apart, divided } from './apart.js';
 import { delaysUpTo } from './delays.js';
-import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
+import { type Draft, draftsOf, meanTokens, piecesOf } from './drafts.js';
 import { type Calls, callsOf, fanOutAssumption } from './fan-outs.js';
+import { LeastTimes } from './least-times.js';
 import { memoryAssumptions, tokensAlone } from './memory.js';
 import { withoutOversized } from './oversized.js';
 import { longestPaths } from './paths.js';
@@ -30,6 +29,7 @@ import {
   type Use,
 } from './problem.js';
 import { demandOf, reachingQuality } from './quality.js';
+import { checkReach } from './reach.js';
 import { checkCalls, checkLoad, sampleWarnings } from './samples.js';
 import { checkTargets, countingTokens, targetsOf } from './targets.js';
 import { rangeWarnings } from './warnings.js';
@@ -58,8 +58,6 @@ export interface PlannerInput {
 
 /** Most batch sizes to try: each one multiplies the search space. */
 const MOST_BATCHES = 6;
-/** A stage that this share of the runs skips does not count towards every run's minimum time. */
-const RARELY_RUN = 0.5;
 
 /**
  * Builds the planner's problem. Throws `PROFILE_MISSING` if no profile covers a model on any device,
@@ -119,23 +117,21 @@ export function buildProblem(input: PlannerInput): Problem {
     assumptions.push(...[...notes].map((note) => `${model}: ${note}`));
     assumptions.push(...speculations(model, drafts[p] ?? []));
   }
-  // Of a stage that reads a stream, this is the time of one piece: the last one begins when its maker has ended.
-  const aloneMs = stages.map((stage, v) => {
-    const least = Math.min(...(drafts[stage.pool] ?? []).flatMap(({ times }) => times[v]?.aloneMs ?? []));
-    if ((1 - stage.cacheHitRate) * stage.share * (stage.fanOut?.some ?? 1) < RARELY_RUN) return 0;
-    return stage.streamFrom === undefined ? least + stage.overheadMs : least;
-  });
-  const paths = longestPaths(stages, aloneMs);
-  checkReach(objective, aloneMs, paths, named, drafts, input);
   const targets = targetsOf(objective, stageNames, stages, drafts);
   const samples = sampleWarnings(load, objective, targets, stages, drafts, input.seed);
   const usable = countingTokens(drafts, targets, stages);
-  checkTargets(targets, stages, usable, aloneMs);
+  const seed = input.seed ?? 1;
+  const pieces = stages.map((_, v) => piecesOf(named, stages, v, profiles));
+  const times = new LeastTimes({ load, stages, drafts: usable, handsTo, pieces, seed });
+  checkReach(objective, times, stages, named);
+  checkTargets(targets, times);
+  const usualMs = times.usualMs();
+  const paths = longestPaths(stages, usualMs);
   const sloMs = Math.min(objective.p99Ms ?? Number.POSITIVE_INFINITY, objective.p95Ms ?? Number.POSITIVE_INFINITY);
   const rates = ratesOf(load, pipelines.length);
   const slackMs = stages.map(({ streamFrom }, v) =>
     // The first pieces of a stream are read while it is made.
-    streamFrom === undefined ? sloMs - ((paths[v] ?? 0) - (aloneMs[v] ?? 0)) : sloMs,
+    streamFrom === undefined ? sloMs - ((paths[v] ?? 0) - (usualMs[v] ?? 0)) : sloMs,
   );
   return {
     inventory,
@@ -163,7 +159,7 @@ export function buildProblem(input: PlannerInput): Problem {
     survive: input.survive,
     quality,
     delaysMs: delaysUpTo(input.batchDelayMs),
-    seed: input.seed ?? 1,
+    seed,
     assumptions,
     warnings: [...warnings, ...samples, ...rangeWarnings(models, usable, load)],
     oversizedShare,
@@ -245,34 +241,6 @@ function alikeOf({ devices, links }: Inventory, cellOf: readonly number[]): read
   });
 }
 
-function checkReach(
-  objective: Objective,
-  aloneMs: readonly number[],
-  paths: readonly number[],
-  named: readonly NamedStage[],
-  drafts: readonly (readonly Draft[])[],
-  { pipelines }: PlannerInput,
-): void {
-  const longest = Math.max(...paths);
-  for (const [option, ms] of [
-    ['--slo-p95', objective.p95Ms],
-    ['--slo-p99', objective.p99Ms],
-  ] as const) {
-    if (ms === undefined || ms >= longest) continue;
-    const on = named.flatMap(({ stage, pipeline }, v) => (paths[v] === longest ? [{ stage, pipeline, v }] : []));
-    const models = [...new Set(named.map(({ stage }) => stage.model))];
-    const fields = on.map(({ stage, pipeline, v }): FieldError => {
-      const best = (drafts[models.indexOf(stage.model)] ?? [])
-        .slice()
-        .sort((a, b) => (a.times[v]?.aloneMs ?? 0) - (b.times[v]?.aloneMs ?? 0))[0];
-      const where = best?.source.at([best.profile.batching === 'dynamic' ? 'latency' : 'prefill']) ?? stage.id;
-      return { field: where, message: `${pipeline.name}/${stage.id} takes ${Math.round(aloneMs[v] ?? 0)} ms at best` };
-    });
-    const message = `${ms} ms is less than the ${Math.ceil(longest)} ms that the stages of ${pipelines.map(({ name }) => name).join(', ')} take one after the other on idle devices: allow more than ${Math.ceil(longest)} ms, or profile faster variants or devices`;
-    throw invalidFields('SLO_UNREACHABLE', [{ field: option, message }, ...fields]);
-  }
-}
-
 /** Runs per second of each pipeline. */
 function ratesOf(load: Load, pipelines: number): readonly number[] {
   const rate = rateOf(load);
@@ -330,7 +298,7 @@ function useOf(
   const cache = cacheOf(profile, maxBatch, meanTokens(times), ofKind);
   if (cache === undefined) return undefined;
   let erlangs = 0;
-  let reachableErlangs = 0;
+  let draftErlangs = 0;
   let batchMs = 0;
   const extras: ((replicas: number) => number)[] = [];
   for (const [v, time] of times.entries()) {
@@ -343,8 +311,8 @@ function useOf(
     erlangs += calls * Math.min(...all);
     const { extraMs } = time;
     if (extraMs) extras.push((replicas) => calls * extraMs(replicas));
-    const reachable = all.filter((_, i) => (time.batchMs[i] ?? 0) * LUCKY <= (slackMs[v] ?? 0));
-    reachableErlangs += calls === 0 ? 0 : calls * Math.min(...reachable);
+    const likely = all.filter((_, i) => (time.batchMs[i] ?? 0) * LUCKY <= (slackMs[v] ?? 0));
+    draftErlangs += calls * (likely.length > 0 ? Math.min(...likely) : UNLIKELY * (all[0] ?? 0));
   }
   return {
     profile,
@@ -357,7 +325,7 @@ function useOf(
     tables,
     batchMs,
     erlangs,
-    reachableErlangs,
+    draftErlangs,
     ...(extras.length > 0 && {
       extraErlangs: (replicas: number) => extras.reduce((sum, extra) => sum + extra(replicas), 0),
     }),
@@ -402,5 +370,7 @@ function speculations(model: string, drafts: readonly Draft[]): readonly string[
 const rowsOf = (profile: Profile): readonly { readonly p99Ms?: number | undefined }[] =>
   profile.batching === 'dynamic' ? profile.latency : [...profile.prefill, ...profile.decode];
 
-/** A batch may be faster than its mean; one that exceeds the objective even at this share of it cannot meet it. */
+/** A batch may be faster than its mean, and its run's sizes smaller; one that exceeds the objective even at this share of it hardly meets it. */
 const LUCKY = 0.5;
+/** How many times its work a stage counts for where no batch is likely in time: a draft serves it so only if there is no other way. */
+const UNLIKELY = 1e6;

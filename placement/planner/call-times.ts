@@ -1,5 +1,6 @@
-import { type DynamicTable, type Load, meanAt, quantileAt, stepAt, type Table } from '../simulator/index.js';
+import { type DynamicTable, type Load, meanAt, stepAt, type Table } from '../simulator/index.js';
 import { cachedPrompts } from './prompt-times.js';
+import type { Pieces } from './stream-pieces.js';
 
 /** Number of quantiles of the load's sizes that represent all. */
 const SAMPLES = 256;
@@ -24,12 +25,6 @@ const average = (values: readonly number[]): number => values.reduce((sum, value
 
 /** Times of a stage's calls, in milliseconds. */
 export interface CallTimes {
-  /** Minimum time of a single call: the median on an idle device, for the load's median size. */
-  readonly aloneMs: number;
-  /** The same until its first output: an LLM's first token, else the end of the call. */
-  readonly firstMs: number;
-  /** Time of a token of one sequence alone with an empty cache; absent: it generates none. */
-  readonly tokenMs?: number;
   /** Mean time of a batch by its size, from 1; for sequences, the time of one when that many run. */
   readonly batchMs: readonly number[];
   /** Replica time used by one call of a batch of this size. */
@@ -45,7 +40,7 @@ export interface CallTimes {
 
 /**
  * Times of a load's calls by one table, up to a maximum batch size. `pieces`: in how many calls a run reads a stream, by
- * its tokens; the work is then that of all its pieces, `aloneMs` and `firstMs` the time of one.
+ * its tokens; the work is then that of all its pieces.
  */
 export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: Pieces): CallTimes {
   if (pieces && table.batching === 'dynamic') return piecewise(table, load, maxBatch, pieces);
@@ -53,11 +48,7 @@ export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: P
   if (table.batching === 'dynamic') {
     const sizes = sampled(load, table.column, table.typical);
     const batchMs = batches.map((batch) => average(sizes.map((size) => meanAt(table.call, batch, size))));
-    const alone = sizes.map((size) => quantileAt(table.call, 1, size, 0.5)).sort((a, b) => a - b);
-    const aloneMs = table.overheadMs + (alone[alone.length >> 1] ?? 0);
     return {
-      aloneMs,
-      firstMs: aloneMs,
       batchMs,
       workMs: batchMs.map((ms, i) => ms / (i + 1)),
       tokens: 0,
@@ -78,27 +69,13 @@ export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: P
   const squares = average(steps.map((each) => each ** 2));
   const context = tokensIn + (more > 0 ? squares / more / 2 : 0);
   const step = (batch: number) => stepAt(table.steps, batch, context);
-  const median = [...sizesIn].sort((a, b) => a - b)[sizesIn.length >> 1] ?? table.typicalIn;
-  const alone = stepAt(table.steps, 1, median);
-  const unread = cached?.medianTokens ?? median;
-  const promptAlone = table.overheadMs + (table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, unread, 0.5));
   return {
-    aloneMs: promptAlone + more * alone,
-    firstMs: table.part === 'decode' ? promptAlone + alone : promptAlone,
-    ...(table.part !== 'prefill' && { tokenMs: stepAt(table.steps, 1, 0) }),
     // The other sequences' prompts are processed while it generates.
     batchMs: batches.map((batch) => promptMs * batch + more * step(batch)),
     workMs: batches.map((batch) => promptMs + (more * step(batch)) / batch),
     tokens: tokensIn + (table.part === 'prefill' ? 0 : average(sizesOut)),
     ...(cached && { extraMs: cached.extraMs }),
   };
-}
-
-/** How a stage reads a stream: its maker's tokens, and those of a piece. */
-export interface Pieces {
-  readonly column: string;
-  readonly typical: number;
-  readonly pieceTokens: number;
 }
 
 /** Of a stage that is called for each piece of a stream, by an even sample of the runs. */
@@ -116,11 +93,7 @@ function piecewise(table: DynamicTable, load: Load, maxBatch: number, pieces: Pi
     return { all, size: size / all };
   });
   const batches = Array.from({ length: maxBatch }, (_, i) => i + 1);
-  const alone = sampled.map(({ size }) => quantileAt(table.call, 1, size, 0.5)).sort((a, b) => a - b);
-  const aloneMs = table.overheadMs + (alone[alone.length >> 1] ?? 0);
   return {
-    aloneMs,
-    firstMs: aloneMs,
     batchMs: batches.map((batch) => average(sampled.map(({ size }) => meanAt(table.call, batch, size)))),
     workMs: batches.map((batch) =>
       average(sampled.map(({ all, size }) => (all * meanAt(table.call, batch, size)) / batch)),

@@ -11,9 +11,10 @@ import {
 import { type Load, type PrefixRouting, type SimulatedStage, type Table, tableOf } from '../simulator/index.js';
 import { nearest, spellBytes } from '../source/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
-import { type CallTimes, callTimes, type Pieces } from './call-times.js';
+import { type CallTimes, callTimes } from './call-times.js';
 import { roomOf, tokensAlone } from './memory.js';
 import type { Cell } from './problem.js';
+import type { Pieces } from './stream-pieces.js';
 
 /** What drafts are made of. */
 export interface Ground {
@@ -94,7 +95,7 @@ export function draftsOf(
 }
 
 /** How a stage reads a stream; undefined if it reads none, or if its maker may have no tokens to count pieces by. */
-function piecesOf(
+export function piecesOf(
   named: readonly NamedStage[],
   stages: readonly SimulatedStage[],
   v: number,
@@ -192,5 +193,5 @@ function fitsNowhere(
   return invalidFields('MODEL_FITS_NOWHERE', fields);
 }
 
-export const refused = (code: 'PROFILE_MISSING' | 'SLO_UNREACHABLE', field: string, message: string): MillraceError =>
+const refused = (code: 'PROFILE_MISSING', field: string, message: string): MillraceError =>
   new MillraceError(code, `${field}: ${message}`, { fields: [{ field, message }] });

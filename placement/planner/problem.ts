@@ -138,8 +138,8 @@ export interface Use {
   readonly batchMs: number;
   /** Replicas that the whole load keeps busy with the most efficient batches: a lower bound for any placement. */
   readonly erlangs: number;
-  /** The same with batches whose own time allows the objective to be met; infinite if there are none. */
-  readonly reachableErlangs: number;
+  /** What drafts count on, no bound: the same in batches that are likely in time, and far more if none is. */
+  readonly draftErlangs: number;
   /** Erlangs beyond `erlangs` if the pool has so many replicas, whose prefix caches have less of the prompts then. Absent: none. */
   readonly extraErlangs?: ((replicas: number) => number) | undefined;
 }

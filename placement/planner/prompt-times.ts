@@ -10,9 +10,8 @@ import {
 
 /** Prompts of which servers have a part in their prefix caches. */
 interface CachedPrompts {
-  /** With the most that any number of replicas has: the mean time of a prompt, and the tokens of the median one that are processed. */
+  /** The mean time of a prompt with the most that any number of replicas has. */
   readonly leastMs: number;
-  readonly medianTokens: number;
   /** What a prompt takes beyond `leastMs` on average with so many replicas, in milliseconds. */
   extraMs(replicas: number): number;
 }
@@ -45,13 +44,8 @@ export function cachedPrompts(table: ContinuousTable, load: Load): CachedPrompts
     return mean;
   };
   const leastMs = Math.min(...columns.map(meanOf));
-  const left = runs.map((run) => {
-    const tokens = tokensOf(run);
-    return tokens - Math.max(...columns.map((cached) => inCache(cached, run, tokens)));
-  });
   return {
     leastMs,
-    medianTokens: left.sort((a, b) => a - b)[left.length >> 1] ?? typicalIn,
     extraMs(replicas) {
       const found = cachedOf(load, columnCached, routing, replicas);
       if (found === undefined) return 0;

@@ -113,6 +113,14 @@ export function stepAt(steps: StepTimes, sequences: number, context: number): nu
   return c === 0 ? Math.max(LEAST_SHARE * here, ms) : ms;
 }
 
+/** The shortest step of all, whatever the number of sequences and their context. */
+export function shortestStep(steps: StepTimes): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let n = 1; n <= steps.most; n += 1)
+    for (const context of [0, ...steps.contexts]) least = Math.min(least, stepAt(steps, n, context));
+  return least;
+}
+
 /** Milliseconds that a step grows by for each token of average context. */
 export function slopeAt(steps: StepTimes, sequences: number, context: number): number {
   const n = Math.min(sequences, steps.most) - 1;
