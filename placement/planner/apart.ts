@@ -6,6 +6,7 @@ import { nearest } from '../source/index.js';
 import { callTimes } from './call-times.js';
 import type { Draft } from './drafts.js';
 import { callsPerRun, type HandsTo } from './problem.js';
+import { tokensOfCalls } from './tokens-of-calls.js';
 
 /**
  * By model: the variant in which it is served apart, by one pool that processes prompts and another that generates. Both need the
@@ -52,8 +53,8 @@ export function divided(
       mistakes.push(wrong);
       continue;
     }
-    const prompts = own.map((draft) => part(draft, load, 'prefill'));
-    all[p] = own.map((draft) => part(draft, load, 'decode'));
+    const prompts = own.map((draft) => part(draft, stages, load, 'prefill'));
+    all[p] = own.map((draft) => part(draft, stages, load, 'decode'));
     handsTo[names.push(name) - 1] = handsToOf(p, own, stages, load);
     all.push(prompts);
   }
@@ -87,7 +88,7 @@ function refusalOf(model: string, models: readonly string[], own: readonly Draft
 }
 
 /** A draft for one part of its calls. */
-function part(draft: Draft, load: Load, only: 'prefill' | 'decode'): Draft {
+function part(draft: Draft, stages: readonly SimulatedStage[], load: Load, only: 'prefill' | 'decode'): Draft {
   const tables = draft.tables.map((table): Table | undefined =>
     table?.batching === 'continuous'
       ? // A replica that generates processes no prompts, and pulls caches as a whole.
@@ -95,8 +96,8 @@ function part(draft: Draft, load: Load, only: 'prefill' | 'decode'): Draft {
       : table,
   );
   const times = draft.times.map((time, v) => {
-    const table = tables[v];
-    return time && table ? callTimes(table, load, time.batchMs.length) : time;
+    const [table, stage] = [tables[v], stages[v]];
+    return time && table && stage ? callTimes(table, load, time.batchMs.length, stage, draft.mostTokens) : time;
   });
   const chunkTokens = chunkTokensOf(draft.profile as ContinuousProfile);
   const tokens = Math.max(1, ...times.map((time) => time?.tokens ?? 0));
@@ -117,7 +118,7 @@ function handsToOf(pool: number, own: readonly Draft[], stages: readonly Simulat
     const share = (counts[stage.pipeline] as number) / Math.max(1, load.timesMs.length);
     const each = share * callsPerRun(stages, v);
     calls += each;
-    tokens += each * callTimes({ ...table, part: 'prefill' }, load, 1).tokens;
+    tokens += each * tokensOfCalls(load, { ...table, part: 'prefill' }, stage, Number.POSITIVE_INFINITY).tokens;
   }
   return {
     pool,

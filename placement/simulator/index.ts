@@ -13,7 +13,7 @@ export {
 } from './prefix.js';
 export { drawOf } from './random.js';
 export { Simulator } from './simulator.js';
-export { evenSteps, type StepTimes, shortestStep, slopeAt, stepAt } from './steps.js';
+export { bendsOf, evenSteps, type StepTimes, shortestStep, slopeAt, stepAt } from './steps.js';
 export type {
   FanOut,
   Observed,
