@@ -2,7 +2,7 @@ import type { Inventory } from '../../placement/inventory/index.js';
 import { buildProblem, type PlannerInput, type Problem } from '../../placement/planner/index.js';
 import { type ProfileFile, type ReadProfile, readProfile } from '../../placement/profiles/index.js';
 import { arrivals, drawOf, loadOf } from '../../placement/simulator/index.js';
-import { type PipelineShape, readPipelineShape } from '../../placement/workload/index.js';
+import { type PipelineShape, readPipelineShape, type StageFigures } from '../../placement/workload/index.js';
 
 /** A random chain or diamond with profiles on kinds whose price rises with their speed. */
 export interface Instance {
@@ -51,8 +51,10 @@ export function smallInstance(seed: number): Problem {
 /**
  * An instance that can be enumerated and that strains a bound: bursts, objectives that leave hardly any wait, larger batches,
  * stages that some runs skip, a second pipeline with so few runs that all of them may be late.
+ *
+ * @param figures of all its stages
  */
-export function strainedInstance(seed: number): Problem {
+export function strainedInstance(seed: number, figures: Partial<StageFigures> = {}): Problem {
   const { between, whole, oneOf } = chooser(seed + 0xb0);
   const input = inputOf({
     seed: seed + 0xb0,
@@ -69,7 +71,7 @@ export function strainedInstance(seed: number): Problem {
   const share = oneOf([1, 1, 0.6]);
   const pipelines = input.pipelines.map((pipeline) => ({
     ...pipeline,
-    stages: pipeline.stages.map((stage, v) => (v === 0 ? { ...stage, share } : stage)),
+    stages: pipeline.stages.map((stage, v) => ({ ...stage, ...(v === 0 && { share }), ...figures })),
   }));
   const load = loadOf(arrivals({ count: 300, rate, seed, cv: oneOf([1, 2.5, 5]) }));
   if (oneOf([true, true, false])) return buildProblem({ ...input, pipelines, load });

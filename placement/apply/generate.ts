@@ -200,6 +200,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
     memoryBytes,
     cacheTokens,
     tokenBytes,
+    reservedBytes,
     chunkTokens = only?.pool.chunkTokens,
     parallel,
   } = server;
@@ -216,6 +217,7 @@ function vllm(server: ModelServer, options: ApplyOptions): string[] {
       replicaBytes: memoryBytes,
       cacheTokens,
       tokenBytes,
+      reservedBytes,
       chunkTokens,
       contextTokens: contextOf(options, model),
       more: options.vllmArguments?.[model],

@@ -23,10 +23,11 @@ export interface ModelServer {
   readonly hosted: readonly Hosted[];
   /** Of a vLLM: how its replica is spread over devices, if not as the pool says. */
   readonly parallel?: PlacedPool['parallel'] | undefined;
-  /** Of a vLLM: bytes and tokens of its replica, and bytes of a token, if the placement states them. */
+  /** Of a vLLM: bytes and tokens of its replica, and bytes of a token and beside the cache, if the placement states them. */
   readonly memoryBytes?: number | undefined;
   readonly cacheTokens?: number | undefined;
   readonly tokenBytes?: number | undefined;
+  readonly reservedBytes?: number | undefined;
   /** Of a vLLM: tokens of prompts in a step of its replica, if not as the pool says. */
   readonly chunkTokens?: number | undefined;
 }
@@ -65,9 +66,9 @@ export function serversOf(
         const onNode = devices.filter(({ node }) => node === first.node);
         const place = onNode.findIndex(({ id }) => id === first.id);
         const port = FIRST_PORT[type] + PORT_STEP * place + there.length;
-        const { memoryBytes, cacheTokens, tokenBytes, chunkTokens, parallel } = replica;
+        const { memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens, parallel } = replica;
         const hosted = [{ pool, instances: 1 }];
-        const spread = { devices: own, parallel, memoryBytes, cacheTokens, tokenBytes, chunkTokens };
+        const spread = { devices: own, parallel, memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens };
         const text = `${type === 'vllm' ? pool.model : 'triton'}-${first.id}`;
         const before = there.filter(({ hosted: [only] }) => only?.pool === pool).length;
         const numbered = before === 0 ? text : `${text}-${before + 1}`;

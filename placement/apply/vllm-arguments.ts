@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { PlacedPool } from '../document/index.js';
+import { RESERVED_BYTES } from '../profiles/index.js';
 import { kvTransfer } from './apart.js';
 
 /**
@@ -10,12 +11,6 @@ import { kvTransfer } from './apart.js';
 const MOST_SHARE = 0.95;
 /** A profile measures weights and cache; CUDA’s context and the allocator need some more. */
 const SLACK = 0.02;
-/**
- * Bytes of its share on each device that vLLM gives neither to weights nor to the cache, as it reports them when it starts. For Llama 3 8B on an
- * H100 they are 1.3 GiB of activations, 1.8 GiB outside of PyTorch (vllm-project/vllm, pull request 10511), and some 1 GiB of CUDA graphs. Models that
- * see images may take more.
- */
-const RESERVED = 4 * 2 ** 30;
 
 export interface VllmOptions {
   /** The model's location for vLLM: a repository or a folder. */
@@ -29,6 +24,8 @@ export interface VllmOptions {
   /** Tokens of its key-value cache, bytes of one of them on each device, and tokens of the model's context; absent: unknown. */
   readonly cacheTokens?: number | undefined;
   readonly tokenBytes?: number | undefined;
+  /** Bytes on each device beside weights and cache; absent: the tokens of the cache also stand for them. */
+  readonly reservedBytes?: number | undefined;
   readonly contextTokens?: number | undefined;
   /** Most tokens of prompts in a step, as the profile states them, 0: prompts are not divided; absent: vLLM decides. */
   readonly chunkTokens?: number | undefined;
@@ -58,6 +55,7 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
     speculative,
     toolParser,
     replicaBytes,
+    tokenBytes = 0,
     more = [],
   } = options;
   if (memoryBytes === 0) {
@@ -66,11 +64,11 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });
   }
-  // A replica's own bytes are within what its device leaves to LLM servers.
+  // A replica's own bytes are within what its device leaves to LLM servers, and of these all but a part of a token.
   const share =
     replicaBytes === undefined
       ? Math.ceil((memoryBytes / deviceMemoryBytes + SLACK) * 100) / 100
-      : Math.floor((replicaBytes / deviceMemoryBytes) * 100 + 1e-6) / 100;
+      : Math.floor(((replicaBytes + tokenBytes) / deviceMemoryBytes) * 100 + 1e-6) / 100;
   if (share > MOST_SHARE) {
     const message = `${model} needs ${share} of its device’s memory, more than vLLM’s limit of ${MOST_SHARE}: place with less`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
@@ -98,16 +96,18 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
 }
 
 /**
- * Tokens of the longest sequence with which vLLM starts. It refuses a length that its cache does not hold, and the cache is what weights,
- * activations and CUDA graphs leave of the share. At least half of the planned cache: a small model takes less than what is reserved.
+ * Tokens of the longest sequence with which vLLM starts. It refuses a length that its cache does not hold: the planned one, less what the rounding of
+ * the share takes. A placement of an earlier release has not reserved anything for activations and CUDA graphs: at least half of its cache is
+ * left, since a small model takes less.
  */
 function longestOf(options: VllmOptions, share: number): number {
-  const { cacheTokens, replicaBytes, deviceMemoryBytes } = options;
+  const { cacheTokens, replicaBytes, deviceMemoryBytes, reservedBytes } = options;
   if (cacheTokens === undefined) return Number.POSITIVE_INFINITY;
   // A placement of an earlier release does not state it: with the weights among the tokens less is reserved.
   const { tokenBytes = (replicaBytes ?? Number.POSITIVE_INFINITY) / Math.max(1, cacheTokens) } = options;
   const cut = replicaBytes === undefined ? 0 : Math.max(0, Math.round(replicaBytes - share * deviceMemoryBytes));
-  const left = cacheTokens - Math.ceil((RESERVED + cut) / tokenBytes);
+  if (reservedBytes !== undefined) return Math.max(1, cacheTokens - Math.ceil(cut / tokenBytes));
+  const left = cacheTokens - Math.ceil((RESERVED_BYTES + cut) / tokenBytes);
   return Math.max(left, Math.floor(cacheTokens / 2), 1);
 }
 

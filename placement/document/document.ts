@@ -14,8 +14,8 @@ export function sealPlacement(body: Omit<PlacementDocument, 'version'>): Placeme
 export function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | 'stages'>): string {
   const carriedOut = pools.map(({ reason: _, prefixCache, replicas, ...pool }) => ({
     ...pool,
-    // The size of a token follows from that of the cache, and was not stated in earlier releases.
-    replicas: replicas.map(({ tokenBytes: __, ...replica }) => replica),
+    // The size of a token and what is reserved follow from the cache, and were not stated in earlier releases.
+    replicas: replicas.map(({ tokenBytes: __, reservedBytes: ___, ...replica }) => replica),
     ...(prefixCache && { affinity: prefixCache.affinity }),
   }));
   return jsonHash({ pools: carriedOut, stages } as unknown as Json).slice(0, 12);

@@ -74,12 +74,13 @@ const replica = z.strictObject({
   /** Server that already runs there, if the inventory names one. */
   endpoint: z.string().optional(),
   /**
-   * Of an LLM: bytes that it may use on each device, its key-value cache included, tokens of that cache, and bytes of a token in it on
-   * each device.
+   * Of an LLM: bytes that it may use on each device, its key-value cache included, tokens of that cache, bytes of a token in it on each
+   * device, and bytes there beside cache and weights. Without the last, as in placements of earlier releases, the tokens also stand for these bytes.
    */
   memoryBytes: z.number().min(0).optional(),
   cacheTokens: z.int().min(0).optional(),
   tokenBytes: z.number().gt(0).optional(),
+  reservedBytes: z.number().min(0).optional(),
   /** If it differs from the pool's: on another kind of device. Absent in both: vLLM decides. */
   chunkTokens: chunkTokens.optional(),
 });

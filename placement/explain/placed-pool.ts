@@ -13,7 +13,7 @@ import {
   takesTheRest,
   useOn,
 } from '../planner/index.js';
-import type { Profile } from '../profiles/index.js';
+import { type Profile, reservedPerDevice } from '../profiles/index.js';
 import { ms, round } from './figures.js';
 import { reasonOf } from './reason.js';
 
@@ -98,11 +98,12 @@ export function cacheOf(
   problem: Problem,
   candidate: Candidate,
   replica: Replica,
-): Pick<PlacedPool['replicas'][number], 'memoryBytes' | 'cacheTokens' | 'tokenBytes'> {
+): Pick<PlacedPool['replicas'][number], 'memoryBytes' | 'cacheTokens' | 'tokenBytes' | 'reservedBytes'> {
   const use = useOn(problem, candidate, replica.pool, replica.devices[0] ?? 0);
   if (use === undefined || !takesTheRest(use)) return {};
   const on = replicasByDevice(candidate);
   const memoryBytes = Math.ceil(takenBytes(problem, candidate, replica, on));
   if (use.tokenBytes === 0) return { memoryBytes };
-  return { memoryBytes, cacheTokens: mostTokensOf(problem, candidate, replica, on), tokenBytes: use.tokenBytes };
+  const cacheTokens = mostTokensOf(problem, candidate, replica, on);
+  return { memoryBytes, cacheTokens, tokenBytes: use.tokenBytes, reservedBytes: reservedPerDevice(use.profile) };
 }

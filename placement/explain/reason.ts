@@ -67,12 +67,16 @@ function otherwise(problem: Problem, candidate: Candidate, pool: number, used: R
   const reasons = problem.kinds.flatMap((kind, k) => {
     if (used.has(kind)) return [];
     const uses = variants.flatMap(({ uses: by, variant }) => (variant === own?.variant && by[k] ? [by[k]] : []));
-    const cell = problem.cells.find((each) => each.kind === k);
-    if (cell === undefined) return [];
-    const fitting = uses.filter((use) => use.memoryBytes <= cell.memoryBytes);
-    if (fitting.length === 0) return [uses.length === 0 ? `no profile for ${kind}` : `no room on ${kind}`];
-    const needed = Math.min(...fitting.map((use) => Math.max(1, Math.ceil(use.erlangs)) * use.width));
-    return [`${kind} would take at least ${needed} (${(needed * cell.pricePerHour).toFixed(2)} an hour)`];
+    const ways = problem.cells.flatMap((cell) => {
+      if (cell.kind !== k) return [];
+      const fitting = uses.filter((use) => use.memoryBytes <= cell.memoryBytes);
+      // A device does the work of `capacity` calls at once; a wide replica occupies all devices that it spans.
+      const needed = fitting.map(({ erlangs, width }) => Math.max(1, Math.ceil(erlangs / cell.capacity)) * width);
+      return needed.map((count) => ({ count, price: count * cell.pricePerHour }));
+    });
+    const [least] = ways.sort((a, b) => a.price - b.price || a.count - b.count);
+    if (least === undefined) return [uses.length === 0 ? `no profile for ${kind}` : `no room on ${kind}`];
+    return [`${kind} would take at least ${least.count} (${least.price.toFixed(2)} an hour)`];
   });
   const sameKind = candidate.replicas.find((replica) => replica.pool === pool)?.devices[0];
   const use = sameKind === undefined ? undefined : useOn(problem, candidate, pool, sameKind);

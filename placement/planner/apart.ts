@@ -6,6 +6,7 @@ import { nearest } from '../source/index.js';
 import { callTimes } from './call-times.js';
 import type { Draft } from './drafts.js';
 import { callsPerRun, type HandsTo } from './problem.js';
+import { tokensOfCalls } from './tokens-of-calls.js';
 
 /**
  * By model: the variant in which it is served apart, by one pool that processes prompts and another that generates. Both need the
@@ -52,9 +53,8 @@ export function divided(
       mistakes.push(wrong);
       continue;
     }
-    const prompts = own.map((draft) => part(draft, load, 'prefill'));
-    const least = stages.map((_, v) => Math.min(...prompts.flatMap(({ times }) => times[v]?.firstMs ?? [])));
-    all[p] = own.map((draft) => withPrompts(part(draft, load, 'decode'), least));
+    const prompts = own.map((draft) => part(draft, stages, load, 'prefill'));
+    all[p] = own.map((draft) => part(draft, stages, load, 'decode'));
     handsTo[names.push(name) - 1] = handsToOf(p, own, stages, load);
     all.push(prompts);
   }
@@ -88,7 +88,7 @@ function refusalOf(model: string, models: readonly string[], own: readonly Draft
 }
 
 /** A draft for one part of its calls. */
-function part(draft: Draft, load: Load, only: 'prefill' | 'decode'): Draft {
+function part(draft: Draft, stages: readonly SimulatedStage[], load: Load, only: 'prefill' | 'decode'): Draft {
   const tables = draft.tables.map((table): Table | undefined =>
     table?.batching === 'continuous'
       ? // A replica that generates processes no prompts, and pulls caches as a whole.
@@ -96,22 +96,13 @@ function part(draft: Draft, load: Load, only: 'prefill' | 'decode'): Draft {
       : table,
   );
   const times = draft.times.map((time, v) => {
-    const table = tables[v];
-    return time && table ? callTimes(table, load, time.batchMs.length) : time;
+    const [table, stage] = [tables[v], stages[v]];
+    return time && table && stage ? callTimes(table, load, time.batchMs.length, stage, draft.mostTokens) : time;
   });
   const chunkTokens = chunkTokensOf(draft.profile as ContinuousProfile);
   const tokens = Math.max(1, ...times.map((time) => time?.tokens ?? 0));
   const together = chunkTokens > 0 ? Math.max(1, Math.ceil(chunkTokens / tokens)) : 1;
   return { ...draft, tables, times, ...(only === 'prefill' && { batches: [STEPS_AT_ONCE * together] }) };
-}
-
-/** The times of a call that generates, from when its prompt begins on the fastest replica that processes it. */
-function withPrompts(draft: Draft, leastMs: readonly number[]): Draft {
-  const times = draft.times.map((time, v) => {
-    const before = leastMs[v] ?? 0;
-    return time && { ...time, aloneMs: time.aloneMs + before, firstMs: time.firstMs + before };
-  });
-  return { ...draft, times };
 }
 
 function handsToOf(pool: number, own: readonly Draft[], stages: readonly SimulatedStage[], load: Load): HandsTo {
@@ -125,9 +116,9 @@ function handsToOf(pool: number, own: readonly Draft[], stages: readonly Simulat
     const table = draft?.tables[v];
     if (stage.pool !== pool || table?.batching !== 'continuous') continue;
     const share = (counts[stage.pipeline] as number) / Math.max(1, load.timesMs.length);
-    const each = share * callsPerRun(stage);
+    const each = share * callsPerRun(stages, v);
     calls += each;
-    tokens += each * callTimes({ ...table, part: 'prefill' }, load, 1).tokens;
+    tokens += each * tokensOfCalls(load, { ...table, part: 'prefill' }, stage, Number.POSITIVE_INFINITY).tokens;
   }
   return {
     pool,

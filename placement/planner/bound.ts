@@ -132,12 +132,12 @@ function columnsOf({ pools }: Problem, classes: readonly Class[]): readonly Colu
     classes.flatMap(({ kind, memoryBytes }, k) => {
       const uses = configs.flatMap((config: Config): Use[] => {
         const use = config.uses[kind];
-        return use && use.memoryBytes <= memoryBytes && use.reachableErlangs < Number.POSITIVE_INFINITY ? [use] : [];
+        return use && use.memoryBytes <= memoryBytes ? [use] : [];
       });
       const all = uses.map((use) => ({
         pool,
         class: k,
-        erlangs: use.reachableErlangs * use.width,
+        erlangs: use.erlangs * use.width,
         bytes: use.memoryBytes * use.width,
       }));
       const beaten = (a: Column, i: number) =>

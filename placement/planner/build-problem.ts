@@ -1,30 +1,22 @@
-import type { FieldError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { type Device, type Inventory, transferTimes } from '../inventory/index.js';
-import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
+import type { Profile, ReadProfile } from '../profiles/index.js';
 import { type Load, rateOf, type SimulatedStage } from '../simulator/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
 import { affinityOf, type PoolAffinity, routingOf } from './affinity.js';
 import { type Apart, divided } from './apart.js';
 import { delaysUpTo } from './delays.js';
-import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
+import { type Draft, draftsOf, piecesOf } from './drafts.js';
 import { type Calls, callsOf, fanOutAssumption } from './fan-outs.js';
-import { memoryAssumptions, tokensAlone } from './memory.js';
+import { LeastTimes } from './least-times.js';
+import { memoryAssumptions } from './memory.js';
 import { withoutOversized } from './oversized.js';
 import { longestPaths } from './paths.js';
-import {
-  type Cell,
-  type Config,
-  callsPerRun,
-  type Objective,
-  type PoolProblem,
-  type Problem,
-  type Survive,
-  type Use,
-} from './problem.js';
+import type { Cell, Objective, Problem, Survive } from './problem.js';
 import { demandOf, reachingQuality } from './quality.js';
+import { checkReach } from './reach.js';
 import { checkCalls, checkLoad, sampleWarnings } from './samples.js';
 import { checkTargets, countingTokens, targetsOf } from './targets.js';
+import { poolOf } from './uses.js';
 import { rangeWarnings } from './warnings.js';
 
 export interface PlannerInput {
@@ -48,11 +40,6 @@ export interface PlannerInput {
   /** Seed of the simulations; default 1. */
   readonly seed?: number | undefined;
 }
-
-/** Most batch sizes to try: each one multiplies the search space. */
-const MOST_BATCHES = 6;
-/** A stage that this share of the runs skips does not count towards every run's minimum time. */
-const RARELY_RUN = 0.5;
 
 /**
  * Builds the planner's problem. Throws `PROFILE_MISSING` if no profile covers a model on any device,
@@ -112,23 +99,21 @@ export function buildProblem(input: PlannerInput): Problem {
     assumptions.push(...[...notes].map((note) => `${model}: ${note}`));
     assumptions.push(...speculations(model, drafts[p] ?? []));
   }
-  // Of a stage that reads a stream, this is the time of one piece: the last one begins when its maker has ended.
-  const aloneMs = stages.map((stage, v) => {
-    const least = Math.min(...(drafts[stage.pool] ?? []).flatMap(({ times }) => times[v]?.aloneMs ?? []));
-    if ((1 - stage.cacheHitRate) * stage.share * (stage.fanOut?.some ?? 1) < RARELY_RUN) return 0;
-    return stage.streamFrom === undefined ? least + stage.overheadMs : least;
-  });
-  const paths = longestPaths(stages, aloneMs);
-  checkReach(objective, aloneMs, paths, named, drafts, input);
   const targets = targetsOf(objective, stageNames, stages, drafts);
   const samples = sampleWarnings(load, objective, targets, stages, drafts, input.seed);
   const usable = countingTokens(drafts, targets, stages);
-  checkTargets(targets, stages, usable, aloneMs);
+  const seed = input.seed ?? 1;
+  const pieces = stages.map((_, v) => piecesOf(named, stages, v, profiles));
+  const times = new LeastTimes({ load, stages, drafts: usable, handsTo, pieces, seed });
+  checkReach(objective, times, stages, named);
+  checkTargets(targets, times);
+  const usualMs = times.usualMs();
+  const paths = longestPaths(stages, usualMs);
   const sloMs = Math.min(objective.p99Ms ?? Number.POSITIVE_INFINITY, objective.p95Ms ?? Number.POSITIVE_INFINITY);
   const rates = ratesOf(load, pipelines.length);
   const slackMs = stages.map(({ streamFrom }, v) =>
     // The first pieces of a stream are read while it is made.
-    streamFrom === undefined ? sloMs - ((paths[v] ?? 0) - (aloneMs[v] ?? 0)) : sloMs,
+    streamFrom === undefined ? sloMs - ((paths[v] ?? 0) - (usualMs[v] ?? 0)) : sloMs,
   );
   return {
     inventory,
@@ -146,7 +131,7 @@ export function buildProblem(input: PlannerInput): Problem {
     stages,
     stageNames,
     pools: poolNames.map((model, p) => ({
-      ...poolOf(model, usable[p] ?? [], kinds.length, stages, rates, slackMs, cells),
+      ...poolOf(model, usable[p] ?? [], { stages, rates, slackMs, kinds, cells }),
       affinity: affinityOf(models[handsTo[p]?.pool ?? p] ?? model, input.affinity, input.apart),
       ...(handsTo[p] && { handsTo: handsTo[p] }),
     })),
@@ -156,9 +141,9 @@ export function buildProblem(input: PlannerInput): Problem {
     survive: input.survive,
     quality,
     delaysMs: delaysUpTo(input.batchDelayMs),
-    seed: input.seed ?? 1,
+    seed,
     assumptions,
-    warnings: [...warnings, ...samples, ...rangeWarnings(models, usable, load)],
+    warnings: [...warnings, ...samples, ...rangeWarnings(models, usable, stages, load)],
     oversizedShare,
   };
 }
@@ -238,146 +223,12 @@ function alikeOf({ devices, links }: Inventory, cellOf: readonly number[]): read
   });
 }
 
-function checkReach(
-  objective: Objective,
-  aloneMs: readonly number[],
-  paths: readonly number[],
-  named: readonly NamedStage[],
-  drafts: readonly (readonly Draft[])[],
-  { pipelines }: PlannerInput,
-): void {
-  const longest = Math.max(...paths);
-  for (const [option, ms] of [
-    ['--slo-p95', objective.p95Ms],
-    ['--slo-p99', objective.p99Ms],
-  ] as const) {
-    if (ms === undefined || ms >= longest) continue;
-    const on = named.flatMap(({ stage, pipeline }, v) => (paths[v] === longest ? [{ stage, pipeline, v }] : []));
-    const models = [...new Set(named.map(({ stage }) => stage.model))];
-    const fields = on.map(({ stage, pipeline, v }): FieldError => {
-      const best = (drafts[models.indexOf(stage.model)] ?? [])
-        .slice()
-        .sort((a, b) => (a.times[v]?.aloneMs ?? 0) - (b.times[v]?.aloneMs ?? 0))[0];
-      const where = best?.source.at([best.profile.batching === 'dynamic' ? 'latency' : 'prefill']) ?? stage.id;
-      return { field: where, message: `${pipeline.name}/${stage.id} takes ${Math.round(aloneMs[v] ?? 0)} ms at best` };
-    });
-    const message = `${ms} ms is less than the ${Math.ceil(longest)} ms that the stages of ${pipelines.map(({ name }) => name).join(', ')} take one after the other on idle devices: allow more than ${Math.ceil(longest)} ms, or profile faster variants or devices`;
-    throw invalidFields('SLO_UNREACHABLE', [{ field: option, message }, ...fields]);
-  }
-}
-
 /** Runs per second of each pipeline. */
 function ratesOf(load: Load, pipelines: number): readonly number[] {
   const rate = rateOf(load);
   const counts = new Array<number>(pipelines).fill(0);
   for (const p of load.pipelines) counts[p] = (counts[p] ?? 0) + 1;
   return counts.map((count) => (rate * count) / Math.max(1, load.timesMs.length));
-}
-
-function poolOf(
-  model: string,
-  drafts: readonly Draft[],
-  kinds: number,
-  stages: readonly SimulatedStage[],
-  rates: readonly number[],
-  slackMs: readonly number[],
-  cells: readonly Cell[],
-): PoolProblem {
-  // All replicas of a pool batch alike.
-  const like = ({ profile: { variant, batching } }: Draft) => JSON.stringify([variant, batching]);
-  const configs = [...new Set(drafts.map(like))].flatMap((key): Config[] => {
-    const own = drafts.filter((draft) => like(draft) === key);
-    return (own[0]?.batches ?? batchesOf(own.map(({ profile }) => profile))).flatMap((maxBatch): Config[] => {
-      const uses: (Use | undefined)[] = new Array(kinds).fill(undefined);
-      for (const draft of own) uses[draft.kind] = useOf(draft, maxBatch, stages, rates, slackMs, cells);
-      const [{ profile } = { profile: undefined }] = own;
-      if (profile === undefined || uses.every((use) => use === undefined)) return [];
-      const { variant, quality, batching } = profile;
-      return [{ variant, quality, batching, maxBatch, uses }];
-    });
-  });
-  return { model, configs };
-}
-
-/** Batch sizes worth trying: the measured ones, evenly thinned out. */
-function batchesOf(profiles: readonly Profile[]): readonly number[] {
-  const measured = profiles.flatMap((profile) =>
-    (profile.batching === 'dynamic' ? profile.latency : profile.decode).map(({ batch }) => batch),
-  );
-  const sorted = [...new Set(measured)].sort((a, b) => a - b);
-  if (sorted.length <= MOST_BATCHES) return sorted;
-  const step = (sorted.length - 1) / (MOST_BATCHES - 1);
-  return Array.from({ length: MOST_BATCHES }, (_, i) => sorted[Math.round(i * step)] ?? 1);
-}
-
-function useOf(
-  { kind, profile, tables, times }: Draft,
-  batch: number,
-  stages: readonly SimulatedStage[],
-  rates: readonly number[],
-  slackMs: readonly number[],
-  cells: readonly Cell[],
-): Use | undefined {
-  const maxBatch = Math.min(batch, largestBatch(profile));
-  const ofKind = cells.filter((cell) => cell.kind === kind);
-  const cache = cacheOf(profile, maxBatch, meanTokens(times), ofKind);
-  if (cache === undefined) return undefined;
-  let erlangs = 0;
-  let reachableErlangs = 0;
-  let batchMs = 0;
-  const extras: ((replicas: number) => number)[] = [];
-  for (const [v, time] of times.entries()) {
-    const stage = stages[v];
-    if (time === undefined || stage === undefined) continue;
-    const calls = ((rates[stage.pipeline] ?? 0) * callsPerRun(stage)) / 1000;
-    // As many sequences as fit into memory on average.
-    const all = time.workMs.slice(0, Math.max(1, Math.min(maxBatch, Math.floor(cache.alone / (time.tokens || 1)))));
-    batchMs += time.batchMs[maxBatch - 1] ?? 0;
-    erlangs += calls * Math.min(...all);
-    const { extraMs } = time;
-    if (extraMs) extras.push((replicas) => calls * extraMs(replicas));
-    const reachable = all.filter((_, i) => (time.batchMs[i] ?? 0) * LUCKY <= (slackMs[v] ?? 0));
-    reachableErlangs += calls === 0 ? 0 : calls * Math.min(...reachable);
-  }
-  return {
-    profile,
-    maxBatch,
-    preferred: profile.batching === 'dynamic' ? profile.preferredBatchSizes.filter((size) => size <= maxBatch) : [],
-    width: devicesPerReplica(profile),
-    memoryBytes: cache.bytes,
-    mostTokens: cache.tokens,
-    tokenBytes: cache.tokenBytes,
-    tables,
-    batchMs,
-    erlangs,
-    reachableErlangs,
-    ...(extras.length > 0 && {
-      extraErlangs: (replicas: number) => extras.reduce((sum, extra) => sum + extra(replicas), 0),
-    }),
-  };
-}
-
-/**
- * The key-value cache that a replica needs: for as many average sequences as it may run, at most what fits each of the devices that hold one,
- * which may leave LLM servers different shares of their memory. Undefined if none holds one.
- */
-function cacheOf(profile: Profile, maxBatch: number, tokens: number, cells: readonly Cell[]) {
-  const none = { tokens: Number.POSITIVE_INFINITY, alone: Number.POSITIVE_INFINITY, tokenBytes: 0 };
-  if (profile.batching !== 'continuous' || !profile.memory?.perToken) {
-    return { ...none, bytes: memoryPerDevice(profile, maxBatch, tokens) };
-  }
-  const { weights, perToken } = profile.memory;
-  const width = devicesPerReplica(profile);
-  const alone = cells.map((cell) => tokensAlone(profile, cell)).filter((each) => each >= tokens);
-  if (alone.length === 0) return undefined;
-  const wanted = Math.min(...alone, Math.ceil(maxBatch * tokens));
-  return {
-    tokens: wanted,
-    // For the bound: the most that any of them has.
-    alone: Math.max(...alone),
-    tokenBytes: perToken / width,
-    bytes: Math.ceil((weights + wanted * perToken) / width),
-  };
 }
 
 /** Gains of speculative decoding that were not measured. */
@@ -394,6 +245,3 @@ function speculations(model: string, drafts: readonly Draft[]): readonly string[
 
 const rowsOf = (profile: Profile): readonly { readonly p99Ms?: number | undefined }[] =>
   profile.batching === 'dynamic' ? profile.latency : [...profile.prefill, ...profile.decode];
-
-/** A batch may be faster than its mean; one that exceeds the objective even at this share of it cannot meet it. */
-const LUCKY = 0.5;

@@ -1,41 +1,29 @@
-import { type DynamicTable, type Load, meanAt, quantileAt, stepAt, type Table } from '../simulator/index.js';
+import { type ContinuousTable, type DynamicTable, type Load, meanAt, stepAt, type Table } from '../simulator/index.js';
+import type { Calling } from './own-runs.js';
 import { cachedPrompts } from './prompt-times.js';
+import { floorAt, sizeFloor } from './size-floor.js';
+import { meanOver, partsOf, sizesOfCalls } from './sizes-of-calls.js';
+import type { Generated } from './step-work.js';
+import type { Pieces } from './stream-pieces.js';
+import { tokensOfCalls } from './tokens-of-calls.js';
 
-/** Number of quantiles of the load's sizes that represent all. */
-const SAMPLES = 256;
-
-const known = new WeakMap<Float64Array, readonly number[]>();
-
-/** Quantiles of a column of the load, evenly spaced; the typical size if the load lacks the column. */
-function sampled(load: Load, column: string | undefined, typical: number): readonly number[] {
-  const values = column === undefined ? undefined : load.sizes[column];
-  if (!values || values.length === 0) return [typical];
-  let sizes = known.get(values);
-  if (sizes === undefined) {
-    const sorted = values.filter((value) => !Number.isNaN(value)).sort();
-    const count = Math.min(SAMPLES, sorted.length);
-    sizes = Array.from({ length: count }, (_, i) => sorted[Math.floor(((i + 0.5) * sorted.length) / count)] ?? 0);
-    known.set(values, sizes);
-  }
-  return sizes.length > 0 ? sizes : [typical];
-}
-
-const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Times of a stage's calls, in milliseconds. */
+/** Times of a stage's calls on one kind of device, in milliseconds: means over the runs of its own pipeline, each with its own sizes. */
 export interface CallTimes {
-  /** Minimum time of a single call: the median on an idle device, for the load's median size. */
-  readonly aloneMs: number;
-  /** The same until its first output: an LLM's first token, else the end of the call. */
-  readonly firstMs: number;
-  /** Time of a token of one sequence alone with an empty cache; absent: it generates none. */
-  readonly tokenMs?: number;
   /** Mean time of a batch by its size, from 1; for sequences, the time of one when that many run. */
   readonly batchMs: readonly number[];
   /** Replica time used by one call of a batch of this size. */
   readonly workMs: readonly number[];
+  /**
+   * Replica time that a call uses at the least, on average, in batches of at most this size; without the steps of sequences, which share
+   * them with those of other stages.
+   */
+  readonly leastMs: (most: number) => number;
+  /** Of sequences, for each call. */
+  readonly generated?: Generated;
   /** Average tokens of a sequence, prompt and answer; 0 for other models. */
   readonly tokens: number;
+  /** Average tokens in the cache of a sequence, over its steps; 0 for other models. */
+  readonly context: number;
   /**
    * Of an LLM with prefix caches: what a prompt takes more than in the times above with so many replicas, which have fewer of the
    * prompts. The times above are those of the most that any number of replicas has. Absent: nothing.
@@ -44,87 +32,76 @@ export interface CallTimes {
 }
 
 /**
- * Times of a load's calls by one table, up to a maximum batch size. `pieces`: in how many calls a run reads a stream, by
- * its tokens; the work is then that of all its pieces, `aloneMs` and `firstMs` the time of one.
+ * Times of a stage's calls by one table, up to a maximum batch size.
+ *
+ * @param mostTokens most tokens in the key-value cache of a replica: calls of more are served by others
+ * @param pieces how the stage reads a stream; the work of a call is then that of all its pieces
  */
-export function callTimes(table: Table, load: Load, maxBatch: number, pieces?: Pieces): CallTimes {
-  if (pieces && table.batching === 'dynamic') return piecewise(table, load, maxBatch, pieces);
-  const batches = Array.from({ length: maxBatch }, (_, i) => i + 1);
-  if (table.batching === 'dynamic') {
-    const sizes = sampled(load, table.column, table.typical);
-    const batchMs = batches.map((batch) => average(sizes.map((size) => meanAt(table.call, batch, size))));
-    const alone = sizes.map((size) => quantileAt(table.call, 1, size, 0.5)).sort((a, b) => a - b);
-    const aloneMs = table.overheadMs + (alone[alone.length >> 1] ?? 0);
-    return {
-      aloneMs,
-      firstMs: aloneMs,
-      batchMs,
-      workMs: batchMs.map((ms, i) => ms / (i + 1)),
-      tokens: 0,
-    };
-  }
-  const sizesIn = sampled(load, table.columnIn, table.typicalIn);
-  const sizesOut = sampled(load, table.columnOut, table.typicalOut);
-  const tokensIn = average(sizesIn);
-  // The prompt yields the first token, unless another replica has processed it.
-  const steps = sizesOut.map((tokens) =>
-    table.part === 'prefill' ? 0 : Math.max(0, table.part === 'decode' ? tokens : tokens - 1),
-  );
-  const more = average(steps);
-  const cached = cachedPrompts(table, load);
-  const promptMs =
-    table.part === 'decode' ? 0 : (cached?.leastMs ?? average(sizesIn.map((size) => meanAt(table.prefill, 1, size))));
-  // Long answers are in the cache for more steps: the context of a step is weighted by them.
-  const squares = average(steps.map((each) => each ** 2));
-  const context = tokensIn + (more > 0 ? squares / more / 2 : 0);
-  const step = (batch: number) => stepAt(table.steps, batch, context);
-  const median = [...sizesIn].sort((a, b) => a - b)[sizesIn.length >> 1] ?? table.typicalIn;
-  const alone = stepAt(table.steps, 1, median);
-  const unread = cached?.medianTokens ?? median;
-  const promptAlone = table.overheadMs + (table.part === 'decode' ? 0 : quantileAt(table.prefill, 1, unread, 0.5));
-  return {
-    aloneMs: promptAlone + more * alone,
-    firstMs: table.part === 'decode' ? promptAlone + alone : promptAlone,
-    ...(table.part !== 'prefill' && { tokenMs: stepAt(table.steps, 1, 0) }),
-    // The other sequences' prompts are processed while it generates.
-    batchMs: batches.map((batch) => promptMs * batch + more * step(batch)),
-    workMs: batches.map((batch) => promptMs + (more * step(batch)) / batch),
-    tokens: tokensIn + (table.part === 'prefill' ? 0 : average(sizesOut)),
-    ...(cached && { extraMs: cached.extraMs }),
-  };
-}
+export const callTimes = (
+  table: Table,
+  load: Load,
+  maxBatch: number,
+  stage: Calling,
+  mostTokens: number,
+  pieces?: Pieces,
+): CallTimes =>
+  table.batching === 'dynamic'
+    ? ofBatches(table, load, maxBatch, stage, pieces)
+    : ofSequences(table, load, maxBatch, stage, mostTokens);
 
-/** How a stage reads a stream: its maker's tokens, and those of a piece. */
-export interface Pieces {
-  readonly column: string;
-  readonly typical: number;
-  readonly pieceTokens: number;
-}
+const upTo = (most: number): readonly number[] => Array.from({ length: most }, (_, i) => i + 1);
 
-/** Of a stage that is called for each piece of a stream, by an even sample of the runs. */
-function piecewise(table: DynamicTable, load: Load, maxBatch: number, pieces: Pieces): CallTimes {
-  const { column, typical, pieceTokens } = pieces;
-  const count = Math.min(SAMPLES, load.timesMs.length);
-  const stated = (values: Float64Array | undefined, run: number, otherwise: number) => {
-    const value = values?.[run] ?? Number.NaN;
-    return Number.isNaN(value) ? otherwise : value;
-  };
-  const sampled = Array.from({ length: count }, (_, i) => {
-    const run = Math.floor(((i + 0.5) * load.timesMs.length) / count);
-    const all = Math.max(1, Math.ceil(stated(load.sizes[column], run, typical) / pieceTokens));
-    const size = stated(table.column === undefined ? undefined : load.sizes[table.column], run, table.typical);
-    return { all, size: size / all };
-  });
-  const batches = Array.from({ length: maxBatch }, (_, i) => i + 1);
-  const alone = sampled.map(({ size }) => quantileAt(table.call, 1, size, 0.5)).sort((a, b) => a - b);
-  const aloneMs = table.overheadMs + (alone[alone.length >> 1] ?? 0);
+/**
+ * A batch of b calls takes at least what each of them would in one of b: its longest does. So it takes at least the mean of these, and a call bears at
+ * least a b-th of its own, whatever is batched with it. Which b is the best may differ by the size: the floor of all of them counts.
+ */
+function ofBatches(
+  table: DynamicTable,
+  load: Load,
+  maxBatch: number,
+  stage: Calling,
+  read: Pieces | undefined,
+): CallTimes {
+  const { call } = table;
+  const { sizes, pieces } = sizesOfCalls(load, table, stage, read);
+  const parts = partsOf(sizes, call.sizes);
+  const batchMs = upTo(maxBatch).map((batch) => meanOver(parts, (size) => meanAt(call, batch, size)));
   return {
-    aloneMs,
-    firstMs: aloneMs,
-    batchMs: batches.map((batch) => average(sampled.map(({ size }) => meanAt(table.call, batch, size)))),
-    workMs: batches.map((batch) =>
-      average(sampled.map(({ all, size }) => (all * meanAt(table.call, batch, size)) / batch)),
-    ),
+    batchMs,
+    workMs: batchMs.map((ms, i) => (pieces * ms) / (i + 1)),
+    leastMs(most) {
+      const floor = sizeFloor(call, most, (batch, size) => meanAt(call, batch, size) / batch);
+      return pieces * meanOver(parts, (size) => floorAt(floor, size));
+    },
     tokens: 0,
+    context: 0,
+  };
+}
+
+function ofSequences(
+  table: ContinuousTable,
+  load: Load,
+  maxBatch: number,
+  stage: Calling,
+  mostTokens: number,
+): CallTimes {
+  const { prefill } = table;
+  const of = tokensOfCalls(load, table, stage, mostTokens);
+  const { tokens, steps, cached, longest, share } = of;
+  const prompts = cachedPrompts(table, load, of);
+  const whole = () => meanOver(partsOf(of.prompts, prefill.sizes), (size) => meanAt(prefill, 1, size));
+  const promptMs = table.part === 'decode' ? 0 : (prompts?.leastMs ?? whole());
+  const context = steps > 0 ? cached / steps : 0;
+  const step = (batch: number) => stepAt(table.steps, batch, context);
+  const batches = upTo(maxBatch);
+  return {
+    // The other sequences' prompts are processed while it generates.
+    batchMs: batches.map((batch) => promptMs * batch + steps * step(batch)),
+    workMs: batches.map((batch) => promptMs + (steps * step(batch)) / batch),
+    leastMs: () => share * promptMs,
+    generated: { steps: share * steps, cached: share * cached, longest },
+    tokens,
+    context,
+    ...(prompts && { extraMs: (replicas: number) => share * prompts.extraMs(replicas) }),
   };
 }

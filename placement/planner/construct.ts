@@ -24,7 +24,7 @@ function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste
     capacity: 1,
     memoryBytes: 1,
   };
-  const time = (use.reachableErlangs * speed * use.width) / (busy * capacity);
+  const time = (use.draftErlangs * speed * use.width) / (busy * capacity);
   const room = (use.memoryBytes * use.width) / memoryBytes;
   // Without prices fewer devices are preferred.
   return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / horizonMs(problem.objective);

@@ -5,6 +5,7 @@ import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
 import { type Option, optionsOf, type Slack, stageDemand, undominated } from './demand.js';
 import { pairsWithin, type StageDemand } from './density.js';
 import { keptShare } from './error-budget.js';
+import { failingRuns } from './failing-runs.js';
 import { leastLate, leastLateOn } from './late-jobs.js';
 import { type Demanded, NeededSpeed } from './needed-speed.js';
 import { earliestEnds, longestPaths } from './paths.js';
@@ -45,8 +46,8 @@ const MOST_STAGES = 8;
  * **Claim.** Give each kind k of device a price w_k >= 0 per millisecond of a call. Let a run need at least c_i of priced
  * device time for the stages of a group S if it is to be in time, between its arrival plus the least time before S and its
  * deadline less the least time after S. If a placement with y_k calls at once on kind k meets the objective, then on one
- * machine of speed sum(w_k·y_k), with a job of work c_i for each run in that interval, at most the allowed number of jobs is
- * late.
+ * machine of speed sum(w_k·y_k), with a job of work c_i for each run in that interval, at most as many jobs are late as runs may be:
+ * those that the objective allows, and those that fail, which are in no percentile.
  *
  * **Proof.** At every moment the devices spend at most sum(w_k·y_k) of priced time per millisecond. Each run in time spends
  * c_i of it within its interval, whatever the assignment, the batches and the order; so the machine that spends its speed on
@@ -71,6 +72,7 @@ export class Cuts {
   /** By stage: some of its pipeline's runs do not call its pool. */
   readonly #isSkipped: readonly boolean[];
   readonly #limitMs: number;
+  /** Runs that need not be in time: those that may be late, and those that fail. */
   readonly #most: number;
   /** The stages' least times leave every pipeline time. */
   readonly #fits: boolean;
@@ -85,7 +87,8 @@ export class Cuts {
     const { load, stages, objective, seed } = problem;
     const strict = objective.p99Ms !== undefined;
     this.#limitMs = objective.p99Ms ?? objective.p95Ms ?? Number.POSITIVE_INFINITY;
-    this.#most = mayBeLate(load.timesMs.length, keptShare(strict ? 0.99 : 0.95, objective.errorBudget));
+    const failing = failingRuns(load, stages, seed).reduce((sum, fails) => sum + fails, 0);
+    this.#most = mayBeLate(load.timesMs.length, keptShare(strict ? 0.99 : 0.95, objective.errorBudget)) + failing;
     this.#demands = stages.map((_, v) => stageDemand(load, stages, v, seed));
     // First with the whole objective for each stage, to know the least times; then with what the others leave.
     const all = { ownMs: this.#limitMs, poolMs: this.#limitMs };

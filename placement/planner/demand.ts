@@ -1,7 +1,7 @@
 import {
   callsIn,
   type DynamicTable,
-  drawOf,
+  isTaken,
   type Load,
   leastTimeAt,
   type SimulatedStage,
@@ -51,8 +51,7 @@ export function stageDemand(load: Load, stages: readonly SimulatedStage[], v: nu
   for (const run of runs) {
     // A cache may answer any call, and a stream is read while it is made: such a stage counts for nothing.
     if (stage.cacheHitRate > 0 || stage.streamFrom !== undefined) continue;
-    const taken = stage.share >= 1 || drawOf(seed, run * stages.length + v, BRANCH) <= stage.share;
-    const count = taken ? callsIn(stage, load, seed, run) : 0;
+    const count = isTaken(stage, seed, run * stages.length + v) ? callsIn(stage, load, seed, run) : 0;
     calls[run] = count;
     if (count > 0) needed[run] = 1;
   }
@@ -71,9 +70,6 @@ function matesOf({ pipelines }: Load, stages: readonly SimulatedStage[]): Int32A
   }
   return Int32Array.from(mates);
 }
-
-/** The simulator's purpose of draws for branches. */
-const BRANCH = 4;
 
 /**
  * The options of a stage on a kind. Only what every schedule must spend counts:

@@ -1,12 +1,21 @@
 import { type FieldError, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
+import {
+  devicesPerReplica,
+  largestBatch,
+  memoryPerDevice,
+  type Profile,
+  type ReadProfile,
+  reservedPerDevice,
+} from '../profiles/index.js';
 import { type Load, type PrefixRouting, type SimulatedStage, type Table, tableOf } from '../simulator/index.js';
 import { nearest, spellBytes } from '../source/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
-import { type CallTimes, callTimes, type Pieces } from './call-times.js';
+import { type CallTimes, callTimes } from './call-times.js';
 import { roomOf, tokensAlone } from './memory.js';
+import { runsOf } from './own-runs.js';
 import type { Cell } from './problem.js';
+import type { Pieces } from './stream-pieces.js';
 
 /** What drafts are made of. */
 export interface Ground {
@@ -24,6 +33,8 @@ export interface Draft {
   readonly source: ReadProfile;
   readonly tables: readonly (Table | undefined)[];
   readonly times: readonly (CallTimes | undefined)[];
+  /** Most tokens in the key-value cache of a replica on any device of the kind; infinite for other models. */
+  readonly mostTokens: number;
   /** Batch sizes to try; absent: those measured. */
   readonly batches?: readonly number[];
 }
@@ -55,16 +66,20 @@ export function draftsOf(
       });
       const [first] = chosen;
       if (first === undefined || chosen.includes(undefined)) return [];
+      const ofKind = cells.filter((cell) => cell.kind === k);
+      const mostTokens = Math.max(...ofKind.map((cell) => tokensAlone(first.value, cell)));
       const tables: (Table | undefined)[] = new Array(stages.length).fill(undefined);
       const times: (CallTimes | undefined)[] = new Array(stages.length).fill(undefined);
       for (const [i, { v }] of own.entries()) {
         const profile = (chosen[i] ?? first).value;
+        const stage = stages[v] as SimulatedStage;
         const table = tableOf(profile, routingOf(model));
-        checkSizes(profile, chosen[i] ?? first, load, own[i]?.names[1] ?? model);
+        checkSizes(profile, chosen[i] ?? first, load, stage, own[i]?.names[1] ?? model);
+        const pieces = piecesOf(named, stages, v, profiles);
         tables[v] = table;
-        times[v] = callTimes(table, load, largestBatch(profile), piecesOf(named, stages, v, profiles));
+        times[v] = callTimes(table, load, largestBatch(profile), stage, mostTokens, pieces);
       }
-      return [{ kind: k, profile: first.value, source: first, tables, times }];
+      return [{ kind: k, profile: first.value, source: first, tables, times, mostTokens }];
     }),
   );
   if (drafts.length === 0)
@@ -87,7 +102,7 @@ export function draftsOf(
 }
 
 /** How a stage reads a stream; undefined if it reads none, or if its maker may have no tokens to count pieces by. */
-function piecesOf(
+export function piecesOf(
   named: readonly NamedStage[],
   stages: readonly SimulatedStage[],
   v: number,
@@ -106,8 +121,14 @@ function piecesOf(
 /** Average tokens of a sequence of the pool's longest stage. */
 export const meanTokens = (times: Draft['times']): number => Math.max(0, ...times.map((each) => each?.tokens ?? 0));
 
-/** Refuses a load without a size that the profile's times depend on. */
-function checkSizes(profile: Profile, source: ReadProfile, load: Load, stage: string): void {
+/** Refuses a load in which runs of the stage's pipeline lack a size that the profile's times depend on. */
+function checkSizes(
+  profile: Profile,
+  source: ReadProfile,
+  load: Load,
+  { pipeline }: SimulatedStage,
+  stage: string,
+): void {
   if (profile.batching !== 'continuous') return;
   const { size } = profile;
   const fields = (
@@ -117,7 +138,8 @@ function checkSizes(profile: Profile, source: ReadProfile, load: Load, stage: st
     ] as const
   ).flatMap(([column, typical]): FieldError[] => {
     const values = load.sizes[size[column]];
-    if (size[typical] !== undefined || (values !== undefined && !values.some(Number.isNaN))) return [];
+    const isStated = (run: number) => !Number.isNaN(values?.[run] ?? Number.NaN);
+    if (size[typical] !== undefined || (values !== undefined && runsOf(load, pipeline).every(isStated))) return [];
     const message = `${stage}: the load has no column ${size[column]}, and the profile no size.${typical}: give a trace with ${size[column]}, --size ${size[column]}=<tokens>, or the typical tokens here`;
     return [{ field: source.at(['size', typical]), message }];
   });
@@ -174,7 +196,7 @@ function fitsNowhere(
   const fields = drafts.map(({ profile, source, kind, times }): FieldError => {
     const llm = profile.batching === 'continuous';
     const room = Math.max(...cells.flatMap((cell) => (cell.kind === kind ? [roomOf(cell, llm)] : [])));
-    const needed = memoryPerDevice(profile, 1, meanTokens(times));
+    const needed = memoryPerDevice(profile, 1, meanTokens(times)) + reservedPerDevice(profile);
     const width = devicesPerReplica(profile);
     const message =
       needed > room
@@ -185,5 +207,5 @@ function fitsNowhere(
   return invalidFields('MODEL_FITS_NOWHERE', fields);
 }
 
-export const refused = (code: 'PROFILE_MISSING' | 'SLO_UNREACHABLE', field: string, message: string): MillraceError =>
+const refused = (code: 'PROFILE_MISSING', field: string, message: string): MillraceError =>
   new MillraceError(code, `${field}: ${message}`, { fields: [{ field, message }] });

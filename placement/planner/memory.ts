@@ -1,5 +1,5 @@
 import type { Device } from '../inventory/index.js';
-import { devicesPerReplica, type Profile } from '../profiles/index.js';
+import { devicesPerReplica, type Profile, reservedPerDevice } from '../profiles/index.js';
 import type { Load } from '../simulator/index.js';
 
 /** Memory of a device that models may use: what an LLM server leaves free stays free once. */
@@ -10,12 +10,13 @@ export const roomOf = (
 
 /**
  * Tokens in the key-value cache of a replica that has its devices alone: their memory, times the share that LLM servers
- * may use, less the weights, over the bytes of a token. Infinite without a size of tokens; 0 if the weights do not fit.
+ * may use, less the weights and what is reserved on each device, over the bytes of a token. Infinite without a size of tokens; 0 if the
+ * weights do not fit.
  */
 export function tokensAlone(profile: Profile, device: Pick<Device, 'memoryBytes' | 'memoryUtilization'>): number {
   if (profile.batching !== 'continuous' || profile.memory === undefined) return Number.POSITIVE_INFINITY;
   const { weights, perToken } = profile.memory;
-  const left = roomOf(device, true) * devicesPerReplica(profile) - weights;
+  const left = (roomOf(device, true) - reservedPerDevice(profile)) * devicesPerReplica(profile) - weights;
   if (left <= 0) return 0;
   return perToken === 0 ? Number.POSITIVE_INFINITY : Math.floor(left / perToken);
 }

@@ -127,7 +127,7 @@ export interface Use {
   readonly preferred: readonly number[];
   /** Devices of a replica. */
   readonly width: number;
-  /** On each of them: what the model needs at least. An LLM replica's cache also takes what is left of its devices. */
+  /** On each of them: what the model needs at least, what is reserved included. An LLM replica's cache also takes what is left of its devices. */
   readonly memoryBytes: number;
   /** Tokens in the key-value cache within `memoryBytes`; infinite for other models. */
   readonly mostTokens: number;
@@ -138,8 +138,8 @@ export interface Use {
   readonly batchMs: number;
   /** Replicas that the whole load keeps busy with the most efficient batches: a lower bound for any placement. */
   readonly erlangs: number;
-  /** The same with batches whose own time allows the objective to be met; infinite if there are none. */
-  readonly reachableErlangs: number;
+  /** What drafts count on, no bound: the same in batches that are likely in time, and far more if none is. */
+  readonly draftErlangs: number;
   /** Erlangs beyond `erlangs` if the pool has so many replicas, whose prefix caches have less of the prompts then. Absent: none. */
   readonly extraErlangs?: ((replicas: number) => number) | undefined;
 }
@@ -156,10 +156,33 @@ export const erlangsAt = ({ erlangs, extraErlangs }: Use, replicas: number): num
 export const areParts = ({ pools }: Pick<Problem, 'pools'>, a: number, b: number): boolean =>
   pools[a]?.handsTo?.pool === b || pools[b]?.handsTo?.pool === a;
 
-/** Calls of a stage that reach its pool, per run: branches, caches and retries included. */
-export function callsPerRun(stage: SimulatedStage): number {
-  const { share, cacheHitRate, failureRate, attempts } = stage;
+/**
+ * Calls of a stage that reach its pool, per run, on average: branches, caches and retries included. No more than on any placement: a run that
+ * fails elsewhere counts for none.
+ */
+export function callsPerRun(stages: readonly SimulatedStage[], v: number): number {
+  const stage = stages[v];
+  if (stage === undefined) return 0;
+  const { share, cacheHitRate, failureRate, attempts, streamFrom } = stage;
   let tries = 0;
-  for (let i = 0; i < attempts; i += 1) tries += failureRate ** i;
-  return meanCalls(stage) * share * (1 - cacheHitRate) * tries;
+  // The pieces of a stream are one call: only the first that is read fails.
+  for (let i = 0; i < (streamFrom === undefined ? attempts : 1); i += 1) tries += failureRate ** i;
+  return meanCalls(stage) * share * (1 - cacheHitRate) * tries * unfailedShare(stages, v);
+}
+
+/**
+ * The share of the runs, at least, that do not fail at a stage of their pipeline that may end before this one begins or, if this one reads a
+ * stream piece by piece, at any. All draws are independent, and a run with the most calls is the likeliest to fail.
+ */
+function unfailedShare(stages: readonly SimulatedStage[], v: number): number {
+  const { pipeline: own, streamFrom } = stages[v] ?? {};
+  const behind = new Set([v]);
+  let unfailed = 1;
+  for (const [u, { pipeline, after, ...each }] of stages.entries()) {
+    if (after.some((before) => behind.has(before))) behind.add(u);
+    if (pipeline !== own || (streamFrom === undefined && behind.has(u))) continue;
+    const callEnds = 1 - (1 - each.cacheHitRate) * each.failureRate ** each.attempts;
+    unfailed *= 1 - each.share * (1 - callEnds ** each.calls);
+  }
+  return unfailed;
 }

@@ -7,51 +7,62 @@ import {
   type Load,
   meanPromptAt,
 } from '../simulator/index.js';
+import { numberAt } from './number-at.js';
+import type { TokensOfCalls } from './tokens-of-calls.js';
 
 /** Prompts of which servers have a part in their prefix caches. */
 interface CachedPrompts {
-  /** With the most that any number of replicas has: the mean time of a prompt, and the tokens of the median one that are processed. */
+  /** The mean time of a prompt with the most that any number of replicas has. */
   readonly leastMs: number;
-  readonly medianTokens: number;
   /** What a prompt takes beyond `leastMs` on average with so many replicas, in milliseconds. */
   extraMs(replicas: number): number;
 }
 
-/** Runs that represent a load: means of more differ by less than what profiles are off by. */
+/** Most runs that are looked at. Of more, an even sample stands for all. */
 const SAMPLES = 4_096;
 
-/** The times of a load's prompts at servers with prefix caches; undefined if these servers have none, or the load says nothing of them. */
-export function cachedPrompts(table: ContinuousTable, load: Load): CachedPrompts | undefined {
+/** Standard errors of a sample's mean that are taken off it, so that it is hardly above that of all runs. */
+const ERRORS = 3;
+
+/**
+ * The times of a stage's prompts at servers with prefix caches; undefined if these servers have none, or the load says nothing of them.
+ *
+ * @param calls those that the servers are given
+ */
+export function cachedPrompts(
+  table: ContinuousTable,
+  load: Load,
+  { runs: own, calls }: Pick<TokensOfCalls, 'runs' | 'calls'>,
+): CachedPrompts | undefined {
   const { routing, columnCached = CACHED_COLUMN, columnIn, typicalIn, prefill } = table;
   if (routing === undefined || table.part === 'decode') return undefined;
   const columns = cachedEver(load, columnCached, routing);
   if (columns.length === 0) return undefined;
-  const count = Math.min(SAMPLES, load.timesMs.length);
-  const runs = Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * load.timesMs.length) / count));
-  const tokensOf = (run: number) => {
-    const known = load.sizes[columnIn]?.[run] ?? Number.NaN;
-    return Number.isNaN(known) ? typicalIn : known;
-  };
+  const count = Math.min(SAMPLES, own.length);
+  const sample = Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * own.length) / count));
+  const weights = sample.map((i) => calls?.[i] ?? 1);
+  const all = weights.reduce((sum, weight) => sum + weight, 0) || 1;
+  const tokensOf = numberAt(load, columnIn, typicalIn);
   const means = new Map<Float64Array | undefined, number>();
   const meanOf = (cached: Float64Array | undefined) => {
     const known = means.get(cached);
     if (known !== undefined) return known;
-    const sum = runs.reduce((all, run) => {
+    const times = sample.map((i) => {
+      const run = own[i] as number;
       const tokens = tokensOf(run);
-      return all + meanPromptAt(prefill, tokens, inCache(cached, run, tokens));
-    }, 0);
-    const mean = sum / Math.max(1, count);
-    means.set(cached, mean);
-    return mean;
+      return meanPromptAt(prefill, tokens, inCache(cached, run, tokens));
+    });
+    const weighted = (of: (ms: number, weight: number) => number) =>
+      times.reduce((sum, ms, i) => sum + of(ms, weights[i] as number), 0);
+    const mean = weighted((ms, weight) => ms * weight) / all;
+    const error = count < own.length ? Math.sqrt(weighted((ms, weight) => (weight * (ms - mean)) ** 2)) / all : 0;
+    const least = Math.max(0, mean - ERRORS * error);
+    means.set(cached, least);
+    return least;
   };
   const leastMs = Math.min(...columns.map(meanOf));
-  const left = runs.map((run) => {
-    const tokens = tokensOf(run);
-    return tokens - Math.max(...columns.map((cached) => inCache(cached, run, tokens)));
-  });
   return {
     leastMs,
-    medianTokens: left.sort((a, b) => a - b)[left.length >> 1] ?? typicalIn,
     extraMs(replicas) {
       const found = cachedOf(load, columnCached, routing, replicas);
       if (found === undefined) return 0;

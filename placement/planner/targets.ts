@@ -6,7 +6,7 @@ import { nearest } from '../source/index.js';
 import { type Metric, spellObjective } from '../workload/index.js';
 import type { Draft } from './drafts.js';
 import { keptShare } from './error-budget.js';
-import { earliestEnds } from './paths.js';
+import { attainableMs, type LeastTimes } from './least-times.js';
 import type { Objective, Target } from './problem.js';
 
 /** What the simulator records for a metric. */
@@ -38,7 +38,7 @@ export function targetsOf(
     const made = drafts[stages[v]?.pool ?? 0] ?? [];
     if (
       (each.metric === 'ttft' || each.metric === 'tpot') &&
-      !made.some(({ times }) => times[v]?.tokenMs !== undefined)
+      !made.some(({ profile }) => profile.batching === 'continuous')
     ) {
       const instead = each.metric === 'ttft' ? '"ttfa", its first output, or "latency"' : '"latency"';
       return wrong(`none of its profiles counts tokens (batching "continuous"): use ${instead}`);
@@ -62,47 +62,20 @@ export const countingTokens = (
     return named ? own.filter(({ profile }) => profile.batching === 'continuous') : own;
   });
 
-/** Throws `SLO_UNREACHABLE` if an objective of a stage is below what idle devices need. */
-export function checkTargets(
-  targets: readonly Target[],
-  stages: readonly SimulatedStage[],
-  drafts: readonly (readonly Draft[])[],
-  aloneMs: readonly number[],
-): void {
+/** Throws `SLO_UNREACHABLE` if more runs than may be late exceed an objective of a stage even on idle devices. */
+export function checkTargets(targets: readonly Target[], times: LeastTimes): void {
   const fields = targets.flatMap((target): FieldError[] => {
-    const { stage: v, metric } = target.observed;
-    const least = leastOf(v, metric, stages, drafts, aloneMs);
-    if (target.ms >= least) return [];
-    const about = least < 10 ? least.toFixed(1) : String(Math.ceil(least));
+    const least = attainableMs(times.figureMs(target.observed), target.share, times.failing);
+    if (target.ms >= least * (1 - ROUNDING)) return [];
+    const about = least < 10 ? least.toFixed(1) : String(Math.ceil(least * (1 - ROUNDING)));
     const message = `${spellObjective(target)}: ${target.ms} ms is less than the ${about} ms that it takes on idle devices: allow more, or profile faster variants or devices`;
     return [{ field: '--slo', message }];
   });
   if (fields.length > 0) throw invalidFields('SLO_UNREACHABLE', fields);
 }
 
-/** A cache that answers more of the calls says nothing about the time that a call takes at least. */
-const MOSTLY = 0.5;
-
-function leastOf(
-  v: number,
-  metric: Observed['metric'],
-  stages: readonly SimulatedStage[],
-  drafts: readonly (readonly Draft[])[],
-  aloneMs: readonly number[],
-): number {
-  const times = (drafts[stages[v]?.pool ?? 0] ?? []).flatMap(({ times: of }) => of[v] ?? []);
-  // What a cache has for most calls may take no time.
-  const cached = (stages[v]?.cacheHitRate ?? 0) > MOSTLY;
-  if (metric === 'whole') return cached ? 0 : Math.min(...times.map((each) => each.aloneMs));
-  if (metric === 'token') return Math.min(...times.map(({ tokenMs }) => tokenMs ?? Number.POSITIVE_INFINITY));
-  const first = cached ? 0 : Math.min(...times.map(({ firstMs }) => firstMs));
-  // A reader begins with its maker's first piece; of that at least the first token is needed.
-  const from = stages[v]?.streamFrom;
-  const until = earliestEnds(stages.slice(0, v), aloneMs);
-  const before = (stages[v]?.after ?? []).filter((each) => each !== from).map((each) => until[each] ?? 0);
-  if (from !== undefined) before.push(leastOf(from, 'first', stages, drafts, aloneMs));
-  return first + Math.max(0, ...before);
-}
+/** What times may be off by. */
+const ROUNDING = 1e-9;
 
 /** What a simulation is told to record, and when to give up. */
 export const limitsOf = (targets: readonly Target[], count: number, share = 1, errorBudget?: number) =>

@@ -1,5 +1,7 @@
-import type { Load } from '../simulator/index.js';
+import type { Load, SimulatedStage } from '../simulator/index.js';
 import type { Draft } from './drafts.js';
+import { isStated, numberAt } from './number-at.js';
+import { runsOf } from './own-runs.js';
 
 /** Sizes beyond the measured range by this factor are far from it. */
 const FAR = 1.5;
@@ -11,37 +13,45 @@ const quantile = (values: Float64Array, share: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 };
 
+/** By column, its numbers in the runs that call a model, the typical one for those that lack it; undefined: the load has no such column. */
+type Column = (name: string, typical?: number) => Float64Array | undefined;
+
 /** Warnings about a load far from the range in which a model was measured: its times are extrapolated there. */
 export function rangeWarnings(
   models: readonly string[],
   drafts: readonly (readonly Draft[])[],
+  stages: readonly SimulatedStage[],
   load: Load,
 ): readonly string[] {
   const warnings = models.flatMap((model, p) =>
-    (drafts[p] ?? []).flatMap(({ profile }) => {
+    (drafts[p] ?? []).flatMap(({ profile, tables }) => {
       const where = model;
+      const pipelines = new Set(stages.flatMap(({ pipeline }, v) => (tables[v] ? [pipeline] : [])));
+      const runs = [...pipelines].flatMap((pipeline) => [...runsOf(load, pipeline)]);
+      const values: Column = (name, typical = Number.NaN) =>
+        isStated(load, name) ? Float64Array.from(runs, numberAt(load, name, typical)) : undefined;
       if (profile.batching === 'dynamic') {
         const column = profile.size?.variable;
         const sizes = profile.latency.flatMap(({ size }) => size ?? []);
-        return column === undefined ? [] : outside(load, column, sizes, `${where}: latency`);
+        return column === undefined ? [] : outside(values, column, sizes, `${where}: latency`);
       }
       return [
         ...outside(
-          load,
+          values,
           profile.size.in,
           profile.prefill.map(({ tokens }) => tokens),
           `${where}: prefill`,
         ),
-        ...[profile.size.in, profile.size.out].flatMap((column) => withoutTokens(load, column, where)),
-        ...context(profile, load, where),
+        ...[profile.size.in, profile.size.out].flatMap((column) => withoutTokens(values, column, where)),
+        ...context(profile, values, where),
       ];
     }),
   );
   return [...new Set(warnings)];
 }
 
-function outside(load: Load, column: string, measured: readonly number[], where: string): readonly string[] {
-  const values = load.sizes[column];
+function outside(of: Column, column: string, measured: readonly number[], where: string): readonly string[] {
+  const values = of(column);
   if (values === undefined || values.length === 0 || measured.length === 0) return [];
   const most = Math.max(...measured);
   const large = quantile(values, 0.95);
@@ -52,18 +62,18 @@ function outside(load: Load, column: string, measured: readonly number[], where:
 }
 
 /** A call has a token of a prompt and of an answer at least. */
-function withoutTokens({ sizes }: Load, column: string, where: string): readonly string[] {
-  const none = sizes[column]?.filter((tokens) => tokens < 1).length ?? 0;
+function withoutTokens(of: Column, column: string, where: string): readonly string[] {
+  const none = of(column)?.filter((tokens) => tokens < 1).length ?? 0;
   if (none === 0) return [];
   return [
     `${where}: ${none} of the runs have less than one token in ${column}, which counts as one: were they answered?`,
   ];
 }
 
-function context(profile: Draft['profile'] & { batching: 'continuous' }, load: Load, where: string): readonly string[] {
+function context(profile: Draft['profile'] & { batching: 'continuous' }, of: Column, where: string): readonly string[] {
   const { in: columnIn, out: columnOut, typicalIn = 0, typicalOut = 0 } = profile.size;
   const mean = (column: string, typical: number) => {
-    const values = load.sizes[column]?.filter((value) => !Number.isNaN(value));
+    const values = of(column, typical);
     return values && values.length > 0 ? values.reduce((sum, each) => sum + each, 0) / values.length : typical;
   };
   const average = mean(columnIn, typicalIn) + mean(columnOut, typicalOut) / 2;

@@ -13,6 +13,7 @@ export {
   readProfile,
   readProfiles,
 } from './read-profiles.js';
+export { RESERVED_BYTES, reservedPerDevice } from './reserved.js';
 export {
   type ContinuousProfile,
   chunkTokensOf,

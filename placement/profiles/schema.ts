@@ -102,9 +102,12 @@ const continuous = z.strictObject({
   /** Batching as in vLLM: a request joins the running ones. */
   batching: z.literal('continuous'),
   /**
-   * `perToken`: of the key-value cache, for each token in or out of a sequence. Absent: unknown, assumed to be none.
+   * `perToken`: of the key-value cache, for each token in or out of a sequence. Absent: unknown, assumed to be none. `reserved`: on each
+   * device, beside weights and cache, for activations, CUDA graphs and what is outside of the framework. Absent: see `reservedPerDevice`.
    */
-  memory: z.strictObject({ weights: memory, perToken: memoryOrNone.default(0) }).optional(),
+  memory: z
+    .strictObject({ weights: memory, perToken: memoryOrNone.default(0), reserved: memoryOrNone.optional() })
+    .optional(),
   size: z
     .strictObject({
       in: column.default('tokens_in'),

@@ -1,10 +1,10 @@
 import { type PlacedPool, type PlacementDocument, sealPlacement } from '../document/index.js';
 
 /**
- * A proposal that is the placement in force, but for what that does not state: a placement of an earlier release has no `chunkTokens`, and
- * no memory of an LLM's replica whose tokens are of unknown size, with which its version would be another. It is then the same one, without
- * them. Nor is it another one if only the memory differs that the average sequences of the measured load need (`memoryBytes` of a pool), where
- * each replica states its own, with which its server is started. Any other proposal stays as it is.
+ * A proposal that is the placement in force, but for what that does not state: a placement of an earlier release has no `chunkTokens`,
+ * no memory of an LLM's replica whose tokens are of unknown size, and no `reservedBytes`, with which its version would be another. It is then the
+ * same one, without them. Nor is it another one if only the memory differs that the average sequences of the measured load need (`memoryBytes` of
+ * a pool), where each replica states its own, with which its server is started. Any other proposal stays as it is.
  */
 export function unlessStated(before: PlacementDocument, proposal: PlacementDocument): PlacementDocument {
   const { version: _, ...body } = proposal;
@@ -13,10 +13,9 @@ export function unlessStated(before: PlacementDocument, proposal: PlacementDocum
     const own = inForce.get(pool.model);
     const chunked = own?.chunkTokens === undefined ? withoutChunks(pool) : pool;
     const statesMemory = own?.replicas.some(({ memoryBytes }) => memoryBytes !== undefined) === true;
-    if (own === undefined || !statesMemory) return withoutMemory(chunked);
-    return pool.replicas.every(({ memoryBytes }) => memoryBytes !== undefined)
-      ? { ...chunked, memoryBytes: own.memoryBytes }
-      : chunked;
+    if (own === undefined || !statesMemory) return withCacheOf(own, withoutMemory(chunked));
+    const isStarted = pool.replicas.every(({ memoryBytes }) => memoryBytes !== undefined);
+    return withCacheOf(own, isStarted ? { ...chunked, memoryBytes: own.memoryBytes } : chunked);
   });
   const same = sealPlacement({ ...body, pools });
   return same.version === before.version ? same : proposal;
@@ -34,3 +33,17 @@ const withoutMemory = ({ replicas, ...pool }: PlacedPool): PlacedPool => ({
     replica.cacheTokens === undefined || memoryBytes === undefined ? replica : { ...replica, memoryBytes },
   ),
 });
+
+/** What a server reserves was a part of its cache in earlier releases: replicas on the same devices keep the figures that they have in force. */
+function withCacheOf(own: PlacedPool | undefined, pool: PlacedPool): PlacedPool {
+  if (own === undefined || own.replicas.some(({ reservedBytes }) => reservedBytes !== undefined)) return pool;
+  const inForce = new Map(own.replicas.map((replica) => [replica.devices.join(), replica]));
+  const counted = pool.replicas.map((replica) => {
+    const { reservedBytes, ...others } = replica;
+    const { cacheTokens, memoryBytes } = inForce.get(replica.devices.join()) ?? {};
+    if (reservedBytes === undefined || cacheTokens === undefined || memoryBytes === undefined) return replica;
+    return { ...others, cacheTokens, memoryBytes };
+  });
+  const isCounted = counted.some((replica, i) => replica !== pool.replicas[i]);
+  return isCounted ? { ...pool, memoryBytes: own.memoryBytes, replicas: counted } : pool;
+}

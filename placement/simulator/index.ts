@@ -1,5 +1,7 @@
+export { failsAfter, isCached, isTaken } from './draws.js';
 export { callsIn, meanCalls } from './fan-out.js';
 export { arrivals, type Load, loadOf, mergedLoad, rateOf, traceLoad } from './load.js';
+export { numbered } from './numbering.js';
 export { mayBeLate, percentile, sortedNumbers } from './percentile.js';
 export {
   type CachedTokens,
@@ -11,7 +13,7 @@ export {
 } from './prefix.js';
 export { DRAW, drawOf } from './random.js';
 export { Simulator } from './simulator.js';
-export { evenSteps, slopeAt, stepAt } from './steps.js';
+export { bendsOf, evenSteps, type StepTimes, shortestStep, slopeAt, stepAt } from './steps.js';
 export type {
   FanOut,
   Observed,

@@ -1,4 +1,5 @@
-import { ATTEMPT, type Calls } from './calls.js';
+import type { Calls } from './calls.js';
+import { failsAfter, isCached, isTaken } from './draws.js';
 import { EVENT, Events } from './events.js';
 import { callsIn } from './fan-out.js';
 import { Handover } from './handover.js';
@@ -7,7 +8,6 @@ import { type Numbering, numbered } from './numbering.js';
 import { Observations } from './observations.js';
 import { Pieces } from './pieces.js';
 import { Queues } from './queues.js';
-import { DRAW, drawOf } from './random.js';
 import { Servers } from './servers.js';
 import { StageTimes } from './stage-times.js';
 import type {
@@ -237,11 +237,11 @@ export class Simulator {
 
   #startStage(request: number, v: number, now: number): void {
     const stage = this.#stages[v] as SimulatedStage;
-    if (stage.share < 1 && drawOf(this.#seed, request * this.#stages.length + v, DRAW.branch) > stage.share) {
+    const item = request * this.#stages.length + v;
+    if (!isTaken(stage, this.#seed, item)) {
       this.#endStage(request, v, now, -1);
       return;
     }
-    const item = request * this.#stages.length + v;
     const calls = callsIn(stage, this.#load, this.#seed, request);
     if (calls === 0) {
       this.#endStage(request, v, now, -1);
@@ -252,7 +252,7 @@ export class Simulator {
     if (stage.streamFrom !== undefined) this.#pieces.begin(item);
     const first = request * this.#perRequest + (this.#numbering.firstCall[v] as number);
     for (let call = first; call < first + calls; call += 1) {
-      if (stage.cacheHitRate > 0 && drawOf(this.#seed, call, DRAW.cache) <= stage.cacheHitRate) {
+      if (isCached(stage, this.#seed, call)) {
         if (stage.cacheHitMs > 0) this.#events.push(now + stage.cacheHitMs, EVENT.answered, call);
         else this.#endCall(call, now, -1);
       } else this.#call(call, now, 0);
@@ -283,13 +283,13 @@ export class Simulator {
     const device = this.#servers.deviceOf[replica] as number;
     const v = this.#stageOfCall[call % this.#perRequest] as number;
     this.#calls.times.served(call, v, now);
-    const { failureRate, attempts, backoffMs } = this.#stages[v] as SimulatedStage;
+    const stage = this.#stages[v] as SimulatedStage;
     const tries = this.#tries[call] as number;
-    if (failureRate > 0 && drawOf(this.#seed, call + tries * ATTEMPT, DRAW.failure) <= failureRate) {
+    if (failsAfter(stage, this.#seed, call, tries)) {
       const request = (call / this.#perRequest) | 0;
       this.#tries[call] = tries + 1;
       this.#generated[call] = 0;
-      if (tries + 1 < attempts) this.#call(call, now, backoffMs * 2 ** tries);
+      if (tries + 1 < stage.attempts) this.#call(call, now, stage.backoffMs * 2 ** tries);
       else this.#fail(request, now);
       return;
     }

@@ -113,6 +113,26 @@ export function stepAt(steps: StepTimes, sequences: number, context: number): nu
   return c === 0 ? Math.max(LEAST_SHARE * here, ms) : ms;
 }
 
+/**
+ * The contexts between which a step of this many sequences is linear in the context, from 0: those that were measured, and the one below which
+ * it takes its least share of the shortest measured step. Beyond the last it is linear, too.
+ */
+export function bendsOf(steps: StepTimes, sequences: number): readonly number[] {
+  const n = Math.min(sequences, steps.most) - 1;
+  const [first = 0] = steps.contexts;
+  const slope = steps.below[n] as number;
+  const bend = slope > 0 ? first - ((1 - LEAST_SHARE) * (steps.ms[n * steps.contexts.length] as number)) / slope : 0;
+  return [0, ...(bend > 0 ? [bend] : []), ...steps.contexts].filter((at, i) => i === 0 || at > 0);
+}
+
+/** The shortest step of all, whatever the number of sequences and their context. */
+export function shortestStep(steps: StepTimes): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let n = 1; n <= steps.most; n += 1)
+    for (const context of [0, ...steps.contexts]) least = Math.min(least, stepAt(steps, n, context));
+  return least;
+}
+
 /** Milliseconds that a step grows by for each token of average context. */
 export function slopeAt(steps: StepTimes, sequences: number, context: number): number {
   const n = Math.min(sequences, steps.most) - 1;

@@ -41,6 +41,15 @@ describe('a placement', () => {
     expect(unlessStated(bytes, longer)).toEqual(bytes);
     const counted = llm({ replicas: [{ ...replica, cacheTokens: 100 }] });
     expect(unlessStated(before, counted)).toBe(counted);
+    // Nor of what a server reserves, which was a part of its cache.
+    const cache = { ...replica, tokenBytes: 2 ** 17 };
+    const whole = llm({ memoryBytes: 20 * 2 ** 30, replicas: [{ ...cache, cacheTokens: 40_000 }] });
+    const reserved = { ...cache, memoryBytes: cache.memoryBytes - 9, cacheTokens: 7_232, reservedBytes: 4 * 2 ** 30 };
+    const parted = llm({ memoryBytes: 24 * 2 ** 30, replicas: [reserved] });
+    expect(unlessStated(whole, parted)).toEqual(whole);
+    expect(unlessStated(parted, whole)).toBe(whole);
+    const elsewhere = llm({ memoryBytes: 24 * 2 ** 30, replicas: [{ ...reserved, devices: ['g/2'] }] });
+    expect(unlessStated(whole, elsewhere)).toBe(elsewhere);
   });
 
   it('is read without the answers to the questions that it was printed with', () => {

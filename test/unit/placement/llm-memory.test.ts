@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cacheOf } from '../../../placement/explain/placed-pool.js';
-import { buildProblem } from '../../../placement/planner/index.js';
+import { buildProblem, mostTokensOf, replicasByDevice } from '../../../placement/planner/index.js';
 import { llmProfile, plannerInput } from './placement-files.js';
 
 const GIB = 2 ** 30;
@@ -56,11 +56,42 @@ describe('an LLM whose profile does not state the memory of a token', () => {
     // A token of the one whose tokens are known, and the byte of the other.
     expect(bytes).toBeGreaterThan(room - 2 ** 18);
     expect(other).toEqual({ memoryBytes: expect.any(Number) });
-    expect(other.memoryBytes).toBeGreaterThan(35 * GIB);
+    // The first one takes 4 GiB more, beside its weights and cache.
+    expect(other.memoryBytes).toBeGreaterThan(33 * GIB);
     expect(one.memoryBytes).toBeGreaterThan(35 * GIB);
     // Alone on the device it has all of the room, but for less than a token.
     const alone = cacheOf(problem, { configs: [0, 0], replicas: [first] }, first);
     expect(alone.memoryBytes).toBeGreaterThan(room - 2 ** 18);
+  });
+});
+
+describe('an LLM beside what its server reserves', () => {
+  const { text, file } = llmProfile('assistant', 'l4', 40, 10);
+  const cluster = 'format: 1\nnodes:\n  - { name: gpu1, devices: [{ kind: l4, memory: 24GiB }] }\n';
+  const replica = { pool: 0, devices: [0] };
+  const problemWith = (memory: object) => {
+    const profiles = [{ file, text: JSON.stringify({ ...JSON.parse(text), memory }) }];
+    return buildProblem(plannerInput({ cluster, pipelines: [PIPELINE], profiles, rate: 1, p99Ms: 5_000 }));
+  };
+  const tokensWith = (memory: object) => {
+    const problem = problemWith(memory);
+    const candidate = { configs: [0], replicas: [replica] };
+    return mostTokensOf(problem, candidate, replica, replicasByDevice(candidate));
+  };
+
+  it('is planned with the cache that is left: of 21.6 GiB, without the weights and 4 GiB', () => {
+    expect(tokensWith({ weights: '16GiB', perToken: '128KiB' })).toBe(13_107);
+    expect(tokensWith({ weights: '16GiB', perToken: '128KiB', reserved: '2GiB' })).toBe(29_491);
+    // A small model reserves no more than its weights.
+    expect(tokensWith({ weights: '1GiB', perToken: '128KiB' })).toBe(Math.floor(19.6 * 8_192));
+  });
+
+  it('says what is reserved, and keeps within the share of its device', () => {
+    const problem = problemWith({ weights: '16GiB', perToken: '128KiB' });
+    const { memoryBytes = 0, ...cache } = cacheOf(problem, { configs: [0], replicas: [replica] }, replica);
+    expect(cache).toEqual({ cacheTokens: 13_107, tokenBytes: 2 ** 17, reservedBytes: 4 * GIB });
+    expect(memoryBytes).toBeLessThanOrEqual(24 * GIB * 0.9);
+    expect(memoryBytes).toBeGreaterThan(24 * GIB * 0.9 - 2 ** 18);
   });
 });
 
@@ -74,14 +105,14 @@ describe('an LLM on devices of a kind that leave it different shares of their me
   });
 
   it('needs no larger cache than fits each of them, and is bounded by what the largest can do', () => {
-    // Beside the weights 0.128 GiB, for 1,048 tokens: less than for 8 sequences of 280 tokens.
+    // Beside the weights and 4 GiB that are reserved 0.128 GiB, for 1,048 tokens: less than for 8 sequences of 280 tokens.
     const [, full] = needed(0.9);
-    const [, small] = needed(0.1016);
+    const [, small] = needed(0.1516);
     expect(full?.tokens).toBe(2_240);
     expect(small?.tokens).toBe(1_048);
-    for (const both of [needed(0.1016, 0.9), needed(0.9, 0.1016)]) {
+    for (const both of [needed(0.1516, 0.9), needed(0.9, 0.1516)]) {
       expect(both[1]).toEqual({ ...small, erlangs: full?.erlangs });
-      expect(both[1]?.bytes).toBeLessThanOrEqual(80 * GIB * 0.1016);
+      expect(both[1]?.bytes).toBeLessThanOrEqual(80 * GIB * 0.1516);
     }
   });
 });

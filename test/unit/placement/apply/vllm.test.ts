@@ -119,6 +119,10 @@ describe('vLLM', () => {
     // A model whose cache is hardly larger than that.
     expect(longest(131_072, { ...cache, cacheTokens: 5_001 })).toBe(2_500);
     expect(longest(1_000, { ...cache, cacheTokens: 5_001 })).toBe(1_000);
+    // A placement that states what is reserved has planned with the rest: its bytes are those of whole tokens.
+    const planned = { ...cache, memoryBytes: 72 * GIB - 2 ** 19, reservedBytes: 4 * GIB };
+    expect(longest(131_072, planned)).toBe(40_000);
+    expect(longest(131_072, { ...planned, memoryBytes: 72.4 * GIB })).toBe(Math.floor(40_000 - 0.4 * 1_024));
   });
 
   it('keeps what the prediction counts on: prefix caches, and calls that find them', () => {
