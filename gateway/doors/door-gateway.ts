@@ -13,6 +13,7 @@ import type { Permission } from '../access/permissions.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
+import { senderOf } from '../input/held-bodies.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
@@ -35,7 +36,8 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     if (pipeline === undefined) throw pipelineNotFound(order.pipeline, deps, caller);
     const form = forms.get(pipeline.name) ?? inputForm(pipeline);
     forms.set(pipeline.name, form);
-    const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
+    const gone = leaving(replyOf(request));
+    const intake = new MediaIntake(deps.artifacts, senderOf(request, gone), deps.limits);
     const waitMs = Math.min(Math.max(order.waitMs ?? 0, 0), deps.limits.maxWaitMs);
     const by = { pipeline, idempotencyKey: keyOf(order), ...persistenceOf(request.headers) };
     const input = orderInput(await readJsonInput(order.input, form, intake), by);
@@ -44,7 +46,7 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
       { ...(waitMs > 0 && { retry: 0 }), ...by, caller, ...input, options: optionsOf(order, pipeline.plan) },
       {
         waitMs,
-        gone: leaving(replyOf(request)),
+        gone,
         started: ({ id }) => {
           request.notes.runId = id;
         },

@@ -6,7 +6,7 @@ import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
-import { forgetBody } from '../input/held-bodies.js';
+import { forgetBody, senderOf } from '../input/held-bodies.js';
 import { audioMessage, spokenAnswer, spokenChunks, withSpokenTurns } from './chat-audio.js';
 import { type Answer, answerFields, answerOf, type Chunk, ChunkWriter, completionOf } from './chat-reply.js';
 import { readChatRequest } from './chat-request.js';
@@ -77,7 +77,7 @@ async function ordered(
   const signal = leaving(reply);
   const conversation = await withSpokenTurns(deps, models, { caller, signal }, said);
   const fields = { ...conversation.fields, ...spoken?.input };
-  const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
+  const input = await inputOf(model, { ...conversation, fields }, deps, senderOf(request, signal));
   forgetBody(request);
   const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
   return { caller, chat, model, spoken, hasLogprobs, signal, order };
