@@ -64,7 +64,7 @@ class FileStore implements ArtifactStore {
     }
     const temporary = path.join(this.incoming, randomUUID());
     const taken = await this.room.take(tenant);
-    let kept = 0;
+    let kept: number | undefined;
     try {
       const { sha256, size } = await receive(temporary, bytes, inspector, {
         maxBytes: this.maxBytes,
