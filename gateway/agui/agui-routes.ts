@@ -31,7 +31,8 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
   app.post<{ Params: { pipeline: string } }>('/v1/agui/:pipeline', options, async (request, reply) => {
     // Not that of the stream, which aborts at shutdown too.
     const left = leaving(reply);
-    const { caller, model, events, work } = await ordered(deps, models, request, left);
+    const wanted = await request.held.during(() => ordered(deps, models, request, left));
+    const { caller, model, events, work } = wanted;
     const stream = new EventStream(reply);
     const send = async (written: Iterable<Parameters<typeof stream.send>[0]>) => {
       for (const each of written) await stream.send(each);

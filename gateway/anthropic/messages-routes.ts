@@ -22,7 +22,8 @@ export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): 
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: CREATE_MESSAGE } };
   app.post('/v1/messages', options, async (request, reply) => {
-    const { order, model, stream } = await ordered(deps, models, request, reply);
+    const wanted = await request.held.during(() => ordered(deps, models, request, reply));
+    const { order, model, stream } = wanted;
     const exchange = { deps, request, reply };
     void reply.header('request-id', request.id);
     if (!stream) {

@@ -59,12 +59,8 @@ export class HeldBody extends HeldBytes<BodyBudget> {
     this.give(Math.max(0, this.bytes - most));
   }
 
-  /**
-   * Does work that keeps the body: of a request that ends meanwhile, its bytes count until the work has ended. Throws what the work throws, and
-   * `REQUEST_ABORTED` after `release`.
-   */
+  /** Does work that keeps the body: of a request that ends meanwhile, its bytes count until the work has ended. Throws what the work throws. */
   async during<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isOver) throw new MillraceError('REQUEST_ABORTED', this.over);
     this.#uses++;
     try {
       return await work();

@@ -26,7 +26,8 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: COMPLETE_CHAT } };
   app.post('/v1/chat/completions', options, async (request, reply) => {
-    const { caller, chat, model, spoken, hasLogprobs, signal, order } = await ordered(deps, models, { request, reply });
+    const wanted = await request.held.during(() => ordered(deps, models, { request, reply }));
+    const { caller, chat, model, spoken, hasLogprobs, signal, order } = wanted;
     const { choices: n, customTools, includeUsage } = chat;
     const answered = (document: RunDocument): Answer => {
       const answer = answerOf(document, model);

@@ -48,7 +48,8 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RESPOND } };
   app.post('/v1/responses', options, async (request, reply) => {
-    const { model, order, started, echo, stream } = await ordered(door, request, leaving(reply));
+    const wanted = await request.held.during(() => ordered(door, request, leaving(reply)));
+    const { model, order, started, echo, stream } = wanted;
     const exchange = { deps, request, reply, started };
     const seal = echo.sealed_reasoning && (await seals.of(callerOf(request).tenant)).seal;
     const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo, seal });

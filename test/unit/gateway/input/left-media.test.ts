@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type ClientRequest, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,6 +12,7 @@ import { chatModel } from '../../../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../../../pipelines/index.js';
 import { type ArtifactStore, openFileStore } from '../../../../stores/artifacts/index.js';
 import { type BlockedStore, blockedStore } from '../../../support/blocked-store.js';
+import { sessionsInMemory } from '../../../support/sessions-in-memory.js';
 import { compare, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 
@@ -120,10 +121,12 @@ describe('the threads for files', () => {
 describe('at every door', () => {
   let gateway: TestGateway;
   let blocked: BlockedStore;
+  let sessions: ReturnType<typeof sessionsInMemory>;
   beforeEach(async () => {
     blocked = blockedStore();
+    sessions = sessionsInMemory();
     const pipelines = [compare, chatModel] as unknown as Pipeline[];
-    gateway = await testGateway({}, { pipelines, artifacts: blocked.store, placementOf: () => ({}) });
+    gateway = await testGateway({}, { pipelines, artifacts: blocked.store, placementOf: () => ({}), sessions });
     await gateway.app.listen({ host: '127.0.0.1', port: 0 });
   });
   afterEach(async () => {
@@ -146,6 +149,23 @@ describe('at every door', () => {
       gateway.app.server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
     });
 
+  function send(url: string, body: unknown, headers: Record<string, string> = {}): ClientRequest {
+    const { port } = gateway.app.server.address() as AddressInfo;
+    const sent = request({
+      ...{ port, host: '127.0.0.1', path: url, method: 'POST' },
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+    sent.on('error', () => undefined);
+    sent.end(JSON.stringify(body));
+    return sent;
+  }
+  /** Resolves when the gateway has seen the client go. */
+  async function leave(sent: ClientRequest): Promise<void> {
+    sent.destroy();
+    await expect.poll(connections).toBe(0);
+    await sleep(20);
+  }
+
   test.each<[string, unknown, Record<string, string>?]>([
     ['/v1/pipelines/compare/runs', media],
     ['/v1/chat/completions', { model: 'chat', messages: [{ role: 'user', content: [image, image] }] }],
@@ -156,23 +176,36 @@ describe('at every door', () => {
       { accept: 'application/json, text/event-stream' },
     ],
     ['/a2a/compare', { jsonrpc: '2.0', id: 1, method: 'SendMessage', params: { message } }, { 'a2a-version': '1.0' }],
-  ])('%s', async (url, body, headers = {}) => {
-    const { port } = gateway.app.server.address() as AddressInfo;
-    const sent = request({
-      ...{ port, host: '127.0.0.1', path: url, method: 'POST' },
-      headers: { 'content-type': 'application/json', ...headers },
-    });
-    sent.on('error', () => undefined);
-    sent.end(JSON.stringify(body));
+  ])('%s', async (url, body, headers) => {
+    const sent = send(url, body, headers);
     await expect.poll(blocked.begun).toBe(1);
-    sent.destroy();
-    await expect.poll(connections).toBe(0);
-    await sleep(20);
+    await leave(sent);
     expect(await bytesHeld()).toBeGreaterThan(0);
     blocked.letGo();
     await expect.poll(bytesHeld).toBe(0);
     await sleep(20);
     expect(blocked.begun()).toBe(1);
     expect(gateway.temporal.runs.size).toBe(0);
+  });
+
+  test('/v1/responses, while a conversation is read', async () => {
+    const created = await gateway.app.inject({ method: 'POST', url: '/v1/conversations', payload: {} });
+    const { load } = sessions;
+    let asked = false;
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    sessions.load = async (name) => {
+      asked = true;
+      await answered;
+      return await load(name);
+    };
+    const sent = send('/v1/responses', { model: 'chat', input: 'Why?', conversation: created.json().id });
+    await expect.poll(() => asked).toBe(true);
+    await leave(sent);
+    expect(await bytesHeld()).toBeGreaterThan(0);
+    answer();
+    await expect.poll(bytesHeld).toBe(0);
   });
 });
