@@ -27,9 +27,16 @@ export class FileTurn {
     }
   }
 
-  /** Yields what the work of `use` reads from elsewhere. */
-  async *bytes(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  /**
+   * What the work of `use` reads from elsewhere. Gives the turn up until its first bytes are there: before it reads them, a store may wait for a
+   * measurement of all that the tenant keeps.
+   */
+  bytes(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     this.#exit();
+    return this.#inTurns(source);
+  }
+
+  async *#inTurns(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     for await (const piece of source) {
       await this.#enter();
       yield piece;

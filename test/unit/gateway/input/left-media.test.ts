@@ -38,14 +38,14 @@ function senders(store: ArtifactStore) {
 
 describe('a request whose client leaves while its media are stored', () => {
   it('stores nothing more, and its body counts until the put under way has ended', async () => {
-    const { store, begun, letGo } = blockedStore();
+    const { store, begun, waiting, letGo } = blockedStore();
     const { budget, opened } = senders(store);
     const { held, intake, leave } = opened('acme');
     held.take(600);
     const taken = (async () => {
       for (const i of [0, 1, 2]) await intake.fromBytes(`files.${i}`, SOME, 'file');
     })();
-    await expect.poll(begun).toBe(1);
+    await expect.poll(waiting).toBe(1);
     leave();
     expect(budget.held).toBe(600);
     letGo();
@@ -115,6 +115,22 @@ describe('the threads for files', () => {
     await opened('acme').intake.fromBytes('file', SOME, 'file');
     for (const end of ends) end();
     for (const { bytes } of await Promise.all(slowly)) expect(bytes).toBe(SOME.length);
+  });
+
+  it('are not kept by puts that wait before they read, as for a measurement of what the tenant keeps', async () => {
+    const put = store.put.bind(store);
+    const measured: (() => void)[] = [];
+    vi.spyOn(store, 'put').mockImplementation(async (...given) => {
+      await new Promise<void>((resolve) => {
+        measured.push(resolve);
+      });
+      return await put(...given);
+    });
+    const { opened } = senders(store);
+    const waiting = Array.from({ length: 9 }, () => opened('acme').intake.fromBytes('file', SOME, 'file'));
+    await expect.poll(() => measured.length).toBe(9);
+    for (const end of measured) end();
+    for (const { bytes } of await Promise.all(waiting)) expect(bytes).toBe(SOME.length);
   });
 });
 
