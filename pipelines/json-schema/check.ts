@@ -6,8 +6,8 @@ import type { Json } from '../json.js';
 export class TooCostlyError extends Error {}
 
 /**
- * Maximum steps of one check. A step is one schema applied to one value, one compared item, a few characters read by a pattern, or so many
- * characters or parts that are gone through as take as long. This many take a fifth of a second, during which the process serves nothing else.
+ * Maximum steps of one check. A step is one schema applied to one value, one compared item, a few characters read by a pattern, or as many
+ * other characters or parts as are read in that time. This many take a fifth of a second, during which the process serves nothing else.
  */
 const MOST_STEPS = 400_000;
 /** Maximum nesting of schemas at one value and its parts; each level uses some of the stack. */
