@@ -28,8 +28,8 @@ const LEAST_BYTES = 8 * 1024;
 const spaceOf = (content: number): number => Math.max(content, LEAST_BYTES) + LEAST_BYTES;
 
 /**
- * Puts keep this part of the share of the inodes free that the reserve is of the disk's bytes. A disk of media is short of bytes long before: only
- * tiny files use up its inodes.
+ * The share of the inodes that puts keep free, as a part of the reserve's share of the disk: where 10 % of the bytes are reserved, 1 % of the inodes.
+ * A disk of media is short of bytes long before: only tiny files use up its inodes.
  */
 const RESERVED_INODES = 0.1;
 

@@ -31,7 +31,7 @@ _MEASURING_SHARE = 0.05
 _LEAST_BYTES = 8 * 1_024
 """What a file counts at least: it takes blocks of the disk, and one of its inodes."""
 _RESERVED_INODES = 0.1
-"""Writes keep this part of the share of the inodes free that the reserve is of the disk's bytes."""
+"""The share of the inodes that writes keep free, as a part of the reserve's share of the disk."""
 
 
 class ArtifactStore:
