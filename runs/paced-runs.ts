@@ -43,7 +43,7 @@ interface Reading {
   place(): Promise<void>;
   /** Counts the run that has been read, if there was no turn for it. */
   read(document: Sized): void;
-  /** The same of what else has been read of it, in bytes. */
+  /** Counts what else has been read of it, in bytes. */
   count(bytes: number, running: boolean): void;
   /** Must be called when the reading is over, also where it has failed or its turn has not come: gives its place back. */
   end(): void;

@@ -10,7 +10,7 @@ const MOST = 8;
  * 50 MB that Temporal allows.
  */
 const MOST_OF_RUN = 64;
-/** Of a tenant: of some KB each, so that they fill no state store. Far more than it has tasks at a time; those whose receivers fail stay for days. */
+/** Of a tenant, so that they do not fill the state store: each has up to some KB, and is kept for days if its receiver fails. */
 const MOST_OF_TENANT = 10_000;
 
 /** A receiver that has subscribed to a run. */
@@ -105,8 +105,8 @@ function exceeded(tenant: string, most: number): MillraceError {
 type Keys = readonly [hash: string, expiries: string];
 
 /**
- * The hash lives as long as its last subscription wants. Writes it first: a store that is full takes no script whose first write needs memory,
- * but any whose first write removes something.
+ * The hash lives as long as its last subscription wants. It is written first: a store that is full refuses a script whose first write needs memory,
+ * but not one whose first write removes something.
  */
 const put = script<
   Keys,

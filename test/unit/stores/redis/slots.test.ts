@@ -56,7 +56,6 @@ const OF_A_RUN: Readonly<Record<string, (redis: Redis) => readonly Promise<unkno
     const latest = new RedisLatestRuns(redis);
     return [latest.claim(RUN, RUN, KEPT_MS), latest.replace(RUN, 'another', KEPT_MS), latest.latest(RUN)];
   },
-
   channel: (redis) => {
     const log = new RedisChannelLog(redis, redis);
     const write = { owner: 'o', entries: [], after: 'h', ttlMs: KEPT_MS };
