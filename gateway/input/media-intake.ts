@@ -110,9 +110,8 @@ export class MediaIntake {
       const message = `exceeds the limit of ${MOST_FETCHED} media that are fetched for an input`;
       throw invalidInput([{ field: `${field}.uri`, message }]);
     }
-    this.#fetching ??= fetchingOfRequest();
-    const within = AbortSignal.any([this.#fetching, this.sender.gone]);
-    const fetching = { origins: this.#origins, maxBytes: this.maxBytes, within };
+    this.#fetching ??= fetchingOfRequest(this.sender.gone);
+    const fetching = { origins: this.#origins, maxBytes: this.maxBytes, within: this.#fetching };
     return await this.#put(field, kind, () => fetchedMedia(address, fetching));
   }
 
