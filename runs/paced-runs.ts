@@ -14,8 +14,8 @@ import { readTogether } from './read-together.js';
 
 /** What is read of the runs of one tenant, in bytes for each millisecond: to read it and to make a text of it takes a seventh of the time. */
 const BYTES_PER_MS = 8_000;
-/** Runs that are remembered, the latest ones. */
-const MOST_KNOWN = 10_000;
+/** Runs, and notes of runs, that are remembered, the latest ones. */
+const MOST_KNOWN = 20_000;
 /** Runs of unknown size that are read for one tenant at once, and as many for its decisions and cancellations. */
 const AT_ONCE = 8;
 /** A tenant waits for its own readings only. */
@@ -43,6 +43,8 @@ interface Reading {
   place(): Promise<void>;
   /** Counts the run that has been read, if there was no turn for it. */
   read(document: Sized): void;
+  /** Counts what else has been read of it, in bytes. */
+  count(bytes: number, running: boolean): void;
   /** Must be called when the reading is over, also where it has failed or its turn has not come: gives its place back. */
   end(): void;
 }
@@ -90,6 +92,12 @@ class PacedRuns {
         limit.release();
       }
     };
+    const count = (bytes: number, running: boolean) => {
+      pace.charge(tenant, bytes - paid);
+      this.#known.delete(name);
+      this.#known.set(name, { bytes, running });
+      keepNewest(this.#known, MOST_KNOWN);
+    };
     return {
       turn: async (running, signal) => {
         let bytes = this.#bytesOf(name, running);
@@ -109,12 +117,9 @@ class PacedRuns {
         if (this.#counted.has(document)) return;
         this.#counted.add(document);
         // Two bytes for a character in memory are one in a text.
-        const bytes = bytesIn(document as unknown as Json) / 2;
-        pace.charge(tenant, bytes - paid);
-        this.#known.delete(name);
-        this.#known.set(name, { bytes, running: document.status === 'running' });
-        keepNewest(this.#known, MOST_KNOWN);
+        count(bytesIn(document as unknown as Json) / 2, document.status === 'running');
       },
+      count,
       end,
     };
   }
@@ -193,6 +198,31 @@ export async function readInputPaced(
     await turnOf(reading, true, how);
     const found = await read();
     reading.read({ status: 'running', input: found });
+    return found;
+  } finally {
+    reading.end();
+  }
+}
+
+/**
+ * Reads the notes of a run, which Temporal sends with its input, for a caller that may see the run. Waits and throws as `readPaced` does.
+ * @param read calls `sent` with the bytes of what Temporal has sent
+ */
+export async function readNotesPaced<T>(
+  deps: Pick<RunReading, 'temporal'>,
+  { id, tenant, running }: EndingRun & { readonly running: boolean },
+  how: Paced,
+  read: (sent: (bytes: number) => void) => Promise<T>,
+): Promise<T> {
+  // No run has this id: how large its document is remains known.
+  const reading = pacedRuns(deps).reading(`${id} notes`, { tenant });
+  try {
+    await turnOf(reading, running, how);
+    let bytes = 0;
+    const found = await read((more) => {
+      bytes += more;
+    });
+    reading.count(bytes, running);
     return found;
   } finally {
     reading.end();

@@ -247,14 +247,14 @@ async function inputOf(temporal: Client, workflowId: string, runId: string): Pro
 
 /**
  * The arguments of a run's workflow, from the first event of its history; the first one is its input, which may be large.
- * @param from how many of the first ones are left out
+ * @param options `from`: how many of the first ones are left out; `sent`: called with the bytes of all of them, which Temporal has sent
  */
 export async function argumentsOf(
   temporal: Client,
   workflowId: string,
   runId: string,
   most = Number.POSITIVE_INFINITY,
-  from = 0,
+  { from = 0, sent }: { readonly from?: number; readonly sent?: ((bytes: number) => void) | undefined } = {},
 ): Promise<readonly Json[]> {
   const { history } = await temporal.workflow.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
@@ -262,6 +262,7 @@ export async function argumentsOf(
     maximumPageSize: 1,
   });
   const given = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+  sent?.(given.reduce((sum, { data }) => sum + (data?.length ?? 0), 0));
   const { payloadConverter, payloadCodecs } = temporal.options.loadedDataConverter;
   let payloads = given.slice(from, most);
   for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads);

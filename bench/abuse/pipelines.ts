@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { agent, approve, audio, chatInput, code, converse, pipeline, split } from '../../pipelines/index.js';
+import { agent, approve, audio, chatInput, code, converse, file, pipeline, split } from '../../pipelines/index.js';
 
 const said = z.object({ text: z.string() });
 const repeat = code('repeat', { input: said, output: said }, (input) => input);
@@ -61,6 +61,13 @@ export const parts = pipeline(
   ({ input, stage }) => ({
     parts: stage('split', split(), { audio: input.speech }, once).parts,
   }),
+);
+
+/** Returns its input files. */
+export const album = pipeline(
+  'album',
+  { input: z.object({ files: z.array(file()) }), deadline: '60s' },
+  ({ input }) => ({ files: input.files }),
 );
 
 /** Returns its input file. */

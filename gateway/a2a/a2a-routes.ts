@@ -79,7 +79,7 @@ export async function a2aRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     try {
       expectModest(request.body as Json, 'body');
       id = idOf(request.body as Json);
-      const { ask, known, result } = await begun(asker);
+      const { ask, known, result } = await request.held.during(() => begun(asker));
       const { wire } = ask;
       if ('happenings' in result) {
         const turnEnds = known !== 'SubscribeToTask';

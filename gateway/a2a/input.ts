@@ -2,7 +2,7 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import type { CheckedInput } from '../../runs/sent-input.js';
 import type { GatewayDeps } from '../deps.js';
-import { MediaIntake } from '../input/media-intake.js';
+import { MediaIntake, type Sender } from '../input/media-intake.js';
 import { readJsonFields, readJsonInput } from '../input/read-input.js';
 import { inputOf, type Turn } from '../openai/conversation.js';
 import { invalidParam } from '../openai/error-body.js';
@@ -24,7 +24,7 @@ export interface Going {
  */
 export async function inputFrom(
   deps: GatewayDeps,
-  tenant: string,
+  sender: Sender,
   { agent, sent }: { readonly agent: Agent; readonly sent: Sent },
   { context, before }: Going,
 ): Promise<CheckedInput> {
@@ -32,7 +32,7 @@ export async function inputFrom(
   const { said } = sent;
   const session: JsonObject = memory === 'session' ? { session: context } : {};
   const given = fieldsIn(sent);
-  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits);
+  const intake = new MediaIntake(deps.artifacts, sender, deps.limits);
   if (said.length === 0) return await readJsonInput({ ...session, ...given }, form, intake);
   if (!model) {
     const message = `"${pipeline.name}" is no chat model: send its input as one data part`;
@@ -47,7 +47,7 @@ export async function inputFrom(
   const fields = { ...session, ...(await readJsonFields(given, form, intake)) };
   const param = 'message.parts';
   const own: Turn = { param, message: { role: 'user', ...contentOf(said, param) } };
-  return await inputOf(model, { about: param, turns: [...before, own], parameters: [], fields }, deps, tenant);
+  return await inputOf(model, { about: param, turns: [...before, own], parameters: [], fields }, deps, sender);
 }
 
 /** Throws `INVALID_INPUT` for data with a field that the text or the context gives: one of the two would be lost. */

@@ -15,6 +15,7 @@ import { linkedAbort } from '../../runtime/limited.js';
 import { type Caller, holds, requirePermission } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
+import { senderOf } from '../input/held-bodies.js';
 import { chargeReads } from '../openai/charged-reads.js';
 import { decideAs } from '../waiting/decide-as.js';
 import type { Asked } from '../waiting/follow-call.js';
@@ -180,7 +181,7 @@ export async function cancelTask(ask: Ask, run: string): Promise<TaskName> {
 const PUSH_FIELD = 'configuration.taskPushNotificationConfig.url';
 
 async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
-  const { deps, agent, caller, contexts, request } = ask;
+  const { deps, agent, caller, contexts, request, left } = ask;
   requirePermission(caller, 'run');
   const { pipeline, model, memory } = agent;
   const idempotencyKey = keyOf(caller, pipeline.name, sent.messageId);
@@ -190,7 +191,8 @@ async function ordered(ask: Ask, sent: Sent): Promise<Ordered> {
   const kept = memory === 'history' && sent.said.length > 0 && model !== undefined && deps.sessions !== undefined;
   const before = kept && contextId !== undefined ? await contexts.before(name, idempotencyKey, model) : [];
   const by = { pipeline, idempotencyKey, ...persistenceOf(request.headers) };
-  const input = orderInput(await inputFrom(deps, caller.tenant, { agent, sent }, { context, before }), by);
+  const sender = senderOf(request, left);
+  const input = orderInput(await inputFrom(deps, sender, { agent, sent }, { context, before }), by);
   // Before the start: a gateway that dies in between leaves no task that its client is not told of.
   const id = runId({ pipeline, tenant: caller.tenant, idempotencyKey });
   // Of a task that the same message has started it replaces none before it is certain that this is its message.

@@ -10,7 +10,8 @@ import { EventStream } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
-import { forgetBody } from '../input/held-bodies.js';
+import { forgetBody, senderOf } from '../input/held-bodies.js';
+import type { Sender } from '../input/media-intake.js';
 import { chargeReads } from '../openai/charged-reads.js';
 import { answerOf } from '../openai/chat-reply.js';
 import { inputOf } from '../openai/conversation.js';
@@ -28,7 +29,10 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RUN_AGENT } };
   app.post<{ Params: { pipeline: string } }>('/v1/agui/:pipeline', options, async (request, reply) => {
-    const { caller, model, events, work } = await ordered(deps, models, request);
+    // Not that of the stream, which aborts at shutdown too.
+    const left = leaving(reply);
+    const wanted = await request.held.during(() => ordered(deps, models, request, left));
+    const { caller, model, events, work } = wanted;
     const stream = new EventStream(reply);
     const send = async (written: Iterable<Parameters<typeof stream.send>[0]>) => {
       for (const each of written) await stream.send(each);
@@ -37,8 +41,7 @@ export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promi
     let begun: Promise<void> = Promise.resolve();
     try {
       const followed = await work({
-        // Not `stream.left`, which aborts at shutdown too.
-        cancelled: leaving(reply),
+        cancelled: left,
         closing: app.closing,
         // Others decide elsewhere, and the call waits for that.
         onWait: DECIDES.every((permission) => holds(caller, permission)) ? 'end' : undefined,
@@ -73,23 +76,32 @@ const DECIDES = ['approve', 'read'] as const;
 type Work = (watch: Watch) => Promise<Followed>;
 
 /** What a request wants, and what writes its events; nothing else of its body is left. */
-async function ordered(deps: GatewayDeps, models: Models, request: FastifyRequest<{ Params: { pipeline: string } }>) {
+async function ordered(
+  deps: GatewayDeps,
+  models: Models,
+  request: FastifyRequest<{ Params: { pipeline: string } }>,
+  left: AbortSignal,
+) {
   const caller = callerOf(request);
   const given = readRunInput(request.body as Json);
   const model = models.get('chat', request.params.pipeline, caller);
   const call = { pipeline: model.pipeline, caller, persistence: persistenceOf(request.headers) };
-  const work = await workOf(deps, call, model, given);
+  const work = await workOf(deps, { ...call, sender: senderOf(request, left) }, model, given);
   const events = new RunEvents(given, model);
   forgetBody(request);
   return { caller, model, events, work };
 }
 
-async function workOf(deps: GatewayDeps, call: WaitedCall, model: Model, given: RunInput): Promise<Work> {
-  const { caller } = call;
+interface SentCall extends WaitedCall {
+  readonly sender: Sender;
+}
+
+async function workOf(deps: GatewayDeps, call: SentCall, model: Model, given: RunInput): Promise<Work> {
+  const { caller, sender } = call;
   const resumption = resumptionOf(given);
   if (resumption === undefined) {
     const { pipeline, persistence } = call;
-    const checked = await inputOf(model, conversationOf(given), deps, caller.tenant);
+    const checked = await inputOf(model, conversationOf(given), deps, sender);
     const input = orderInput(checked, { pipeline, ...persistence });
     return (watch) => startCall(deps, call, input, watch);
   }

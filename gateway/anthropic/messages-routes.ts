@@ -1,10 +1,11 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
-import { forgetBody } from '../input/held-bodies.js';
+import { leaving } from '../http/leaving.js';
+import { forgetBody, senderOf } from '../input/held-bodies.js';
 import { answerFields, answerOf } from '../openai/chat-reply.js';
 import { inputOf } from '../openai/conversation.js';
 import { opensAs, sendAsEvents } from '../openai/event-answer.js';
@@ -21,7 +22,8 @@ export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): 
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: CREATE_MESSAGE } };
   app.post('/v1/messages', options, async (request, reply) => {
-    const { order, model, stream } = await ordered(deps, models, request);
+    const wanted = await request.held.during(() => ordered(deps, models, request, reply));
+    const { order, model, stream } = wanted;
     const exchange = { deps, request, reply };
     void reply.header('request-id', request.id);
     if (!stream) {
@@ -36,11 +38,11 @@ export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): 
 }
 
 /** What a request wants; nothing else of its body is left. */
-async function ordered(deps: GatewayDeps, models: Models, request: FastifyRequest) {
+async function ordered(deps: GatewayDeps, models: Models, request: FastifyRequest, reply: FastifyReply) {
   const { caller, orderOf } = readHeaders(request);
   const { model: name, stream, conversation } = readMessagesRequest(request.body as Json);
   const model = models.get('chat', name, caller);
-  const input = await inputOf(model, conversation, deps, caller.tenant);
+  const input = await inputOf(model, conversation, deps, senderOf(request, leaving(reply)));
   forgetBody(request);
   return { order: orderOf(model, input, answerFields(model)), model, stream };
 }

@@ -12,7 +12,8 @@ import { type Caller, callerOf, IDEMPOTENCY_KEY, requirePermission } from '../ac
 import type { Permission } from '../access/permissions.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
-import { leaving } from '../http/leaving.js';
+import { leaving, leavingUnanswered } from '../http/leaving.js';
+import { senderOf } from '../input/held-bodies.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
@@ -35,7 +36,9 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     if (pipeline === undefined) throw pipelineNotFound(order.pipeline, deps, caller);
     const form = forms.get(pipeline.name) ?? inputForm(pipeline);
     forms.set(pipeline.name, form);
-    const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
+    const reply = replyOf(request);
+    const sender = senderOf(request, leavingUnanswered(reply));
+    const intake = new MediaIntake(deps.artifacts, sender, deps.limits);
     const waitMs = Math.min(Math.max(order.waitMs ?? 0, 0), deps.limits.maxWaitMs);
     const by = { pipeline, idempotencyKey: keyOf(order), ...persistenceOf(request.headers) };
     const input = orderInput(await readJsonInput(order.input, form, intake), by);
@@ -44,7 +47,7 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
       { ...(waitMs > 0 && { retry: 0 }), ...by, caller, ...input, options: optionsOf(order, pipeline.plan) },
       {
         waitMs,
-        gone: leaving(replyOf(request)),
+        gone: leaving(reply),
         started: ({ id }) => {
           request.notes.runId = id;
         },

@@ -7,3 +7,14 @@ export function leaving(reply: FastifyReply): AbortSignal {
   reply.raw.once('close', () => controller.abort());
   return controller.signal;
 }
+
+/** The same, but it does not abort once the response has been sent: a door may answer first and start its run then. */
+export function leavingUnanswered({ raw }: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  const closed = () => {
+    if (!raw.writableFinished) controller.abort();
+  };
+  if (raw.destroyed) closed();
+  raw.once('close', closed);
+  return controller.signal;
+}

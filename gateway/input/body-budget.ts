@@ -51,10 +51,28 @@ export class BodyBudget extends TenantBytes {
 /** What one request holds of the budget. `release` must be called when nothing of its body is kept any more. */
 export class HeldBody extends HeldBytes<BodyBudget> {
   protected readonly over = 'the request is over';
+  #uses = 0;
+  #isOver = false;
 
   /** Reduces the counted bytes to at most `most`. */
   keep(most: number): void {
     this.give(Math.max(0, this.bytes - most));
+  }
+
+  /** Does work that keeps the body: of a request that ends meanwhile, its bytes count until the work has ended. Throws what the work throws. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#uses++;
+    try {
+      return await work();
+    } finally {
+      this.#uses--;
+      if (this.#isOver) this.release();
+    }
+  }
+
+  override release(): void {
+    this.#isOver = true;
+    if (this.#uses === 0) super.release();
   }
 }
 

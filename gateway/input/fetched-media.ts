@@ -1,6 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { fetchCause } from '../../runtime/fetch-cause.js';
-import { timeLimit } from '../../runtime/limited.js';
+import { linkedAbort, timeLimit } from '../../runtime/limited.js';
 import { tooLarge } from './upload.js';
 
 /** Longest time for a file, its redirects included, and for all of a request: clients wait for them. */
@@ -26,8 +26,12 @@ export function whyNotFetched(address: string, origins: readonly string[]): stri
     : `${url.origin} is none of the origins from which media are fetched: send the bytes`;
 }
 
-/** Aborts when the media of a request have taken too long together. */
-export const fetchingOfRequest = (): AbortSignal => AbortSignal.timeout(FETCH_ALL_MS);
+/** Aborts when the media of a request have taken too long together, or with `gone`. */
+export function fetchingOfRequest(gone: AbortSignal): AbortSignal {
+  const { own } = linkedAbort(gone);
+  setTimeout(() => own.abort(), FETCH_ALL_MS).unref();
+  return own.signal;
+}
 
 export interface Fetching {
   readonly origins: readonly string[];

@@ -3,10 +3,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { bytesIn } from '../../pipelines/bytes-in.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { callerOf } from '../access/caller.js';
 import { Blocks } from './blocks.js';
 import { type BodyBudget, type HeldBody, MOST_INPUT_BYTES } from './body-budget.js';
 import { Filling } from './filling.js';
 import { joined } from './joined.js';
+import type { Sender } from './media-intake.js';
 import { readPacer } from './read-pacer.js';
 import { joinFor } from './small-pieces.js';
 
@@ -32,6 +34,16 @@ export function holdBodies(app: FastifyInstance, budget: BodyBudget): void {
     reply.raw.once('finish', release).once('close', release);
   });
 }
+
+/**
+ * An authenticated request whose media are stored.
+ * @param gone aborts when its client has left
+ */
+export const senderOf = (request: FastifyRequest, gone: AbortSignal): Sender => ({
+  tenant: callerOf(request).tenant,
+  held: request.held,
+  gone,
+});
 
 /**
  * Reads the whole body into memory and counts it as it arrives. Throws `BODY_TOO_LARGE` above the route's limit (before

@@ -3,9 +3,11 @@ import { type Artifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
-import type { ArtifactStore } from '../../stores/artifacts/index.js';
+import { type ArtifactStore, fileTurns } from '../../stores/artifacts/index.js';
 import type { GatewayLimits } from '../deps.js';
+import type { HeldBody } from './body-budget.js';
 import { fetchedMedia, fetchingOfRequest, isOnTheNetwork, whyNotFetched } from './fetched-media.js';
+import { FileTurn } from './file-turn.js';
 import { invalidInput } from './input-form.js';
 import { tooLarge, type Upload } from './upload.js';
 
@@ -32,12 +34,21 @@ export interface Pieces {
   readonly pieces: Iterable<Uint8Array>;
 }
 
+/** The request whose media are stored. */
+export interface Sender {
+  readonly tenant: string;
+  /** Its share of the memory for bodies, which counts while one of its media is being stored. */
+  readonly held: HeldBody;
+  /** Aborts when its client has left: nothing more is stored. */
+  readonly gone: AbortSignal;
+}
+
 /** Codes about the file instead of the request: the error names the field. */
 const OF_A_FIELD: ReadonlySet<ErrorCode> = new Set(['INVALID_MEDIA', 'BODY_TOO_LARGE', 'ARTIFACT_NOT_FOUND']);
 
 /**
  * Converts the media values of an input into artifacts of the caller's tenant. The bytes determine the media type,
- * which must be of the kind that the field declares. Errors name the field.
+ * which must be of the kind that the field declares. Errors name the field. Throws `REQUEST_ABORTED` once the client has left.
  */
 export class MediaIntake {
   #taken = 0;
@@ -48,7 +59,7 @@ export class MediaIntake {
 
   constructor(
     readonly store: ArtifactStore,
-    readonly tenant: string,
+    readonly sender: Sender,
     { maxAudioBytes, mediaOrigins = [] }: Pick<GatewayLimits, 'maxAudioBytes' | 'mediaOrigins'>,
   ) {
     this.maxBytes = maxAudioBytes;
@@ -89,7 +100,7 @@ export class MediaIntake {
       throw invalidInput([{ field: `${field}.uri`, message: 'is not an address: artifact://<tenant>/<sha256>' }]);
     }
     this.#count(field);
-    return about(field, async () => await this.store.stat(this.tenant, uri));
+    return await this.#inTurn(field, (tenant) => this.store.stat(tenant, uri));
   }
 
   async #fromNetwork(field: string, address: string, kind: MediaKind): Promise<Artifact> {
@@ -99,7 +110,7 @@ export class MediaIntake {
       const message = `exceeds the limit of ${MOST_FETCHED} media that are fetched for an input`;
       throw invalidInput([{ field: `${field}.uri`, message }]);
     }
-    this.#fetching ??= fetchingOfRequest();
+    this.#fetching ??= fetchingOfRequest(this.sender.gone);
     const fetching = { origins: this.#origins, maxBytes: this.maxBytes, within: this.#fetching };
     return await this.#put(field, kind, () => fetchedMedia(address, fetching));
   }
@@ -120,7 +131,18 @@ export class MediaIntake {
 
   async #put(field: string, kind: MediaKind, bytes: () => AsyncIterable<Uint8Array>): Promise<Artifact> {
     this.#count(field);
-    return await about(field, async () => await this.store.put(this.tenant, bytes(), inspectorOf(kind)));
+    return await this.#inTurn(field, (tenant, turn) => this.store.put(tenant, turn.bytes(bytes()), inspectorOf(kind)));
+  }
+
+  /** Does what takes the threads for files when it is the tenant's turn; until its end the body counts. */
+  async #inTurn<T>(field: string, work: (tenant: string, turn: FileTurn) => Promise<T>): Promise<T> {
+    const { tenant, held, gone } = this.sender;
+    const turn = new FileTurn(fileTurns(this.store), tenant, gone);
+    try {
+      return await held.during(() => turn.use(() => about(field, () => work(tenant, turn))));
+    } catch (error) {
+      throw gone.aborted ? left() : error;
+    }
   }
 
   #count(field: string): void {
@@ -128,6 +150,8 @@ export class MediaIntake {
       throw invalidInput([{ field, message: `exceeds the limit of ${MOST_MEDIA} media in an input` }]);
   }
 }
+
+const left = () => new MillraceError('REQUEST_ABORTED', 'the client disconnected before its media were stored');
 
 async function* stream(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   yield* pieces;

@@ -10,7 +10,7 @@ import type { GatewayLimits } from '../deps.js';
 import { forgetBody } from './held-bodies.js';
 import { type InputForm, invalidInput } from './input-form.js';
 import { InputParts } from './input-parts.js';
-import { MediaIntake } from './media-intake.js';
+import { MediaIntake, type Sender } from './media-intake.js';
 import { readMultipart } from './multipart-input.js';
 import { emptyBody, swallowRest, Upload } from './upload.js';
 
@@ -25,12 +25,12 @@ export const STREAMED = Symbol('millrace.streamed-body');
 export async function readInput(
   request: FastifyRequest,
   form: InputForm,
-  tenant: string,
+  sender: Sender,
   store: ArtifactStore,
   limits: GatewayLimits,
 ): Promise<CheckedInput> {
   const upload = new Upload(request.raw, limits.uploadTimeoutMs);
-  const intake = new MediaIntake(store, tenant, limits);
+  const intake = new MediaIntake(store, sender, limits);
   try {
     const given = request.isMultipart()
       ? await readMultipart(request, form, intake, upload, limits)

@@ -216,6 +216,7 @@ export class GrpcServer {
     return {
       model,
       caller,
+      held: call.held,
       parameters: valuesOf(request.parameters),
       inputs: new GivenTensors(tensors, left),
       outputs: new Map(outputs.map(({ name, parameters }) => [name, valuesOf(parameters)])),

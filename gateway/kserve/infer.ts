@@ -12,6 +12,7 @@ import type { StartedRun } from '../../runs/start.js';
 import type { Caller } from '../access/caller.js';
 import type { Persistence } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
+import type { HeldBody } from '../input/body-budget.js';
 import { MediaIntake } from '../input/media-intake.js';
 import type { ParameterValues } from './input-tensor.js';
 import type { ServedModel } from './models.js';
@@ -22,6 +23,8 @@ import { expectOutputRates, type OutputTensor, writeTensors } from './write-tens
 export interface InferCall {
   readonly model: ServedModel;
   readonly caller: Caller;
+  /** The request's share of the memory for bodies. */
+  readonly held: HeldBody;
   readonly parameters: ParameterValues;
   readonly inputs: GivenTensors;
   /** The requested outputs with their parameters; empty: all outputs. */
@@ -74,13 +77,13 @@ const attendanceOf = (call: InferCall): Attendance => ({
 });
 
 async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
-  const { model, caller, parameters, inputs, idempotencyKey, persistence } = call;
+  const { model, caller, held, gone, parameters, inputs, idempotencyKey, persistence } = call;
   if (Number(parameters.sequence_id ?? 0) !== 0 || typeof parameters.sequence_id === 'string')
     throw invalidField('sequence_id', 'sequences are not supported: each request is a run of its own');
   const options = optionsOf(call);
   waitOf(call);
   expectOutputRates(parameters, call.outputs);
-  const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits);
+  const intake = new MediaIntake(deps.artifacts, { tenant: caller.tenant, held, gone }, deps.limits);
   const checked = await inputs.read((tensors) =>
     readTensors(model, tensors, { parameters, intake, maxJsonBytes: deps.limits.maxJsonBytes }),
   );

@@ -95,6 +95,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
         const { outputs, document } = await door.infer({
           model: served,
           caller,
+          held: request.held,
           ...inference,
           idempotencyKey: idempotencyKeyOf(request.headers),
           persistence: persistenceOf(request.headers),

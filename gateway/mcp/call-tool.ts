@@ -7,7 +7,7 @@ import { requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
 import { SMALL_BYTES } from '../http/response-memory.js';
-import { MediaIntake } from '../input/media-intake.js';
+import { MediaIntake, type Sender } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
 import type { Followed, NeedsInput } from '../waiting/follow-call.js';
 import type { ToolCall } from './call.js';
@@ -20,9 +20,14 @@ export type Answering = Pick<ToolCall, 'caller' | 'base' | 'response'>;
 export type Answered = { readonly result: CallToolResult } | { readonly needs: NeedsInput };
 
 /** The input of a call: its media stored, its fields checked. Throws `FORBIDDEN`, `INVALID_INPUT` and errors of media. */
-export async function inputOf(deps: GatewayDeps, { tool, caller }: ToolCall, given: JsonObject): Promise<CheckedInput> {
+export async function inputOf(
+  deps: GatewayDeps,
+  { tool, caller }: ToolCall,
+  sender: Sender,
+  given: JsonObject,
+): Promise<CheckedInput> {
   requirePermission(caller, 'run');
-  return await readJsonInput(given, tool.form, new MediaIntake(deps.artifacts, caller.tenant, deps.limits));
+  return await readJsonInput(given, tool.form, new MediaIntake(deps.artifacts, sender, deps.limits));
 }
 
 /**

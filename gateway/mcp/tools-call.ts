@@ -8,6 +8,8 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { expectExactIn } from '../input/exact-numbers.js';
+import { senderOf } from '../input/held-bodies.js';
+import type { Sender } from '../input/media-intake.js';
 import type { Asked, NeedsInput } from '../waiting/follow-call.js';
 import { resumeCall, startCall, type Watch } from '../waiting/follow-call.js';
 import { formOf, hasForm } from './ask.js';
@@ -65,6 +67,7 @@ export async function toolsCall(
     era,
     context,
     args: args as JsonObject,
+    sentBy: (gone) => senderOf(request, gone),
     argumentsRead: () => serving.given.read(args as JsonObject, argumentsIn(given)),
   };
   try {
@@ -99,14 +102,20 @@ interface Call extends ToolCall {
   readonly era: Era;
   readonly context: ServerContext;
   readonly args: JsonObject;
+  /** Whose media they have. */
+  sentBy(gone: AbortSignal): Sender;
   /** Must be called once they have been read, before a run is waited for. */
   argumentsRead(): void;
 }
 
-/** The input of a call, of whose arguments nothing is left. Throws as `inputOf` does. */
-async function inputOnce(deps: GatewayDeps, call: Call, args = call.args): Promise<OrderInput> {
+/**
+ * The input of a call, of whose arguments nothing is left. Throws as `inputOf` does.
+ * @param gone aborts when the client cancels the call or disconnects
+ */
+async function inputOnce(deps: GatewayDeps, call: Call, gone: AbortSignal, args = call.args): Promise<OrderInput> {
   const { pipeline, persistence } = call;
-  const input = orderInput(await inputOf(deps, call, args), { pipeline, ...persistence, ...keyOf(call) });
+  const checked = await inputOf(deps, call, call.sentBy(gone), args);
+  const input = orderInput(checked, { pipeline, ...persistence, ...keyOf(call) });
   call.argumentsRead();
   return input;
 }
@@ -118,7 +127,7 @@ async function attended(serving: Serving, call: Call, sending: Sending): Promise
     sending.request(askingId({ run, nonce: wait.nonce, isContent: hasForm(wait) }), formOf(wait));
   const asks = canAsk(serving, 'legacy', call.context) && mayDecide(serving);
   return await followed(serving, call, asks ? ask : undefined, async (watch) =>
-    startCall(deps, call, await inputOnce(deps, call), { ...watch, ...keyOf(call) }),
+    startCall(deps, call, await inputOnce(deps, call, watch.cancelled), { ...watch, ...keyOf(call) }),
   );
 }
 
@@ -153,7 +162,7 @@ async function inputOrMissing(deps: GatewayDeps, call: Call, asks: boolean): Pro
   const args = forms ? withFields(inputResponses, forms, call.args) : call.args;
   // All of them again: the client keeps no answers of the rounds before.
   if (forms && !declines(inputResponses, forms) && formsOfMissing(call.tool, args)) return { missing: forms };
-  return { input: await inputOnce(deps, call, args) };
+  return { input: await inputOnce(deps, call, call.context.mcpReq.signal, args) };
 }
 
 type InputOrMissing =
@@ -235,12 +244,9 @@ async function taskOf(serving: Serving, call: Call, input: OrderInput): Promise<
 
 async function oldTaskOf(serving: Serving, call: Call): Promise<Result> {
   const { deps, request } = serving;
-  const input = await inputOnce(deps, call);
-  const document = await startTask(deps, call, input, {
-    waitMs: 0,
-    gone: call.context.mcpReq.signal,
-    ...keyOf(call),
-  });
+  const { signal: gone } = call.context.mcpReq;
+  const input = await inputOnce(deps, call, gone);
+  const document = await startTask(deps, call, input, { waitMs: 0, gone, ...keyOf(call) });
   request.notes.runId = document.id;
   return { task: oldTask(document) };
 }

@@ -6,7 +6,7 @@ import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
-import { forgetBody } from '../input/held-bodies.js';
+import { forgetBody, senderOf } from '../input/held-bodies.js';
 import { audioMessage, spokenAnswer, spokenChunks, withSpokenTurns } from './chat-audio.js';
 import { type Answer, answerFields, answerOf, type Chunk, ChunkWriter, completionOf } from './chat-reply.js';
 import { readChatRequest } from './chat-request.js';
@@ -26,7 +26,8 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: COMPLETE_CHAT } };
   app.post('/v1/chat/completions', options, async (request, reply) => {
-    const { caller, chat, model, spoken, hasLogprobs, signal, order } = await ordered(deps, models, { request, reply });
+    const wanted = await request.held.during(() => ordered(deps, models, { request, reply }));
+    const { caller, chat, model, spoken, hasLogprobs, signal, order } = wanted;
     const { choices: n, customTools, includeUsage } = chat;
     const answered = (document: RunDocument): Answer => {
       const answer = answerOf(document, model);
@@ -77,7 +78,7 @@ async function ordered(
   const signal = leaving(reply);
   const conversation = await withSpokenTurns(deps, models, { caller, signal }, said);
   const fields = { ...conversation.fields, ...spoken?.input };
-  const input = await inputOf(model, { ...conversation, fields }, deps, caller.tenant);
+  const input = await inputOf(model, { ...conversation, fields }, deps, senderOf(request, signal));
   forgetBody(request);
   const order = orderOf(model, input, [...answerFields(model), ...(spoken ? [spoken.field] : [])]);
   return { caller, chat, model, spoken, hasLogprobs, signal, order };

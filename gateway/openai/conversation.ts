@@ -6,7 +6,7 @@ import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import type { GatewayDeps } from '../deps.js';
 import { whyNotFetched } from '../input/fetched-media.js';
-import { MediaIntake } from '../input/media-intake.js';
+import { MediaIntake, type Sender } from '../input/media-intake.js';
 import { invalidParam } from './error-body.js';
 import { type Model, parsed } from './models.js';
 import { addressesOf, wholeText } from './sent-parts.js';
@@ -53,7 +53,7 @@ export interface Conversation {
  * rejected unless the pipeline's author has listed it as ignored: no part of a request is dropped silently but what the
  * model itself thought before, where messages cannot have `reasoning`.
  */
-export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
+export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, sender: Sender) {
   const { turns, fields } = systemFor(model, namedFor(model, conversation.turns));
   const given: JsonObject = {
     ...conversation.fields,
@@ -62,7 +62,7 @@ export async function inputOf(model: Model, conversation: Conversation, deps: Ga
     ...parametersFor(model, conversation.parameters),
   };
   expectFetched(conversation.turns, deps.limits.mediaOrigins);
-  const stored = await withMedia(model, given, deps, tenant).catch((error: unknown) => {
+  const stored = await withMedia(model, given, deps, sender).catch((error: unknown) => {
     throw aboutTurns(error, conversation.about);
   });
   return parsed(model.form, stored, (field) => {
@@ -262,9 +262,9 @@ function aboutTurns(error: unknown, about: string): unknown {
   return new MillraceError(error.code, message, { ...error.details, fields }, { cause: error });
 }
 
-/** The input with its media stored, for the caller's tenant. */
-async function withMedia({ face, form }: Model, given: JsonObject, deps: GatewayDeps, tenant: string) {
-  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits);
+/** The input with its media stored, for the sender's tenant. */
+async function withMedia({ face, form }: Model, given: JsonObject, deps: GatewayDeps, sender: Sender) {
+  const intake = new MediaIntake(deps.artifacts, sender, deps.limits);
   const take: TakeMedia = async (value, { path, kind }) =>
     ({ ...(await intake.fromJson(path, value, kind)) }) as unknown as Json;
   const stored: Record<string, Json> = { ...given };

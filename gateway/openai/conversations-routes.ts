@@ -36,25 +36,27 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations,
   const found = (request: FastifyRequest<OfConversation>, reading?: { readonly adds: true }) =>
     conversations.find(request.params.id, callerOf(request), reading);
 
-  app.post('/v1/conversations', { bodyLimit, config: { doc: CREATE_CONVERSATION } }, async (request) => {
+  const create = async (request: FastifyRequest) => {
     const { items: given, metadata } = checked(creation, (request.body ?? {}) as Json, {});
     const opened = await responses.resolved(given ?? [], callerOf(request), 'items');
     return bodyOf(await conversations.create(callerOf(request), opened, (metadata ?? {}) as JsonObject));
-  });
+  };
+  app.post('/v1/conversations', { bodyLimit, config: { doc: CREATE_CONVERSATION } }, (request) =>
+    request.held.during(() => create(request)),
+  );
 
   app.get<OfConversation>('/v1/conversations/:id', { config: { doc: GET_CONVERSATION } }, async (request) =>
     bodyOf(await found(request)),
   );
 
-  app.post<OfConversation>(
-    '/v1/conversations/:id',
-    { bodyLimit, config: { doc: UPDATE_CONVERSATION } },
-    async (request) => {
-      const metadata = (checked(update, (request.body ?? {}) as Json, {}).metadata ?? {}) as JsonObject;
-      const conversation = await found(request, { adds: true });
-      await conversations.setMetadata(conversation, callerOf(request), metadata);
-      return bodyOf({ ...conversation, metadata });
-    },
+  const changeMetadata = async (request: FastifyRequest<OfConversation>) => {
+    const metadata = (checked(update, (request.body ?? {}) as Json, {}).metadata ?? {}) as JsonObject;
+    const conversation = await found(request, { adds: true });
+    await conversations.setMetadata(conversation, callerOf(request), metadata);
+    return bodyOf({ ...conversation, metadata });
+  };
+  app.post<OfConversation>('/v1/conversations/:id', { bodyLimit, config: { doc: UPDATE_CONVERSATION } }, (request) =>
+    request.held.during(() => changeMetadata(request)),
   );
 
   app.delete<OfConversation>('/v1/conversations/:id', { config: { doc: DELETE_CONVERSATION } }, async (request) => {
@@ -82,18 +84,17 @@ export function conversationsRoutes(app: FastifyInstance, { deps, conversations,
     return pageIn(read.map(asItem), wanted);
   });
 
-  app.post<OfConversation>(
-    '/v1/conversations/:id/items',
-    { bodyLimit, config: { doc: ADD_ITEMS } },
-    async (request) => {
-      const { items: given } = checked(addition, request.body as Json, {});
-      const { headers } = request;
-      const sent = { ...persistenceOf(headers), key: idempotencyKeyOf(headers) };
-      const conversation = await found(request, { adds: true });
-      const opened = await responses.resolved(given, callerOf(request), 'items');
-      const kept = await conversations.addItems(conversation, callerOf(request), opened, sent);
-      return pageOf(kept.map(asItem), { order: 'asc', limit: '100' });
-    },
+  const add = async (request: FastifyRequest<OfConversation>) => {
+    const { items: given } = checked(addition, request.body as Json, {});
+    const { headers } = request;
+    const sent = { ...persistenceOf(headers), key: idempotencyKeyOf(headers) };
+    const conversation = await found(request, { adds: true });
+    const opened = await responses.resolved(given, callerOf(request), 'items');
+    const kept = await conversations.addItems(conversation, callerOf(request), opened, sent);
+    return pageOf(kept.map(asItem), { order: 'asc', limit: '100' });
+  };
+  app.post<OfConversation>('/v1/conversations/:id/items', { bodyLimit, config: { doc: ADD_ITEMS } }, (request) =>
+    request.held.during(() => add(request)),
   );
 }
 

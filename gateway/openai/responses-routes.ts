@@ -13,7 +13,7 @@ import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
-import { forgetBody } from '../input/held-bodies.js';
+import { forgetBody, senderOf } from '../input/held-bodies.js';
 import { answerFields } from './chat-reply.js';
 import { inputOf, type Turn } from './conversation.js';
 import type { Again, Conversations } from './conversations.js';
@@ -48,7 +48,8 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RESPOND } };
   app.post('/v1/responses', options, async (request, reply) => {
-    const { model, order, started, echo, stream } = await ordered(door, request);
+    const wanted = await request.held.during(() => ordered(door, request, leaving(reply)));
+    const { model, order, started, echo, stream } = wanted;
     const exchange = { deps, request, reply, started };
     const seal = echo.sealed_reasoning && (await seals.of(callerOf(request).tenant)).seal;
     const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo, seal });
@@ -69,11 +70,11 @@ export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void
 }
 
 /** What a request wants. Nothing else of its body is left; a conversation gets its items when the run has started, and holds them until then. */
-async function ordered(door: ResponsesDoor, request: FastifyRequest) {
+async function ordered(door: ResponsesDoor, request: FastifyRequest, gone: AbortSignal) {
   const asked = readResponsesRequest(request.body as Json);
   const model = door.models.get('chat', asked.model, callerOf(request));
   const wanted = withoutIgnored(asked, model);
-  const { order, started } = await orderFor(door, request, wanted, model);
+  const { order, started } = await orderFor(door, { request, gone }, wanted, model);
   const { echo, stream } = wanted;
   if (!echo.conversation) forgetBody(request);
   return { model, order, started, echo, stream };
@@ -121,7 +122,7 @@ const NOTHING_TO_ADD = async (_: StartedRun): Promise<void> => undefined;
 /** The order of a request with the turns before it, and what is to be done once its run has started. */
 async function orderFor(
   { deps, responses, conversations }: ResponsesDoor,
-  request: FastifyRequest,
+  { request, gone }: { readonly request: FastifyRequest; readonly gone: AbortSignal },
   wanted: ResponsesRequest,
   model: Model,
 ): Promise<{ readonly order: Order; readonly started: (run: StartedRun) => Promise<void> }> {
@@ -176,7 +177,7 @@ async function orderFor(
     retry: 0,
     ...by,
     caller,
-    ...orderInput(await inputOf(model, conversation, deps, caller.tenant), by),
+    ...orderInput(await inputOf(model, conversation, deps, senderOf(request, gone)), by),
     options: onlyOutputs(model, answerFields(model)),
     asks: asksFor(model, answerFields(model)),
     notes: notesOfRequest(echo),

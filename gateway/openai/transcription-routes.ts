@@ -12,6 +12,7 @@ import type { ServerEvent } from '../http/event-stream.js';
 import { leaving } from '../http/leaving.js';
 import { asMillraceError } from '../http/problem.js';
 import { refuseEncoded } from '../input/content-encoding.js';
+import { senderOf } from '../input/held-bodies.js';
 import { inputForm } from '../input/input-form.js';
 import { readInput } from '../input/read-input.js';
 import { lackWords, segmentsIn, srt, verboseSegments, vtt } from './captions.js';
@@ -54,7 +55,8 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
   app.post('/v1/audio/transcriptions', { config: { doc: TRANSCRIBE } }, async (request, reply) => {
     const { caller, orderOf } = readHeaders(request);
     refuseEncoded(request.headers);
-    const checkedBody = await readParts(request, caller, deps, form);
+    const gone = leaving(reply);
+    const checkedBody = await readParts(request, gone, deps, form);
     const model = models.get('transcription', checkedBody.model, caller);
     const { face } = model;
     const { response_format: format = 'json', language, prompt, temperature } = checkedBody;
@@ -65,7 +67,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
     const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
     const order = orderOf(model, input, [face.output, ...MORE_FIELDS[format]]);
-    const seconds = format === 'verbose_json' ? await secondsOf(deps, caller, checkedBody, leaving(reply)) : 0;
+    const seconds = format === 'verbose_json' ? await secondsOf(deps, caller, checkedBody, gone) : 0;
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
       const events = transcript(await runStreamed(exchange, order, model, true), model);
@@ -91,11 +93,11 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
 
 async function readParts(
   request: FastifyRequest,
-  { tenant }: Caller,
+  gone: AbortSignal,
   deps: GatewayDeps,
   form: ReturnType<typeof inputForm>,
 ): Promise<Parts> {
-  const { input } = await readInput(request, form, tenant, deps.artifacts, deps.limits);
+  const { input } = await readInput(request, form, senderOf(request, gone), deps.artifacts, deps.limits);
   return input as unknown as Parts;
 }
 

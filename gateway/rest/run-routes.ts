@@ -21,6 +21,7 @@ import { documentTurns, JSON_TYPE, sharedJson } from '../http/document-turns.js'
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { refuseEncoded } from '../input/content-encoding.js';
+import { senderOf } from '../input/held-bodies.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { readInput, STREAMED } from '../input/read-input.js';
 import { type AudioForm, audioFormOf } from './audio-events.js';
@@ -87,11 +88,11 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       ) as StartRequest;
       const by = { pipeline, caller, idempotencyKey, ...persistence, options };
       const { artifacts, limits } = deps;
-      const input = orderInput(await readInput(request, form, caller.tenant, artifacts, limits), by);
+      const left = leaving(reply);
+      const input = orderInput(await readInput(request, form, senderOf(request, left), artifacts, limits), by);
       // A client that is given the run's id at once needs no retry of the whole request.
       const waits = preference.waitMs > 0 || acceptsEvents(request);
       const order = { ...(waits && { retry: 0 }), ...by, ...input };
-      const left = leaving(reply);
       if (acceptsEvents(request)) {
         const gone = new AbortController();
         const { run, events } = await launchFollowed(deps, order, gone.signal, left);

@@ -1,6 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
+import { ANY_SIZE, sizeOf } from './bounds.js';
 import { type Check, Seen } from './check.js';
-import type { Keyword } from './keyword.js';
+import type { Keyword, KeywordReader } from './keyword.js';
 import { fits, type Node, partFits, type Test } from './node.js';
 
 /** Required fields of an object. */
@@ -14,34 +15,48 @@ const has = (names: readonly string[]): Test => {
   };
 };
 
+/** What an object needs beside each field that it has, until the first test that fails. */
+const beside = (tests: readonly (readonly [key: string, test: Test])[]): Test => {
+  return (value, check, seen) => {
+    if (!isJsonObject(value)) return true;
+    check.spendOnParts(tests.length);
+    return tests.every(([key, test]) => !Object.hasOwn(value, key) || test(value, check, seen));
+  };
+};
+
+/** Fields that an object needs beside another one; none at all need no test. */
+function needed(key: string, given: Json, at: string, reader: KeywordReader): [key: string, test: Test][] {
+  const names = reader.names(given, `${at}/${key}`);
+  return names.length === 0 ? [] : [[key, has(names)]];
+}
+
 const objects: Readonly<Record<string, Keyword>> = {
   required: ({ given, at, reader }) => {
     // A boolean up to draft 3, which some generators still write.
     if (typeof given === 'boolean') return undefined;
     return has(reader.names(given, at));
   },
-  dependentRequired: ({ given, at, reader }) => {
-    const all = Object.entries(reader.object(given, at)).map(
-      ([key, names]) => [key, has(reader.names(names, `${at}/${key}`))] as const,
-    );
-    return (value, check, seen) =>
-      !isJsonObject(value) || all.every(([key, test]) => !Object.hasOwn(value, key) || test(value, check, seen));
-  },
+  dependentRequired: ({ given, at, reader }) =>
+    beside(Object.entries(reader.object(given, at)).flatMap(([key, names]) => needed(key, names, at, reader))),
   dependentSchemas: ({ given, at, reader }) => {
     const all = reader.schemas(given, at);
     reader.inPlace(...all.values());
-    return (value, check, seen) =>
-      !isJsonObject(value) ||
-      every(all, check, ([key, node]) => !Object.hasOwn(value, key) || alsoFits(node, value, check, seen));
+    return (value, check, seen) => {
+      if (!isJsonObject(value)) return true;
+      check.spendOnParts(all.size);
+      return every(all, check, ([key, node]) => !Object.hasOwn(value, key) || alsoFits(node, value, check, seen));
+    };
   },
   /** Up to draft 7: either of the two above. */
-  dependencies: ({ given, schema, at, reader }) => {
-    const tests = Object.entries(reader.object(given, at)).map(([key, each]) => {
-      const keyword = Array.isArray(each) ? objects.dependentRequired : objects.dependentSchemas;
-      return keyword?.({ given: { [key]: each }, schema, at, reader });
-    });
-    return (value, check, seen) => tests.every((test) => test?.(value, check, seen) ?? true);
-  },
+  dependencies: ({ given, at, reader }) =>
+    beside(
+      Object.entries(reader.object(given, at)).flatMap(([key, each]): [string, Test][] => {
+        if (Array.isArray(each)) return needed(key, each, at, reader);
+        const nodes = [...reader.schemas({ [key]: each }, at).values()];
+        reader.inPlace(...nodes);
+        return nodes.map((node) => [key, fitsToo(node)]);
+      }),
+    ),
   propertyNames: ({ given, at, reader }) => {
     const node = reader.schema(given, at);
     return (value, check) =>
@@ -91,8 +106,11 @@ const fields: Keyword = ({ schema, at, reader }) => {
       if (nodes.length > 0) seen?.keys.add(key);
       return every(nodes, check, (node) => check.at(key, () => partFits(node, value[key] as Json, check)));
     });
-    for (const [key, missing] of defaults) {
+    for (const { key, missing, size } of defaults) {
       if (Object.hasOwn(value, key)) continue;
+      // One has been spent already.
+      check.spend(size.values - 1);
+      check.spendOnText(size.text);
       check.fill(value as Record<string, Json>, key, missing);
       seen?.keys.add(key);
     }
@@ -105,9 +123,18 @@ function matches({ weight, test }: { weight: number; test: (text: string) => boo
   return test(key);
 }
 
-const defaultsOf = ({ properties }: JsonObject): [string, Json][] =>
-  Object.entries(isJsonObject(properties) ? properties : {}).flatMap(([key, each]): [string, Json][] =>
-    isJsonObject(each) && each.default !== undefined ? [[key, each.default]] : [],
+/** A field that is filled in, with the size of its value, which is copied. */
+interface Default {
+  readonly key: string;
+  readonly missing: Json;
+  readonly size: ReturnType<typeof sizeOf>;
+}
+
+const defaultsOf = ({ properties }: JsonObject): Default[] =>
+  Object.entries(isJsonObject(properties) ? properties : {}).flatMap(([key, each]) =>
+    isJsonObject(each) && each.default !== undefined
+      ? [{ key, missing: each.default, size: sizeOf(each.default, ANY_SIZE) }]
+      : [],
   );
 
 /** `prefixItems` and `items`; up to draft 2019-09 these are a list in `items`, and `additionalItems`. */
@@ -150,9 +177,18 @@ const contains: Keyword = ({ given, schema, at, reader }) => {
 function alsoFits(node: Node, value: Json, check: Check, seen: Seen | undefined): boolean {
   const own = seen && new Seen();
   const valid = fits(node, value, check, own);
-  if (valid && own) seen?.add(own);
+  if (valid && own) {
+    // Both are kept in sets, which takes longer than a look.
+    check.spendOnParts(2 * (own.keys.size + own.contained.size));
+    seen?.add(own);
+  }
   return valid;
 }
+
+const fitsToo =
+  (node: Node): Test =>
+  (value, check, seen) =>
+    alsoFits(node, value, check, seen);
 
 const tries = (node: Node, value: Json, check: Check, seen: Seen | undefined) =>
   check.attempt(() => alsoFits(node, value, check, seen));
@@ -219,7 +255,9 @@ const unevaluated: Readonly<Record<string, Keyword>> = {
     const node = reader.schema(given, at);
     return (value, check, seen) => {
       if (!isJsonObject(value)) return true;
-      const left = Object.keys(value).filter((key) => !seen?.keys.has(key));
+      const keys = Object.keys(value);
+      check.spendOnParts(keys.length);
+      const left = keys.filter((key) => !seen?.keys.has(key));
       for (const key of left) seen?.keys.add(key);
       return every(left, check, (key) => check.at(key, () => partFits(node, value[key] as Json, check)));
     };
@@ -228,6 +266,7 @@ const unevaluated: Readonly<Record<string, Keyword>> = {
     const node = reader.schema(given, at);
     return (value, check, seen) => {
       if (!Array.isArray(value)) return true;
+      check.spendOnParts(value.length);
       const from = seen?.items ?? 0;
       const left = (value as readonly Json[])
         .map((each, i) => [i, each] as const)

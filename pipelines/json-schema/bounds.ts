@@ -30,6 +30,13 @@ export const FOREIGN: Bounds = {
  */
 export const LARGEST = { levels: 64, values: 30_000, text: 256 * 1_024 };
 
+/** No limits of a size. */
+export const ANY_SIZE = {
+  levels: Number.POSITIVE_INFINITY,
+  values: Number.POSITIVE_INFINITY,
+  text: Number.POSITIVE_INFINITY,
+};
+
 /** Size of a value, counted only up to the limits: characters of its texts and names, values and levels. */
 export function sizeOf(value: Json, most: { levels: number; values: number; text: number }) {
   let level: readonly Json[] = [value];

@@ -6,14 +6,18 @@ import type { Json } from '../json.js';
 export class TooCostlyError extends Error {}
 
 /**
- * Maximum steps of one check. A step is one schema applied to one value, one compared item, or a few characters read by
- * a pattern. This many take a fifth of a second, during which the process serves nothing else.
+ * Maximum steps of one check. A step is one schema applied to one value, one compared item, a few characters read by a pattern, or as many
+ * other characters or parts as are read in that time. This many take a fifth of a second, during which the process serves nothing else.
  */
 const MOST_STEPS = 400_000;
 /** Maximum nesting of schemas at one value and its parts; each level uses some of the stack. */
 const MOST_LEVELS = 1_000;
 /** Steps of a pattern's program that cost as much as one schema step. */
 const PATTERN_STEPS = 2;
+/** Characters of a text that are read in the time of a step. */
+const CHARACTERS = 64;
+/** Keys that are looked up, or fields and items that are gone through, in the time of a step. */
+const PARTS = 16;
 
 /** Properties and items of a value that some schema has evaluated: `unevaluatedProperties` applies to the others. */
 export class Seen {
@@ -64,6 +68,16 @@ export class Check {
     this.spend(Math.ceil((weight * text.length) / PATTERN_STEPS));
   }
 
+  /** Spends on a text that is read once; a short one is part of the step of its schema. */
+  spendOnText(length: number): void {
+    this.spend(Math.floor(length / CHARACTERS));
+  }
+
+  /** Spends on keys, fields or items to which no schema is applied; a few are part of the step of theirs. */
+  spendOnParts(count: number): void {
+    this.spend(Math.floor(count / PARTS));
+  }
+
   enter(): void {
     if (++this.#levels > MOST_LEVELS) throw new TooCostlyError('is nested too deeply to be checked');
   }
@@ -78,6 +92,7 @@ export class Check {
     if (this.#errors.length < MOST_FIELDS && this.#trials < 2) {
       const field = [...this.#path, ...(part === undefined ? [] : [part])].join('.');
       this.#errors.push({ field, message });
+      this.spendOnText(field.length);
     }
     return false;
   }

@@ -11,8 +11,11 @@ const FORMATS: Readonly<Record<string, z.ZodType>> = {
   uuid: z.guid(),
 };
 
-/** Maximum length of a text with a format: that of an address. */
-const LONGEST = 4_096;
+/** Maximum length of a text with a format, in UTF-16 units: that of an address. */
+export const LONGEST_FORMATTED = 4_096;
+
+/** Whether a format is checked. */
+export const isFormat = (format: string): boolean => Object.hasOwn(FORMATS, format);
 
 export const fitsFormat = (format: string, text: string): boolean =>
-  !Object.hasOwn(FORMATS, format) || (text.length <= LONGEST && FORMATS[format]?.safeParse(text).success === true);
+  !isFormat(format) || (text.length <= LONGEST_FORMATTED && FORMATS[format]?.safeParse(text).success === true);

@@ -1,5 +1,7 @@
 import { canonicalJson, isJsonObject, type Json } from '../json.js';
-import { fitsFormat } from './formats.js';
+import { ANY_SIZE, sizeOf } from './bounds.js';
+import type { Check } from './check.js';
+import { fitsFormat, isFormat, LONGEST_FORMATTED } from './formats.js';
 import type { Keyword, KeywordReader } from './keyword.js';
 import type { Test } from './node.js';
 
@@ -18,10 +20,11 @@ const calledOf = (value: Json): string =>
 
 const type: Keyword = ({ given, at, reader }) => {
   const names = Array.isArray(given) ? (given as readonly Json[]) : [given];
-  const types = names.map((name) => {
+  const named = names.map((name) => {
     const known = typeof name === 'string' && Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
     return known ?? reader.refuse(at, `must be of ${Object.keys(TYPES).join(', ')}`);
   });
+  const types = [...new Set(named)];
   const wanted = types.map(({ called }) => called).join(' or ');
   return (value, check) => types.some(({ is }) => is(value)) || check.fail(`must be ${wanted}, not ${calledOf(value)}`);
 };
@@ -29,16 +32,33 @@ const type: Keyword = ({ given, at, reader }) => {
 /** Values listed in a message; the others are counted. */
 const MOST_LISTED = 20;
 
-/** Values are compared by their canonical text, which takes as long for one value as for a thousand. */
+const isPlain = (value: Json): boolean => typeof value !== 'object' || value === null;
+
+/** Values of which the canonical text is made in the time of a step. */
+const WRITTEN = 4;
+
+/** What a value is compared by: itself if it is plain, otherwise its canonical text. Its time is spent before it is made. */
+function comparable(value: Json, check: Check): Json {
+  if (isPlain(value)) {
+    if (typeof value === 'string') check.spendOnText(value.length);
+    return value;
+  }
+  const { values, text } = sizeOf(value, ANY_SIZE);
+  check.spend(Math.ceil(values / WRITTEN));
+  check.spendOnText(text);
+  return canonicalJson(value);
+}
+
+/** Compares with all values at once, which takes as long for one as for a thousand. */
 const oneOf = (values: readonly Json[]): Test => {
-  const texts = new Set(values.map(canonicalJson));
+  const plain = new Set(values.filter(isPlain));
+  const texts = new Set<Json>(values.filter((value) => !isPlain(value)).map(canonicalJson));
   const listed = values.slice(0, MOST_LISTED).map((value) => JSON.stringify(value).slice(0, 100));
   if (values.length > MOST_LISTED) listed.push(`… (${values.length - MOST_LISTED} more)`);
   const wanted = `must be ${values.length === 1 ? '' : 'one of '}${listed.join(', ')}`;
   return (value, check) => {
-    const text = canonicalJson(value);
-    check.spend(Math.ceil(text.length / 64));
-    return texts.has(text) || check.fail(wanted);
+    const known = isPlain(value) ? plain : texts;
+    return (known.size > 0 && known.has(comparable(value, check))) || check.fail(wanted);
   };
 };
 
@@ -75,26 +95,38 @@ const countOf = (given: Json, at: string, reader: KeywordReader): number =>
     ? (given as number)
     : reader.refuse(at, 'must be a whole number from 0');
 
+/** A size to be compared with a limit; undefined of a value that has none. */
+type Size = (value: Json, limit: number, check: Check) => number | undefined;
+
 const counted =
-  (size: (value: Json) => number | undefined, least: boolean, things: string): Keyword =>
+  (size: Size, least: boolean, things: string): Keyword =>
   ({ given, at, reader }) => {
     const limit = countOf(given, at, reader);
     const message = `must have at ${least ? 'least' : 'most'} ${limit} ${things}`;
     return (value, check) => {
-      const found = size(value);
+      const found = size(value, limit, check);
       return found === undefined || (least ? found >= limit : found <= limit) || check.fail(message);
     };
   };
 
-/** In Unicode characters, not in UTF-16 units. */
-function lengthOf(value: Json): number | undefined {
+/** In Unicode characters, not in UTF-16 units. One has at most two units: they are counted only where that leaves the comparison open. */
+function lengthOf(value: Json, limit: number, check: Check): number | undefined {
   if (typeof value !== 'string') return undefined;
+  if (value.length < limit) return value.length;
+  if (value.length > 2 * limit) return Math.ceil(value.length / 2);
+  check.spendOnText(value.length);
   let length = 0;
   for (const _ of value) length++;
   return length;
 }
 const itemsOf = (value: Json): number | undefined => (Array.isArray(value) ? value.length : undefined);
-const fieldsOf = (value: Json): number | undefined => (isJsonObject(value) ? Object.keys(value).length : undefined);
+function fieldsOf(value: Json, _: number, check: Check): number | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { length } = Object.keys(value);
+  // Of a large object the list of names takes several times as long as to look at them.
+  check.spendOnParts(4 * length);
+  return length;
+}
 
 const pattern: Keyword = ({ given, at, reader }) => {
   const read = reader.pattern(given, at);
@@ -107,7 +139,12 @@ const pattern: Keyword = ({ given, at, reader }) => {
 
 const format: Keyword = ({ given, at, reader }) => {
   const name = typeof given === 'string' ? given : reader.refuse(at, 'must be a string');
-  return (value, check) => typeof value !== 'string' || fitsFormat(name, value) || check.fail(`must be a ${name}`);
+  if (!isFormat(name)) return undefined;
+  return (value, check) => {
+    if (typeof value !== 'string') return true;
+    check.spendOnText(Math.min(value.length, LONGEST_FORMATTED));
+    return fitsFormat(name, value) || check.fail(`must be a ${name}`);
+  };
 };
 
 const uniqueItems: Keyword = ({ given }) =>
@@ -115,9 +152,15 @@ const uniqueItems: Keyword = ({ given }) =>
     ? undefined
     : (value, check) => {
         if (!Array.isArray(value)) return true;
-        const texts = (value as readonly Json[]).map(canonicalJson);
-        check.spend(Math.ceil(texts.reduce((sum, { length }) => sum + length, 0) / 64));
-        return new Set(texts).size === texts.length || check.fail('has an item twice');
+        check.spendOnParts(value.length);
+        const plain = new Set<Json>();
+        const texts = new Set<Json>();
+        for (const item of value as readonly Json[]) {
+          const known = isPlain(item) ? plain : texts;
+          const { size } = known;
+          if (known.add(comparable(item, check)).size === size) return check.fail('has an item twice');
+        }
+        return true;
       };
 
 export const SCALARS: Readonly<Record<string, Keyword>> = {

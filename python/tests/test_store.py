@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,16 +97,26 @@ def test_limits_of_a_call(store: ArtifactStore) -> None:
 
 
 def test_the_quota_of_a_tenant(tmp_path: Path) -> None:
-    first = ArtifactStore(tmp_path, tenant_bytes=5_000)
-    first.put("acme", bytes(1_000), {"mime": "text/plain"})
+    first = ArtifactStore(tmp_path, tenant_bytes=500_000)
+    first.put("acme", bytes(100_000), {"mime": "text/plain"})
     # What other processes have written counts from the measurement on.
-    store = ArtifactStore(tmp_path, tenant_bytes=5_000)
+    store = ArtifactStore(tmp_path, tenant_bytes=500_000)
     with pytest.raises(StageError) as failed:
-        store.put("acme", bytes(4_500), {"mime": "text/plain"})
+        store.put("acme", bytes(450_000), {"mime": "text/plain"})
     assert code_of(failed) == ("QUOTA_EXCEEDED", False)
-    store.put("rival", bytes(4_500), {"mime": "text/plain"})
+    store.put("rival", bytes(450_000), {"mime": "text/plain"})
     for _ in range(9):
-        store.put("acme", bytes(1_500), {"mime": "text/plain"})  # the same bytes count once
+        store.put("acme", bytes(150_000), {"mime": "text/plain"})  # the same bytes count once
+
+
+def test_tiny_files_count_as_what_they_take_of_the_disk(tmp_path: Path) -> None:
+    for already in (0, 4):  # the second store measures them
+        store = ArtifactStore(tmp_path, tenant_bytes=4 * 16_384)
+        for i in range(already, 4):
+            store.put("acme", bytes([i]), {"mime": "text/plain"})
+        with pytest.raises(StageError) as failed:
+            store.put("acme", b"another", {"mime": "text/plain"})
+        assert code_of(failed) == ("QUOTA_EXCEEDED", False)
 
 
 class Measuring:
@@ -132,10 +143,10 @@ class Measuring:
 def test_the_first_measurement_of_a_tenant_holds_up_its_own_writes_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ArtifactStore(tmp_path, tenant_bytes=5_000)
+    store = ArtifactStore(tmp_path, tenant_bytes=500_000)
     store.put("rival", b"1", {"mime": "text/plain"})
     measuring = Measuring(monkeypatch)
-    measuring.found = 4_990
+    measuring.found = 490_000
     with ThreadPoolExecutor(3) as executor:
         try:
             writes = [executor.submit(store.put, "acme", bytes(20), {"mime": "text/plain"}) for _ in range(2)]
@@ -153,11 +164,11 @@ def test_the_first_measurement_of_a_tenant_holds_up_its_own_writes_alone(
 
 
 def test_later_measurements_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = ArtifactStore(tmp_path, tenant_bytes=5_000)
+    store = ArtifactStore(tmp_path, tenant_bytes=500_000)
     store.put("acme", b"1", {"mime": "text/plain"})
     use = store._room._uses["acme"]
     measuring = Measuring(monkeypatch)
-    measuring.found = 4_000
+    measuring.found = 400_000
     use.due_at = time.monotonic()
     with ThreadPoolExecutor(1) as executor:
         try:
@@ -171,25 +182,25 @@ def test_later_measurements_are_not_waited_for(tmp_path: Path, monkeypatch: pyte
         assert time.monotonic() < end
         time.sleep(0.005)
     # What was written meanwhile is added.
-    assert (use.bytes, use.under_way, measuring.begun) == (4_041, 0, ["acme"])
+    assert (use.bytes, use.under_way, measuring.begun) == (400_000 + 2 * 16_384, 0, ["acme"])
 
 
 def test_a_write_that_would_be_refused_waits_for_a_measurement_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ArtifactStore(tmp_path, tenant_bytes=5_000)
-    store.put("acme", bytes(4_500), {"mime": "text/plain"})
+    store = ArtifactStore(tmp_path, tenant_bytes=500_000)
+    store.put("acme", bytes(450_000), {"mime": "text/plain"})
     use = store._room._uses["acme"]
     measuring = Measuring(monkeypatch)
     # Artifacts were pruned before the second measurement.
-    for found, fits in ((4_500, False), (100, True)):
+    for found, fits in ((450_000, False), (10_000, True)):
         measuring.found = found
         measuring.begun.clear()
         measuring.may_end.clear()
         use.due_at = time.monotonic()
         with ThreadPoolExecutor(1) as executor:
             try:
-                write = executor.submit(store.put, "acme", bytes(1_000), {"mime": "text/plain"})
+                write = executor.submit(store.put, "acme", bytes(100_000), {"mime": "text/plain"})
                 measuring.until(["acme"])
                 time.sleep(0.05)
                 assert not write.done()
@@ -201,11 +212,11 @@ def test_a_write_that_would_be_refused_waits_for_a_measurement_under_way(
                 with pytest.raises(StageError) as failed:
                     write.result(timeout=30)
                 assert code_of(failed) == ("QUOTA_EXCEEDED", False)
-    assert (use.bytes, use.under_way) == (1_100, 0)
+    assert (use.bytes, use.under_way) == (10_000 + 100_000 + 8_192, 0)
 
 
 def test_a_write_that_fails_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = ArtifactStore(tmp_path, tenant_bytes=100)
+    store = ArtifactStore(tmp_path, tenant_bytes=30_000)
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space")
@@ -222,6 +233,18 @@ def test_the_reserve_of_the_disk(tmp_path: Path) -> None:
     with pytest.raises(StageError) as failed:
         ArtifactStore(tmp_path, reserve_bytes=1 << 60).put("acme", BYTES, {"mime": "text/plain"})
     assert failed.value.code == "STORE_FULL" and "are reserved" in str(failed.value)
+
+
+def test_the_reserve_of_inodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = SimpleNamespace(f_bavail=900_000, f_blocks=1_000_000, f_frsize=4_096, f_files=1_000_000, f_favail=9_000)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    # A tenth of the disk, of whose inodes a hundredth is kept free then.
+    store = ArtifactStore(tmp_path, reserve_bytes=409_600_000)
+    with pytest.raises(StageError) as failed:
+        store.put("acme", BYTES, {"mime": "text/plain"})
+    assert failed.value.code == "STORE_FULL" and "9000 inodes" in str(failed.value)
+    disk.f_files = 0  # the file system has no fixed number
+    store.put("acme", BYTES, {"mime": "text/plain"})
 
 
 def test_a_folder_that_cannot_be_made_is_named_without_its_path(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Artifact, artifactUri, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { FairSlots } from '../../runtime/fair-slots.js';
 import { noteLookedUp, readBytes } from './file-read.js';
 import { fileError, publish, readText, receive } from './file-write.js';
 import { INCOMING, sweepIncoming } from './incoming.js';
@@ -34,7 +35,21 @@ export async function openFileStore(root: string, options: FileStoreOptions = {}
   return new FileStore(root, incoming, options.maxBytes ?? Number.POSITIVE_INFINITY, new Room(root, options));
 }
 
+/** Most puts and look-ups at once where tenants take turns. Each has one of Node's four threads for files at a time; more keep these busy. */
+const AT_ONCE = 8;
+/** Of one tenant: a thread is left to the others. */
+const AT_ONCE_OF_TENANT = 3;
+
+/**
+ * The turns of tenants at a store that takes this process's threads for files: many small files of one tenant would keep the files of others,
+ * and all look-ups of names, waiting. Undefined if it takes none.
+ */
+export const fileTurns = (store: ArtifactStore): FairSlots | undefined =>
+  store instanceof FileStore ? store.turns : undefined;
+
 class FileStore implements ArtifactStore {
+  readonly turns = new FairSlots(AT_ONCE, AT_ONCE_OF_TENANT);
+
   constructor(
     readonly root: string,
     readonly incoming: string,
@@ -49,7 +64,7 @@ class FileStore implements ArtifactStore {
     }
     const temporary = path.join(this.incoming, randomUUID());
     const taken = await this.room.take(tenant);
-    let kept = 0;
+    let kept: number | undefined;
     try {
       const { sha256, size } = await receive(temporary, bytes, inspector, {
         maxBytes: this.maxBytes,

@@ -1,5 +1,5 @@
 /** Artifact stores: the interface and its implementations. */
-export { openFileStore } from './file-store.js';
+export { fileTurns, openFileStore } from './file-store.js';
 export { withOutputBudget } from './output-budget.js';
 export { pruneArtifacts } from './prune.js';
 export type { ArtifactInfo, ArtifactStore, ByteRange, Inspector } from './store.js';

@@ -4,9 +4,9 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { fileError } from './file-write.js';
 
 export interface RoomLimits {
-  /** Limit of a tenant's artifacts, in bytes; a put above it throws `QUOTA_EXCEEDED`. Default: no limit. */
+  /** Limit of the space that a tenant's artifacts take, in bytes; a put above it throws `QUOTA_EXCEEDED`. Default: no limit. */
   readonly tenantBytes?: number | undefined;
-  /** Bytes that puts keep free on the store's file system; below that a put throws `STORE_FULL`. Default: none. */
+  /** Bytes that puts keep free on the store's file system, and some of its inodes; below that a put throws `STORE_FULL`. Default: none. */
   readonly reserveBytes?: number | undefined;
 }
 
@@ -14,9 +14,24 @@ export interface RoomLimits {
 export interface Taken {
   /** Counts bytes before they are written. Throws `QUOTA_EXCEEDED` or `STORE_FULL`. */
   add(bytes: number): Promise<void>;
-  /** Ends the put. `kept`: bytes added to the store; 0 if the put failed or the content already existed. */
-  end(kept: number): void;
+  /** Ends the put. `kept`: bytes of the content that it has added; undefined if it failed or the content already existed. */
+  end(kept: number | undefined): void;
 }
+
+/**
+ * What a file counts at least, in bytes: it takes blocks of the disk, and one of its inodes, of which ext4 has one for each 16 KiB. Otherwise
+ * a tenant with tiny files would use up the inodes of all long before its quota.
+ */
+const LEAST_BYTES = 8 * 1024;
+
+/** The space that an artifact takes: that of its content, and of its metadata beside it. */
+const spaceOf = (content: number): number => Math.max(content, LEAST_BYTES) + LEAST_BYTES;
+
+/**
+ * The share of the inodes that puts keep free, as a part of the reserve's share of the disk: where 10 % of the bytes are reserved, 1 % of the inodes.
+ * A disk of media is short of bytes long before: only tiny files use up its inodes.
+ */
+const RESERVED_INODES = 0.1;
 
 /** Free disk space is checked each time a put has written this many bytes. */
 const CHECK_EVERY_BYTES = 8 * 1024 * 1024;
@@ -30,9 +45,9 @@ const MEASURED_FOR_MS = 60_000;
 const MEASURING_SHARE = 0.05;
 
 interface Use {
-  /** Bytes at the last measurement, plus those that this process has added since. */
+  /** Space taken at the last measurement, plus what this process has added since, in bytes. */
   bytes: number;
-  /** Bytes of puts in progress. */
+  /** Space of puts in progress, in bytes. */
   underWay: number;
   /** When the next measurement is due, by the process's monotonic clock. */
   dueAt: number;
@@ -52,59 +67,59 @@ export class Room {
     this.#reserveBytes = reserveBytes ?? 0;
   }
 
-  /** Begins a put. Throws `QUOTA_EXCEEDED` or `STORE_FULL` if there is no room for another byte. */
+  /** Begins a put. Throws `QUOTA_EXCEEDED` or `STORE_FULL` if there is no room for another file. */
   async take(tenant: string): Promise<Taken> {
     const use = await this.#useOf(tenant);
     let taken = 0;
     let checkedAt = 0;
     await this.#requireDisk(0);
+    use.underWay += spaceOf(0);
+    const end = (kept: number | undefined) => {
+      use.underWay -= spaceOf(taken);
+      if (kept !== undefined) use.bytes += spaceOf(kept);
+    };
     const add = async (bytes: number) => {
+      use.underWay += spaceOf(taken + bytes) - spaceOf(taken);
       taken += bytes;
-      use.underWay += bytes;
-      await this.#requireRoom(tenant, use, 0);
+      await this.#requireRoom(tenant, use);
       if (taken - checkedAt < CHECK_EVERY_BYTES) return;
       checkedAt = taken;
       await this.#requireDisk(CHECK_EVERY_BYTES);
     };
-    // Nothing is reserved yet, so a rejected put has nothing to release.
-    await this.#requireRoom(tenant, use, 1);
-    return {
-      add,
-      end(kept) {
-        use.underWay -= taken;
-        use.bytes += kept;
-      },
-    };
+    await this.#requireRoom(tenant, use).catch((error: unknown) => {
+      end(undefined);
+      throw error;
+    });
+    return { add, end };
   }
 
   /**
-   * Throws `QUOTA_EXCEEDED` if a tenant may not add `more` bytes to those that are counted. A measurement under way is waited for first:
-   * artifacts may have been removed since the last one.
+   * Throws `QUOTA_EXCEEDED` if what is counted of a tenant is above its limit. A measurement under way is waited for first: artifacts may have
+   * been removed since the last one.
    */
-  async #requireRoom(tenant: string, use: Use, more: number): Promise<void> {
-    const exceeds = () => use.bytes + use.underWay + more > this.#tenantBytes;
+  async #requireRoom(tenant: string, use: Use): Promise<void> {
+    const exceeds = () => use.bytes + use.underWay > this.#tenantBytes;
     if (exceeds()) await use.measuring;
     if (exceeds()) throw this.#exceeded(tenant);
   }
 
-  /** Throws `STORE_FULL` if the disk has less than the reserve plus `more` bytes left. */
+  /** Throws `STORE_FULL` if the disk has less than the reserve plus `more` bytes left, or too few inodes. */
   async #requireDisk(more: number): Promise<void> {
     if (this.#reserveBytes === 0) return;
-    const { bavail, bsize } = await statfs(this.#root).catch((error: unknown) => {
+    const { bavail, blocks, bsize, ffree, files } = await statfs(this.#root).catch((error: unknown) => {
       throw fileError('write', error);
     });
     const free = bavail * bsize;
-    if (free >= this.#reserveBytes + more) return;
-    throw new MillraceError(
-      'STORE_FULL',
-      `the disk of the artifact store has ${free} bytes left, of which ${this.#reserveBytes} are reserved; remove artifacts or enlarge the disk`,
-    );
+    if (free < this.#reserveBytes + more) throw full(`${free} bytes`, this.#reserveBytes);
+    // Some file systems have no fixed number of inodes: they say 0.
+    const reserved = Math.ceil(((RESERVED_INODES * this.#reserveBytes) / (blocks * bsize)) * files);
+    if (files > 0 && ffree < reserved) throw full(`${ffree} inodes`, reserved);
   }
 
   #exceeded(tenant: string): MillraceError {
     return new MillraceError(
       'QUOTA_EXCEEDED',
-      `tenant "${tenant}" would keep more than ${this.#tenantBytes} bytes of artifacts`,
+      `tenant "${tenant}" would keep more than ${this.#tenantBytes} bytes of artifacts, of which each counts as ${spaceOf(0)} or more`,
       { fields: [{ field: 'tenant', message: `may keep ${this.#tenantBytes} bytes of artifacts` }] },
     );
   }
@@ -137,15 +152,23 @@ export class Room {
   }
 }
 
-/** Bytes of the files below a folder; 0 if it does not exist. */
+function full(left: string, reserved: number): MillraceError {
+  const message = `the disk of the artifact store has ${left} left, of which ${reserved} are reserved; remove artifacts or enlarge the disk`;
+  return new MillraceError('STORE_FULL', message);
+}
+
+/** The space that the files below a folder take, in bytes, as it is counted; 0 if it does not exist. */
 async function bytesIn(folder: string): Promise<number> {
   let bytes = 0;
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
     const at = path.join(folder, entry.name);
     if (entry.isDirectory()) bytes += await bytesIn(at);
-    // A file removed during the measurement counts 0.
-    else bytes += (await stat(at).catch(() => undefined))?.size ?? 0;
+    else {
+      const found = await stat(at).catch(() => undefined);
+      // A file removed during the measurement counts 0.
+      if (found) bytes += Math.max(found.size, LEAST_BYTES);
+    }
   }
   return bytes;
 }

@@ -10,6 +10,8 @@ const MOST = 8;
  * 50 MB that Temporal allows.
  */
 const MOST_OF_RUN = 64;
+/** Of a tenant, so that they do not fill the state store: each has up to some KB, and is kept for days if its receiver fails. */
+const MOST_OF_TENANT = 10_000;
 
 /** A receiver that has subscribed to a run. */
 export interface Subscription {
@@ -35,7 +37,7 @@ interface RunName {
 export interface Subscriptions {
   /**
    * Adds a subscription; false if its owner has one of the same id, which it replaces, unless `replaces` is false. Throws
-   * `STATE_STORE_FULL`, and `INVALID_INPUT` for one too many.
+   * `STATE_STORE_FULL`, `INVALID_INPUT` for one too many of the run, and `QUOTA_EXCEEDED` for one too many of the tenant.
    */
   put(of: RunName, subscription: Subscription, keptMs: number, replaces?: boolean): Promise<boolean>;
   /** All of a run, in order of their owners and ids. */
@@ -48,77 +50,127 @@ export interface Subscriptions {
   erase(of: RunName): Promise<void>;
 }
 
-/** One hash for each run, in the run’s slot of a Redis Cluster. It expires, since a run may end without its delivery. */
+/**
+ * One hash for each run. It expires, since a run may end without its delivery. Beside it a tenant's subscriptions to all runs, by when their
+ * hashes expire: they are counted by that, so none that has expired counts.
+ */
 export class RedisSubscriptions implements Subscriptions {
   readonly #redis: Redis;
+  readonly #mostOfTenant: number;
 
-  constructor(redis: Redis) {
+  constructor(redis: Redis, mostOfTenant = MOST_OF_TENANT) {
     this.#redis = redis;
+    this.#mostOfTenant = mostOfTenant;
   }
 
   async put(of: RunName, subscription: Subscription, keptMs: number, replaces = true): Promise<boolean> {
     const given = [nameOf(subscription), JSON.stringify(subscription), Math.ceil(keptMs), replaces ? 1 : 0] as const;
+    const limits = [MOST, MOST_OF_RUN, this.#mostOfTenant] as const;
     const written = await reached(() =>
-      put(this.#redis, [keyOf(of)], ...given, ownerPrefix(subscription), MOST, MOST_OF_RUN),
+      put(this.#redis, keysOf(of), of.run, ...given, ownerPrefix(subscription), ...limits),
     );
     if (written === 'new' || written === 'known') return written === 'new';
+    if (written === 'tenant-full') throw exceeded(of.tenant, this.#mostOfTenant);
     const most = written === 'owner-full' ? `${MOST} subscriptions of yours` : `${MOST_OF_RUN} subscriptions`;
     const message = `the run ${of.run} has ${most}, which are the most`;
     throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'url', message }] });
   }
 
   async list(of: RunName): Promise<readonly Subscription[]> {
-    const read = (key: string) => this.#redis.hgetall(key);
-    const [all, former] = await reached(() => Promise.all([read(keyOf(of)), read(formerKeyOf(of))]));
-    const sorted = Object.entries({ ...former, ...all }).sort(([a], [b]) => (a < b ? -1 : 1));
+    const all = await reached(() => this.#redis.hgetall(keyOf(of)));
+    const sorted = Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1));
     return sorted.map(([, text]) => JSON.parse(text) as Subscription);
   }
 
   async remove(of: RunName, subscription: Pick<Subscription, 'id' | 'owner'>): Promise<void> {
-    const keys = [keyOf(of), formerKeyOf(of)];
-    await reached(() => Promise.all(keys.map((key) => this.#redis.hdel(key, nameOf(subscription)))));
+    await reached(() => remove(this.#redis, keysOf(of), of.run, nameOf(subscription)));
   }
 
   async takeBack(of: RunName, subscription: Subscription): Promise<void> {
     const text = JSON.stringify(subscription);
-    await reached(() => takeBack(this.#redis, [keyOf(of)], nameOf(subscription), text));
+    await reached(() => takeBack(this.#redis, keysOf(of), of.run, nameOf(subscription), text));
   }
 
   async erase(of: RunName): Promise<void> {
-    await reached(() => Promise.all([keyOf(of), formerKeyOf(of)].map((key) => this.#redis.del(key))));
+    await reached(() => erase(this.#redis, keysOf(of), of.run));
   }
 }
 
-/** The hash lives as long as its last subscription wants. */
+function exceeded(tenant: string, most: number): MillraceError {
+  const message = `tenant "${tenant}" has ${most} subscriptions to runs, which are the most; they go when their runs have ended and their receivers have been told, or are removed`;
+  return new MillraceError('QUOTA_EXCEEDED', message, { fields: [{ field: 'url', message }] });
+}
+
+/** The subscriptions to a run, and those of the tenant by their expiry: members are a run and a field of its hash. */
+type Keys = readonly [hash: string, expiries: string];
+
+/**
+ * The hash lives as long as its last subscription wants. It is written first: a store that is full refuses a script whose first write needs memory,
+ * but not one whose first write removes something.
+ */
 const put = script<
-  [key: string],
-  [field: string, value: string, keptMs: number, replaces: 0 | 1, owner: string, most: number, mostOfRun: number],
-  'new' | 'known' | 'owner-full' | 'full'
+  Keys,
+  [
+    run: string,
+    field: string,
+    value: string,
+    keptMs: number,
+    replaces: 0 | 1,
+    owner: string,
+    most: number,
+    mostOfRun: number,
+    mostOfTenant: number,
+  ],
+  'new' | 'known' | 'owner-full' | 'full' | 'tenant-full'
 >(`
-local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
-if known and ARGV[4] == '0' then return 'known' end
+local known = redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1
+if known and ARGV[5] == '0' then return 'known' end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if not known then
-  if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[7]) then return 'full' end
+  if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[8]) then return 'full' end
   local own = 0
   for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-    if string.sub(field, 1, string.len(ARGV[5])) == ARGV[5] then own = own + 1 end
+    if string.sub(field, 1, string.len(ARGV[6])) == ARGV[6] then own = own + 1 end
   end
-  if own >= tonumber(ARGV[6]) then return 'owner-full' end
+  if own >= tonumber(ARGV[7]) then return 'owner-full' end
+  if redis.call('ZCOUNT', KEYS[2], now, '+inf') >= tonumber(ARGV[9]) then return 'tenant-full' end
 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+local left = redis.call('PTTL', KEYS[1])
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  redis.call('ZADD', KEYS[2], now + left, ARGV[1] .. '\\n' .. field)
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+if redis.call('PTTL', KEYS[2]) < left then redis.call('PEXPIRE', KEYS[2], left) end
 return known and 'known' or 'new'
 `);
 
-/** The texts of two requests differ. */
-const takeBack = script<[key: string], [field: string, value: string], number>(`
-if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
-return redis.call('HDEL', KEYS[1], ARGV[1])
+const remove = script<Keys, [run: string, field: string], number>(`
+redis.call('ZREM', KEYS[2], ARGV[1] .. '\\n' .. ARGV[2])
+return redis.call('HDEL', KEYS[1], ARGV[2])
 `);
 
-const keyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${run}}:${keySegment(tenant)}`;
-/** That of releases up to 0.3, which have subscribed to runs that are under way during an update. */
-const formerKeyOf = ({ tenant, run }: RunName): string => `millrace:subscriptions:{${keySegment(tenant)}}:${run}`;
+/** The texts of two requests differ. */
+const takeBack = script<Keys, [run: string, field: string, value: string], number>(`
+if redis.call('HGET', KEYS[1], ARGV[2]) ~= ARGV[3] then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1] .. '\\n' .. ARGV[2])
+return redis.call('HDEL', KEYS[1], ARGV[2])
+`);
+
+const erase = script<Keys, [run: string], number>(`
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  redis.call('ZREM', KEYS[2], ARGV[1] .. '\\n' .. field)
+end
+return redis.call('DEL', KEYS[1])
+`);
+
+/** The braces put all of a tenant into one slot of a Redis Cluster, because a script that writes to a run counts those to all runs. */
+const ofTenant = (tenant: string): string => `millrace:subscriptions:{${keySegment(tenant)}}`;
+const keyOf = ({ tenant, run }: RunName): string => `${ofTenant(tenant)}:${run}`;
+/** No run has a name that begins with a colon. */
+const keysOf = (of: RunName): Keys => [keyOf(of), `${ofTenant(of.tenant)}::expiries`];
 /** Owners have no line breaks. */
 const ownerPrefix = ({ owner = '' }: Pick<Subscription, 'owner'>): string => `${owner}\n`;
 const nameOf = (of: Pick<Subscription, 'id' | 'owner'>): string => `${ownerPrefix(of)}${of.id}`;

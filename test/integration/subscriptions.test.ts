@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connected } from '../../stores/redis/index.js';
 import { RedisSubscriptions, type Subscription } from '../../stores/subscriptions/index.js';
 import { testRedis } from '../support/test-worker.js';
@@ -52,6 +53,68 @@ describe('a subscription', () => {
     await store.takeBack(of, first);
     await store.takeBack(of, first);
     expect(await store.list(of)).toEqual([]);
+  });
+});
+
+describe('the limit of a tenant', () => {
+  const most = 3;
+  let few: RedisSubscriptions;
+  let tenant: string;
+  beforeEach(() => {
+    few = new RedisSubscriptions(redis, most);
+    tenant = `t-${randomUUID()}`;
+  });
+  const run = (id: string, of = tenant) => ({ tenant: of, run: `chat-${id}` });
+  const exceeded = { code: 'QUOTA_EXCEEDED', details: { fields: [{ field: 'url' }] } };
+  const fill = async (keptMs = KEPT_MS) => {
+    await few.put(run('a'), receiver('a'), keptMs);
+    await few.put(run('a'), receiver('b'), keptMs);
+    await few.put(run('b'), receiver('a'), keptMs);
+  };
+
+  it('is that of its subscriptions to all runs; one that is there may be replaced, and others have their own', async () => {
+    await fill();
+    await expect(few.put(run('c'), receiver('a'), KEPT_MS)).rejects.toMatchObject(exceeded);
+    expect(await few.list(run('c'))).toEqual([]);
+    expect(await few.put(run('b'), receiver('a', { url: 'https://b.test/' }), KEPT_MS)).toBe(false);
+    expect(await few.put(run('c', `${tenant}2`), receiver('a'), KEPT_MS)).toBe(true);
+  });
+
+  it('is of those that are there: not removed, taken back, or erased with their run', async () => {
+    await fill();
+    const other = receiver('c');
+    const frees: (() => Promise<void>)[] = [
+      () => few.remove(run('b'), { id: 'a', owner: 'key:ada' }),
+      () => few.takeBack(run('c'), other),
+      () => few.erase(run('a')),
+    ];
+    for (const [i, free] of frees.entries()) {
+      await expect(few.put(run('d'), receiver('a'), KEPT_MS)).rejects.toMatchObject(exceeded);
+      await free();
+      expect(await few.put(run(i === 0 ? 'c' : `e${i}`), i === 0 ? other : receiver('a'), KEPT_MS)).toBe(true);
+    }
+    // The run had two.
+    expect(await few.put(run('d'), receiver('a'), KEPT_MS)).toBe(true);
+    await expect(few.put(run('f'), receiver('a'), KEPT_MS)).rejects.toMatchObject(exceeded);
+  });
+
+  it('is not of those that have expired', async () => {
+    await fill(1_000);
+    await expect(few.put(run('c'), receiver('a'), KEPT_MS)).rejects.toMatchObject(exceeded);
+    await sleep(1_100);
+    expect(await few.put(run('c'), receiver('a'), KEPT_MS)).toBe(true);
+    expect(await few.list(run('a'))).toEqual([]);
+    await fill().catch(() => undefined);
+    await expect(few.put(run('d'), receiver('a'), KEPT_MS)).rejects.toMatchObject(exceeded);
+  });
+
+  it('counts one as long as the last one of its run keeps it', async () => {
+    await few.put(run('a'), receiver('a'), 1_000);
+    await few.put(run('a'), receiver('b'), KEPT_MS);
+    await few.put(run('b'), receiver('a'), KEPT_MS);
+    await sleep(1_100);
+    expect(await few.list(run('a'))).toHaveLength(2);
+    await expect(few.put(run('c'), receiver('a'), KEPT_MS)).rejects.toMatchObject(exceeded);
   });
 });
 

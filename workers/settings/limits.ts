@@ -48,7 +48,7 @@ export const LIMIT_SETTINGS = {
     .min(0)
     .default(32 * 1024 ** 3)
     .describe(
-      'Bytes of media that a tenant may keep in the artifact store; 0: no limit. 32 GiB are 300 hours of 16-bit mono at 16 kHz. Must be equal for gateway and workers.',
+      'Bytes of media that a tenant may keep in the artifact store, where each counts as 16 KiB or more; 0: no limit. 32 GiB are 300 hours of 16-bit mono at 16 kHz. Must be equal for gateway and workers.',
     ),
   MILLRACE_TENANT_PASSAGES: z.coerce
     .number()
@@ -110,7 +110,7 @@ export const LIMIT_SETTINGS = {
     .min(0)
     .default(1024 ** 3)
     .describe(
-      'Bytes of disk that uploads keep free, so that running stages can still write; workers keep a quarter of it free. 0: none.',
+      'Bytes of disk that uploads keep free, and with them some of its inodes, so that running stages can still write; workers keep a quarter of it free. 0: none.',
     ),
   MILLRACE_TENANT_STREAMS: z.coerce
     .number()

@@ -8,6 +8,7 @@ import { emptyElements } from './elements.js';
 import { manyFollowers } from './followers.js';
 import { foreignSession, foreignSignature } from './identities.js';
 import { largeJson, readiness, spacedNumbers } from './json.js';
+import { leavers } from './leavers.js';
 import { hostilePatterns } from './patterns.js';
 import { besideTheProxy } from './proxied.js';
 import { passages, sessions } from './quotas.js';
@@ -20,6 +21,7 @@ export const LOADS: readonly Load[] = [
   hostilePatterns,
   ...zeros,
   ...largeBodies,
+  leavers,
   ...tinyChunks,
   ...manyFollowers,
   replays,

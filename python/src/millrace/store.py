@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import threading
 import time
@@ -27,14 +28,18 @@ _STALE_S = 24 * 3_600
 _USED_EVERY_S = 24 * 3_600
 _MEASURED_FOR_S = 60.0
 _MEASURING_SHARE = 0.05
+_LEAST_BYTES = 8 * 1_024
+"""What a file counts at least: it takes blocks of the disk, and one of its inodes."""
+_RESERVED_INODES = 0.1
+"""The share of the inodes that writes keep free, as a part of the reserve's share of the disk."""
 
 
 class ArtifactStore:
     """The artifact store of a deployment. Every method checks the tenant: another tenant's address does not exist.
 
     `tenant_bytes`: what a tenant may keep; above it a write raises `QUOTA_EXCEEDED`. `reserve_bytes`: what writes keep
-    free on the disk; below it they raise `STORE_FULL`. Methods block while they use the disk, and may be called from
-    any thread.
+    free on the disk, beside some of its inodes; below that they raise `STORE_FULL`. Methods block while they use the
+    disk, and may be called from any thread.
     """
 
     def __init__(self, root: Path | str, *, tenant_bytes: int | None = None, reserve_bytes: int = 0) -> None:
@@ -115,7 +120,7 @@ class ArtifactStore:
                         left.unlink(missing_ok=True)
                     except OSError:
                         pass
-            taken.kept = 0 if known else len(data)
+            taken.kept = not known
         return artifact_of(entry)
 
     def _locate(self, tenant: str, uri: str) -> Path:
@@ -133,7 +138,7 @@ class ArtifactStore:
 
 @dataclass
 class _Taken:
-    kept: int = 0
+    kept: bool = False
 
 
 @dataclass
@@ -163,17 +168,20 @@ class _Room:
 
     @contextmanager
     def take(self, tenant: str, size: int) -> Iterator[_Taken]:
-        """Holds room for a write until it ends; `kept` is what it has added to the store."""
+        """Holds room for a write until it ends; `kept` says whether it has added a file to the store."""
         self._require_disk(size)
         taken = _Taken()
         use = self._use_of(tenant)
-        self._reserve(tenant, use, size)
+        # Its content, and the metadata beside it.
+        space = max(size, _LEAST_BYTES) + _LEAST_BYTES
+        self._reserve(tenant, use, space)
         try:
             yield taken
         finally:
             with self._lock:
-                use.under_way -= size
-                use.bytes += taken.kept
+                use.under_way -= space
+                if taken.kept:
+                    use.bytes += space
 
     def _reserve(self, tenant: str, use: _Use, size: int) -> None:
         """Counts a write as under way. Before it is refused, a measurement under way ends, and it is checked again."""
@@ -186,7 +194,10 @@ class _Room:
             if checked or measuring is None:
                 break
             measuring.wait()
-        message = f'tenant "{tenant}" would keep more than {self._tenant_bytes} bytes of artifacts'
+        message = (
+            f'tenant "{tenant}" would keep more than {self._tenant_bytes} bytes of artifacts, '
+            f"of which each counts as {2 * _LEAST_BYTES} or more"
+        )
         raise StageError("QUOTA_EXCEEDED", message)
 
     def _require_disk(self, more: int) -> None:
@@ -198,11 +209,12 @@ class _Room:
             raise _disk_error("write", error) from error
         free = found.f_bavail * found.f_frsize
         if free < self._reserve_bytes + more:
-            raise StageError(
-                "STORE_FULL",
-                f"the disk of the artifact store has {free} bytes left, of which {self._reserve_bytes} are reserved; "
-                "remove artifacts or enlarge the disk",
-            )
+            raise _full(f"{free} bytes", self._reserve_bytes)
+        # Some file systems have no fixed number of inodes: they say 0.
+        share = self._reserve_bytes / (found.f_blocks * found.f_frsize)
+        inodes = math.ceil(_RESERVED_INODES * share * found.f_files)
+        if found.f_files > 0 and found.f_favail < inodes:
+            raise _full(f"{found.f_favail} inodes", inodes)
 
     def _use_of(self, tenant: str) -> _Use:
         """What a tenant keeps; measures it, or lets it be measured, if that is due."""
@@ -246,10 +258,18 @@ def _bytes_in(folder: Path) -> int:
     for where, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.stat(os.path.join(where, name)).st_size
+                total += max(os.stat(os.path.join(where, name)).st_size, _LEAST_BYTES)
             except OSError:
                 pass  # removed during the measurement
     return total
+
+
+def _full(left: str, reserved: int) -> StageError:
+    message = (
+        f"the disk of the artifact store has {left} left, of which {reserved} are reserved; "
+        "remove artifacts or enlarge the disk"
+    )
+    return StageError("STORE_FULL", message)
 
 
 def _write_synced(file: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ let root: string;
 let store: ArtifactStore;
 beforeAll(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'millrace-code-artifacts-'));
-  store = await openFileStore(root, { tenantBytes: 4_000_000 });
+  store = await openFileStore(root, { tenantBytes: 8_000_000 });
 });
 afterAll(() => rm(root, { recursive: true }));
 
@@ -50,7 +50,7 @@ describe('bytes', () => {
     await expect(small.write(Buffer.alloc(2_500, 1), { type: 'text/plain' })).rejects.toMatchObject({
       code: 'OUTPUT_BUDGET_EXCEEDED',
     });
-    await expect(of('big', 9_000_000).write(Buffer.alloc(4_000_001), { type: 'text/plain' })).rejects.toMatchObject({
+    await expect(of('big', 9_000_000).write(Buffer.alloc(8_000_001), { type: 'text/plain' })).rejects.toMatchObject({
       code: 'QUOTA_EXCEEDED',
     });
   });

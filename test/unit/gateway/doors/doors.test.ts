@@ -5,6 +5,7 @@ import { Authenticator, type Door, issueKey, keyRing } from '../../../../gateway
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { RunDocument } from '../../../../runs/document.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
 
 type OfRun = { Params: { id: string } };
 
@@ -25,6 +26,10 @@ const lines: Door = {
     app.post('/start', async (request) =>
       gateway.start(request, request.body as { pipeline: string; input: JsonObject }),
     );
+    app.post('/later', async (request, reply) => {
+      await reply.code(202).send();
+      await gateway.start(request, request.body as { pipeline: string; input: JsonObject });
+    });
     app.get('/mine', async (request) => ({
       tenant: gateway.tenantOf(request),
       pipelines: gateway.pipelines(request).map(({ name }) => name),
@@ -87,6 +92,13 @@ test('a door starts runs for the tenant of the key, and reads them', async () =>
   expect((await ask('GET', `/lines/runs/${id}/events`, acme)).json()).toEqual([]);
   expect((await ask('DELETE', `/lines/runs/${id}`, acme)).json()).toMatchObject({ code: 'RUN_ENDED' });
   expect((await ask('DELETE', `/lines/runs/${id}`, other)).json()).toMatchObject({ code: 'RUN_NOT_FOUND' });
+});
+
+test('a door may answer before it starts its run, also one with media', async () => {
+  const { acme } = await opened();
+  const speech = { base64: wavFile({ sampleRate: 8_000 }).toString('base64') };
+  expect((await ask('POST', '/lines/later', acme, { pipeline: 'listen', input: { speech } })).statusCode).toBe(202);
+  await expect.poll(() => gateway.temporal.runs.size).toBe(1);
 });
 
 test('a running run is cancelled', async () => {

@@ -4,10 +4,11 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Authenticator, type GatewayLimits, issueKey, keyRing } from '../../../../gateway/index.js';
+import { Authenticator, type GatewayLimits, type GatewayParts, issueKey, keyRing } from '../../../../gateway/index.js';
+import { blockedStore } from '../../../support/blocked-store.js';
 import { freePort } from '../../../support/free-port.js';
 import { speaks } from '../../../support/kserve-pipelines.js';
-import { listen, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { compare, listen, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 
 const MEBIBYTE = 1024 * 1024;
@@ -27,14 +28,14 @@ afterEach(async () => {
   await gateway.close();
 });
 
-async function serve(limits: Partial<GatewayLimits> = {}): Promise<void> {
+async function serve(limits: Partial<GatewayLimits> = {}, change: Partial<GatewayParts> = {}): Promise<void> {
   port = await freePort();
   const authenticator = new Authenticator(
     { by: 'key', keys: keyRing([key, other.key, looker.key, measurer.key]) },
     pino({ level: 'silent' }),
   );
   const grpc = { host: '127.0.0.1', port };
-  gateway = await testGateway(limits, { pipelines: [speaks, listen], grpc, authenticator });
+  gateway = await testGateway(limits, { pipelines: [speaks, listen, compare], grpc, authenticator, ...change });
   await gateway.app.ready();
 }
 
@@ -264,6 +265,28 @@ describe('the memory for bodies', () => {
     expect(await answered).toEqual([0, undefined]);
     await until(async () => (await held()) === 0);
   });
+});
+
+test.each(['ModelInfer', 'ModelStreamInfer'])('%s stores no more media for a client that has left', async (method) => {
+  const { store, begun, letGo } = blockedStore();
+  await serve({}, { artifacts: store });
+  const wav = wavFile({ sampleRate: 8_000 });
+  const raw = field(7, Buffer.concat([Buffer.from(Uint32Array.of(wav.length).buffer), wav]));
+  const inputs = ['left', 'right'].map((name) => field(5, Buffer.concat([named(name), field(3, Buffer.from([1]))])));
+  const message = Buffer.concat([field(1, Buffer.from('compare')), ...inputs, raw, raw]);
+  const one = session();
+  const stream = opened(one, method, framed(message));
+  if (method === 'ModelInfer') stream.end();
+  await until(() => Promise.resolve(begun() === 1));
+  stream.close(http2.constants.NGHTTP2_CANCEL);
+  expect(await call(one, 'ServerLive'), 'by then the gateway has seen it go').toEqual([0, undefined]);
+  await sleep(20);
+  expect(await held()).toBeGreaterThan(message.length);
+  letGo();
+  await until(async () => (await held()) === 0);
+  await sleep(20);
+  expect(begun()).toBe(1);
+  expect(gateway.temporal.runs.size).toBe(0);
 });
 
 test('a client that reads no answers of its stream holds back its requests, and gets all answers when it reads', async () => {

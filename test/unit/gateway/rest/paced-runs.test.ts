@@ -96,6 +96,22 @@ test('a task that is asked of another agent has been read all the same', async (
   expect(await longestOf(ask, true, true)).toBeGreaterThan(1_000);
 });
 
+test('so is a run that is asked for as a response of OpenAI’s API, and is none', async () => {
+  const pipelines = [chatModel, greet] as unknown as Pipeline[];
+  gateway = await testGateway({ maxJsonBytes: 2 * MEBIBYTE }, { pipelines, placementOf: () => ({}) });
+  const id = (await start('x'.repeat(MEBIBYTE), 'acme')).split('/').at(-1);
+  const ask = async () => {
+    const headers = { 'millrace-tenant': 'acme' };
+    const { statusCode } = await gateway.app.inject({ method: 'GET', url: `/v1/responses/resp_${id}`, headers });
+    expect(statusCode).toBe(404);
+  };
+  // The first learns how much Temporal sends for it.
+  await ask();
+  const began = performance.now();
+  await Promise.all(Array.from({ length: 10 }, ask));
+  expect(performance.now() - began).toBeGreaterThan(1_000);
+});
+
 test('a request that is sent again with its key reads the run at a pace, as a document and as events', async () => {
   gateway = await testGateway({}, { pipelines: [greet] });
   gateway.temporal.onStart = (run) => run.end({ output: { name: 'x'.repeat(MEBIBYTE) }, stages: [] });

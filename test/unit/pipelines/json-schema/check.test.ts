@@ -77,6 +77,22 @@ const nested = (levels: number, of: Json = {}): Json => {
   return value;
 };
 
+/** An object of so many fields with one value. */
+const fieldsOf = (count: number, value: Json): JsonObject =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`a${i}`, value]));
+const times = (count: number, each: Json): Json[] => Array.from({ length: count }, () => each);
+/** References one behind the other, to a schema that fits all objects. */
+const chained = (count: number): Json => ({
+  $defs: Object.fromEntries(
+    Array.from({ length: count }, (_, i) => [
+      `n${i}`,
+      i + 1 < count ? { $ref: `#/$defs/n${i + 1}` } : { additionalProperties: true },
+    ]),
+  ),
+  $ref: '#/$defs/n0',
+  unevaluatedProperties: false,
+});
+
 describe('a check ends', () => {
   it.each<[string, Json, Json]>([
     ['a pattern that backtracks', { pattern: '^(a+)+$' }, `${'a'.repeat(50_000)}!`],
@@ -90,6 +106,13 @@ describe('a check ends', () => {
       'a large enum',
       { items: { enum: Array.from({ length: 5_000 }, (_, i) => ({ i })) } },
       Array.from({ length: 5_000 }, (_, i) => ({ i })),
+    ],
+    ['a type that is named often', { items: { type: times(29_000, 'string') } }, many(40_000)],
+    ['fields that need none beside them', { items: { dependentRequired: fieldsOf(29_000, []) } }, times(40_000, {})],
+    [
+      'lengths that a long text is far from',
+      { allOf: times(4_000, { minLength: 1, maxLength: 9_000_000 }) },
+      'x'.repeat(100_000),
     ],
   ])('soon, for %s', (_, schema, value) => {
     const ms = leastCpuMs(SOON_MS, () => fitOf(schema, value));
@@ -111,6 +134,27 @@ describe('a check ends', () => {
       { items: { allOf: Array.from({ length: 200 }, () => ({ minimum: 0 })) } },
       many(20_000),
     ],
+    [
+      'what fields that are not there would need',
+      { items: { dependentRequired: fieldsOf(29_000, ['b']) } },
+      times(40_000, {}),
+    ],
+    ['schemas of fields that are not there', { items: { dependentSchemas: fieldsOf(29_000, {}) } }, times(40_000, {})],
+    ['dependencies of fields that are not there', { items: { dependencies: fieldsOf(29_000, {}) } }, times(40_000, {})],
+    [
+      'lengths of a long text',
+      { allOf: times(4_000, { minLength: 60_000, maxLength: 90_000 }) },
+      'x'.repeat(100_000),
+    ],
+    ['numbers of many fields', { allOf: times(2_000, { maxProperties: 9_000_000 }) }, fieldsOf(100_000, 1)],
+    ['constants that a long list is compared with', { allOf: times(2_000, { const: [1] }) }, times(100_000, {})],
+    [
+      'a long default of many fields',
+      { items: { properties: { a: { default: many(29_000) } } } },
+      // Each an object of its own: a copy would share one that is there a thousand times.
+      Array.from({ length: 1_000 }, () => ({})),
+    ],
+    ['fields that many schemas have seen', chained(500), fieldsOf(100_000, 1)],
   ])('as too costly, for %s', (_, schema, value) => {
     expect(leastCpuMs(SOON_MS, () => expect(() => fitOf(schema, value)).toThrow(TooCostlyError))).toBeLessThan(SOON_MS);
   });

@@ -28,36 +28,50 @@ const coded = (code: string) => expect.objectContaining({ code });
 const incoming = () => readdir(path.join(root, '.incoming'));
 
 test('a tenant keeps no more than its quota, and leaves the others theirs', async () => {
-  const store = await openFileStore(root, { tenantBytes: 20_000 });
-  await put(store, randomBytes(12_000));
-  await expect(put(store, randomBytes(12_000))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+  const store = await openFileStore(root, { tenantBytes: 200_000 });
+  await put(store, randomBytes(120_000));
+  await expect(put(store, randomBytes(120_000))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
   expect(await incoming()).toEqual([]);
-  await put(store, randomBytes(6_000));
-  await put(store, randomBytes(12_000), 'rival');
+  await put(store, randomBytes(60_000));
+  await put(store, randomBytes(120_000), 'rival');
+});
+
+test('tiny files count as what they take of the disk, also when they are measured', async () => {
+  const store = await openFileStore(root, { tenantBytes: 1024 * 1024 });
+  let kept = 0;
+  const refused = async () => {
+    for (; kept < 1_000; kept++) await put(store, Buffer.from(`${kept}`));
+  };
+  await expect(refused()).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+  expect(kept).toBe(64);
+  const later = await openFileStore(root, { tenantBytes: 1024 * 1024 });
+  await expect(put(later, Buffer.from('another'))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+  expect(await incoming()).toEqual([]);
+  await put(later, Buffer.from('another'), 'rival');
 });
 
 test('what the same bytes take is counted once', async () => {
-  const store = await openFileStore(root, { tenantBytes: 40_000 });
-  const bytes = randomBytes(10_000);
+  const store = await openFileStore(root, { tenantBytes: 400_000 });
+  const bytes = randomBytes(100_000);
   for (let i = 0; i < 6; i++) await put(store, bytes);
-  await put(store, randomBytes(10_000));
+  await put(store, randomBytes(100_000));
 });
 
 test('puts under way count, so that many at once do not pass the quota together', async () => {
-  const store = await openFileStore(root, { tenantBytes: 30_000 });
-  const puts = await Promise.allSettled(Array.from({ length: 16 }, () => put(store, randomBytes(9_000))));
+  const store = await openFileStore(root, { tenantBytes: 300_000 });
+  const puts = await Promise.allSettled(Array.from({ length: 16 }, () => put(store, randomBytes(90_000))));
   const kept = puts.filter(({ status }) => status === 'fulfilled').length;
   expect(kept).toBeLessThanOrEqual(3);
   for (const each of puts)
     if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: 'QUOTA_EXCEEDED' });
   // What was refused has given its room back.
-  for (let left = 3 - kept; left > 0; left--) await put(store, randomBytes(9_000));
+  for (let left = 3 - kept; left > 0; left--) await put(store, randomBytes(90_000));
 });
 
 test('another process learns what is there already', async () => {
-  await put(await openFileStore(root), randomBytes(15_000));
-  const later = await openFileStore(root, { tenantBytes: 20_000 });
-  await expect(put(later, randomBytes(9_000))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+  await put(await openFileStore(root), randomBytes(150_000));
+  const later = await openFileStore(root, { tenantBytes: 200_000 });
+  await expect(put(later, randomBytes(90_000))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
 });
 
 test('a put that would be refused waits for a measurement under way', async () => {
@@ -65,12 +79,12 @@ test('a put that would be refused waits for a measurement under way', async () =
   try {
     const old = path.join(root, 'acme', 'old');
     await mkdir(path.dirname(old));
-    for (const bytes of [15_000, 14_000]) {
+    for (const bytes of [150_000, 130_000]) {
       await writeFile(old, randomBytes(bytes));
-      const room = new Room(root, { tenantBytes: 15_000 });
+      const room = new Room(root, { tenantBytes: 150_000 });
       const tried = async () => {
         const taken = await room.take('acme');
-        await taken.add(2_000).finally(() => taken.end(0));
+        await taken.add(20_000).finally(() => taken.end(undefined));
       };
       await expect(tried()).rejects.toThrow(coded('QUOTA_EXCEEDED'));
       vi.advanceTimersByTime(61_000);
