@@ -141,11 +141,7 @@ describe('a check ends', () => {
     ],
     ['schemas of fields that are not there', { items: { dependentSchemas: fieldsOf(29_000, {}) } }, times(40_000, {})],
     ['dependencies of fields that are not there', { items: { dependencies: fieldsOf(29_000, {}) } }, times(40_000, {})],
-    [
-      'lengths of a long text',
-      { allOf: times(4_000, { minLength: 60_000, maxLength: 90_000 }) },
-      'x'.repeat(100_000),
-    ],
+    ['lengths of a long text', { allOf: times(4_000, { minLength: 60_000, maxLength: 90_000 }) }, 'x'.repeat(100_000)],
     ['numbers of many fields', { allOf: times(2_000, { maxProperties: 9_000_000 }) }, fieldsOf(100_000, 1)],
     ['constants that a long list is compared with', { allOf: times(2_000, { const: [1] }) }, times(100_000, {})],
     [
