@@ -9,9 +9,17 @@ export const BUNDLE_PATH = fileURLToPath(new URL('../workflow-bundle.js', import
 const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.js', import.meta.url));
 const PRELOAD_PATH = fileURLToPath(new URL('../workflows/preload.js', import.meta.url));
 
-/** The source of a worker's workflows: the prebuilt bundle, or the sources if there is no build. */
-export const workflowSource = () =>
-  existsSync(BUNDLE_PATH) ? { workflowBundle: { codePath: BUNDLE_PATH } } : { workflowsPath: WORKFLOWS_PATH };
+/**
+ * How long workflow code may run without a pause, by the clock. By default Temporal's SDK cuts it off after 5 s, which a process that gets no processor
+ * time exceeds, and Node 20 then aborts the process: "async hook stack has become corrupted" (temporalio/sdk-typescript#939). The interpreter has no endless loops.
+ */
+export const WORKFLOW_LIMITS = { isolateExecutionTimeout: '10m' } as const;
+
+/** The source of a worker's workflows: the prebuilt bundle, or the sources if there is no build; and their limits. */
+export const workflowSource = () => ({
+  ...WORKFLOW_LIMITS,
+  ...(existsSync(BUNDLE_PATH) ? { workflowBundle: { codePath: BUNDLE_PATH } } : { workflowsPath: WORKFLOWS_PATH }),
+});
 
 /** Bundles `workflows/` of this build. */
 export async function writeBundle(): Promise<void> {

@@ -58,3 +58,13 @@ describe('a release whose workflows have changed', () => {
     await changed.stop();
   });
 });
+
+it('a worker outlives workflow code that stands still for longer than Temporal’s SDK lets it by default', async () => {
+  const queue = `stalling-${randomUUID()}`;
+  const worker = await TestWorker.start({ queue, runner, workflows: '../fixtures/changed-workflows/stalling.ts' });
+  const handle = await start(client, pipeline, { log: new CallLog().file }, queue);
+  const { nonce } = await waitOf(handle, 'sign-off');
+  await decideOn(handle, { nonce, approved: true, by: 'ada' });
+  expect((await resultOf(handle)).output).toMatchObject({ approved: true, by: 'ada' });
+  await worker.stop();
+});

@@ -10,6 +10,7 @@ import { connected, createRedis, LossWatch } from '../../stores/redis/index.js';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.js';
 import { workerActivities } from '../../workers/activities.js';
 import { ActivitySlots } from '../../workers/activity-slots.js';
+import { WORKFLOW_LIMITS } from '../../workers/bundle.js';
 import { createCodeWorkers } from '../../workers/code-workers.js';
 import type { Stages } from '../../workers/compose.js';
 import { type FastWorker, serveFastJobs } from '../../workers/hosts/fast-worker.js';
@@ -88,6 +89,7 @@ export class TestWorker {
     const worker = await Worker.create({
       connection,
       taskQueue: queue,
+      ...WORKFLOW_LIMITS,
       workflowBundle: await workflowBundle(workflows),
       activities: workerActivities(
         { runner: runner as StageRunner, redis: own, losses, ...(foreign && { foreign }) },
