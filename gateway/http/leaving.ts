@@ -12,7 +12,7 @@ export function leaving(reply: FastifyReply): AbortSignal {
 export function leavingUnanswered({ raw }: FastifyReply): AbortSignal {
   const controller = new AbortController();
   const closed = () => {
-    if (!raw.writableFinished) controller.abort();
+    if (!raw.writableEnded) controller.abort();
   };
   if (raw.destroyed) closed();
   raw.once('close', closed);
