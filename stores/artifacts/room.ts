@@ -1,3 +1,4 @@
+import type { StatsFs } from 'node:fs';
 import { readdir, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -106,14 +107,10 @@ export class Room {
   /** Throws `STORE_FULL` if the disk has less than the reserve plus `more` bytes left, or too few inodes. */
   async #requireDisk(more: number): Promise<void> {
     if (this.#reserveBytes === 0) return;
-    const { bavail, blocks, bsize, ffree, files } = await statfs(this.#root).catch((error: unknown) => {
+    const disk = await statfs(this.#root).catch((error: unknown) => {
       throw fileError('write', error);
     });
-    const free = bavail * bsize;
-    if (free < this.#reserveBytes + more) throw full(`${free} bytes`, this.#reserveBytes);
-    // Some file systems have no fixed number of inodes: they say 0.
-    const reserved = Math.ceil(((RESERVED_INODES * this.#reserveBytes) / (blocks * bsize)) * files);
-    if (files > 0 && ffree < reserved) throw full(`${ffree} inodes`, reserved);
+    requireSpace(disk, this.#reserveBytes, more);
   }
 
   #exceeded(tenant: string): MillraceError {
@@ -150,6 +147,19 @@ export class Room {
       use.measuring = undefined;
     }
   }
+}
+
+/** Throws `STORE_FULL` if a disk has less than the reserve plus `more` bytes left, or too few inodes for a reserve of that size. */
+export function requireSpace(
+  { bavail, blocks, bsize, ffree, files }: Pick<StatsFs, 'bavail' | 'blocks' | 'bsize' | 'ffree' | 'files'>,
+  reserveBytes: number,
+  more: number,
+): void {
+  const free = bavail * bsize;
+  if (free < reserveBytes + more) throw full(`${free} bytes`, reserveBytes);
+  // Some file systems have no fixed number of inodes: they say 0.
+  const reserved = Math.ceil(((RESERVED_INODES * reserveBytes) / (blocks * bsize)) * files);
+  if (files > 0 && ffree < reserved) throw full(`${ffree} inodes`, reserved);
 }
 
 function full(left: string, reserved: number): MillraceError {
