@@ -56,8 +56,8 @@ function replanned(
   { placement, measured, input, tolerance, scheduled }: ReplanInput,
   options: PlannerOptions,
 ): Replanned {
-  // Errors of the files themselves are thrown as such.
-  buildProblem(input);
+  // Errors of the files themselves are thrown as such. That this load cannot meet the objective is none: it is drawn from a sample.
+  buildProblem(input, true);
   const left = withoutLost(input, measured);
   const expected = expectedOf(placement, left) ?? null;
   const drift = driftOf(placement, measured, { tolerance, expected: expected ?? undefined, scheduled });
@@ -135,10 +135,10 @@ function expectedOf(placement: PlacementDocument, input: PlannerInput): Predicte
   return predictedOf(problem, candidate, seen, rateOf(problem.load));
 }
 
-/** Undefined if the remaining devices cannot serve some pool. */
+/** For judging the placement in force, which may miss the objective. Undefined if the remaining devices cannot serve some pool. */
 function problemOf(input: PlannerInput): Problem | undefined {
   try {
-    return buildProblem(input);
+    return buildProblem(input, true);
   } catch (error) {
     if (error instanceof MillraceError) return undefined;
     throw error;

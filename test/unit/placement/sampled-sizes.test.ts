@@ -14,7 +14,7 @@ const everySecond = (count: number, firstMs = 0) => Float64Array.from({ length: 
 const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe('the sizes that a placement keeps', () => {
-  it('are those of 64 runs, with the mean, the tail and the pairs of the load', () => {
+  it('are those of 256 runs, with the mean, the tail and the pairs of the load', () => {
     const timesMs = everySecond(4_000);
     // Long prompts with short answers; and short ones with answers of 200 to 12,649 tokens, few of them long.
     const tokensIn = timesMs.map((_, run) => (run % 2 === 0 ? 8_000 : 100));
@@ -24,7 +24,7 @@ describe('the sizes that a placement keeps', () => {
     });
     const { tokens_in = [], tokens_out = [] } =
       sizesOf(loadOf(timesMs, { tokens_in: tokensIn, tokens_out: tokensOut }), 'chat')?.chat ?? {};
-    expect([tokens_in.length, tokens_out.length]).toEqual([64, 64]);
+    expect([tokens_in.length, tokens_out.length]).toEqual([256, 256]);
     for (const [i, tokens] of tokens_in.entries()) expect((tokens_out[i] ?? 0) === 20).toBe(tokens === 8_000);
     expect(meanOf(tokens_in)).toBeCloseTo(4_050, 6);
     expect(meanOf(tokens_out) / meanOf([...tokensOut])).toBeGreaterThan(0.95);
