@@ -1,4 +1,4 @@
-import { mayBeLate } from '../simulator/index.js';
+import { firstContinuous, mayBeLate } from '../simulator/index.js';
 import { blocksOf } from './block-work.js';
 import { leastLateInBlocks } from './blocks.js';
 import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
@@ -138,7 +138,9 @@ export class Cuts {
         if (use.maxBatch > (widest.get(use.profile)?.maxBatch ?? 0)) widest.set(use.profile, use);
       }
       const options = [...widest.values()].flatMap(({ tables, maxBatch, width }) => {
-        const table = tables[v];
+        const own = tables[v];
+        const steps = firstContinuous(tables)?.steps;
+        const table = own?.batching === 'continuous' && steps ? { ...own, steps } : own;
         return table ? optionsOf(load, demand, kind, table, maxBatch, width, slack, grid) : [];
       });
       return undominated(options);

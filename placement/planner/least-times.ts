@@ -1,5 +1,6 @@
 import {
   callsIn,
+  firstContinuous,
   isCached,
   isTaken,
   type Load,
@@ -83,9 +84,7 @@ export class LeastTimes {
     const divided = own ? piecesAt(load, own) : isRead ? () => Number.POSITIVE_INFINITY : undefined;
     return drafts.flatMap((draft): Way[] => {
       const table = draft.tables[v];
-      // A replica takes the steps of its pool's first stage.
-      const first = draft.tables.find((each) => each?.batching === 'continuous');
-      const steps = first?.batching === 'continuous' ? first.steps : undefined;
+      const steps = firstContinuous(draft.tables)?.steps;
       return table ? [{ draft, ...leastCall(table, load, steps, divided) }] : [];
     });
   }

@@ -1,4 +1,5 @@
 import {
+  bendsOf,
   CACHED_COLUMN,
   type ContinuousTable,
   cachedEver,
@@ -6,6 +7,8 @@ import {
   type Load,
   leastPromptAt,
   quantileAt,
+  type StepTimes,
+  shortestStep,
   slopeAt,
   stepAt,
 } from '../simulator/index.js';
@@ -13,9 +16,8 @@ import { type StageDemand, together } from './density.js';
 
 /**
  * The least time and the least work of a stage's sequences on an LLM server: the prompt's shortest time, with whatever any number of
- * replicas has of it in a prefix cache, and for each further token a part of a step. A step of b sequences takes at least what it
- * takes with an empty cache, which its b sequences bear together, and what reading their own caches adds; those that run together
- * and end in time arrive in a window of the time that they have, which is `poolMs`; they may be of any stage of the pool.
+ * replicas has of it in a prefix cache, and for each further token a part of a step (`shareOfSteps`). The sequences that run together and
+ * end in time arrive in a window of the time that they have, which is `poolMs`; they may be of any stage of the pool.
  */
 export function sequenceOf(
   load: Load,
@@ -33,19 +35,8 @@ export function sequenceOf(
     const value = load.sizes[column]?.[run] ?? Number.NaN;
     return Number.isNaN(value) ? typical : value;
   };
-  const slope = (b: number) => {
-    let least = Number.POSITIVE_INFINITY;
-    for (const context of [0, ...table.steps.contexts])
-      least = Math.min(least, slopeAt(table.steps, b, context + 1e-9));
-    return least / b;
-  };
-  // By the most sequences: the least part of an empty step, and of a token in the cache.
-  const parts: number[] = [];
-  const grows: number[] = [];
-  for (let b = 1; b <= maxBatch; b += 1) {
-    parts[b] = Math.min(parts[b - 1] ?? Number.POSITIVE_INFINITY, stepAt(table.steps, b, 0) / b);
-    grows[b] = Math.min(grows[b - 1] ?? Number.POSITIVE_INFINITY, slope(b));
-  }
+  const { parts, perToken } = shareOfSteps(table.steps, maxBatch);
+  const stepMs = shortestStep(table.steps);
   let ms = Number.POSITIVE_INFINITY;
   for (const [i, run] of runs.entries()) {
     if (needed[run] === 0) continue;
@@ -62,8 +53,38 @@ export function sequenceOf(
     // All calls of a run may run together.
     const most = Math.min(maxBatch, calledTogether[i] as number);
     const cached = more * (tokensIn + more / 2);
-    work[run] = prompt + more * (parts[most] ?? 0) + cached * (grows[most] ?? 0);
-    ms = Math.min(ms, prompt + more * stepAt(table.steps, 1, 0));
+    work[run] = prompt + more * (parts[most] ?? 0) + cached * perToken;
+    ms = Math.min(ms, prompt + more * stepMs);
   }
   return { ms: Number.isFinite(ms) ? ms : 0, work };
+}
+
+/**
+ * What a sequence bears of a step, at the least: `parts[most]`, by the most sequences in time that it may run with, and `perToken` for each token
+ * that it has in the cache; in milliseconds. Neither is negative.
+ *
+ * **Claim.** What the sequences in time bear of a step is together at most the step's time, however many late or failing ones run with them.
+ *
+ * **Proof.** With n sequences of c tokens on average, a step takes at least e(n) + perToken · n · c: e(n) is the least difference at the contexts
+ * between which the step times are linear, and beyond the last of these they grow faster. Of the n let k be in time. Then
+ * k · parts[k] is at most e(n), since it is the least of e(k), e(k + 1) ..., the tokens of the k are at most n · c, and parts[most] <= parts[k].
+ */
+export function shareOfSteps(steps: StepTimes, maxBatch: number) {
+  let perToken = Number.POSITIVE_INFINITY;
+  for (let n = 1; n <= maxBatch; n += 1) {
+    for (const at of bendsOf(steps, n)) {
+      const slope = Math.max(0, slopeAt(steps, n, at + 1e-9));
+      // Steeper than this, a line that is nowhere above the step times would be negative at an empty cache.
+      const steepest = at > 0 ? stepAt(steps, n, at) / at : slope;
+      perToken = Math.min(perToken, slope / n, steepest / n);
+    }
+  }
+  const parts: number[] = new Array(maxBatch + 1).fill(0);
+  let least = Number.POSITIVE_INFINITY;
+  for (let n = maxBatch; n >= 1; n -= 1) {
+    for (const at of bendsOf(steps, n)) least = Math.min(least, stepAt(steps, n, at) - perToken * n * at);
+    parts[n] = Math.max(0, least) / n;
+  }
+  for (let n = 2; n <= maxBatch; n += 1) parts[n] = Math.min(parts[n] ?? 0, parts[n - 1] ?? 0);
+  return { parts, perToken };
 }

@@ -5,7 +5,7 @@ import {
   type Profile,
   reservedPerDevice,
 } from '../profiles/index.js';
-import type { SimulatedStage } from '../simulator/index.js';
+import { firstContinuous, type SimulatedStage } from '../simulator/index.js';
 import type { CallTimes } from './call-times.js';
 import { type Draft, meanTokens } from './drafts.js';
 import { tokensAlone } from './memory.js';
@@ -94,10 +94,10 @@ function useOf(draft: Draft, batch: number, { stages, rates, slackMs, cells }: A
   };
 }
 
-/** Replicas that the steps of all stages of a pool keep busy at the least. A replica takes those of its first stage's profile. */
+/** Replicas that the steps of all stages of a pool keep busy at the least. */
 function stepErlangs({ tables, times, mostTokens }: Draft, maxBatch: number, calls: readonly number[]): number {
-  const table = tables.find((each) => each?.batching === 'continuous');
-  if (table?.batching !== 'continuous') return 0;
+  const table = firstContinuous(tables);
+  if (table === undefined) return 0;
   const generated = { steps: 0, cached: 0, longest: 0 };
   for (const [v, time] of times.entries()) {
     if (time?.generated === undefined) continue;

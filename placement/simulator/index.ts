@@ -29,6 +29,7 @@ export {
   type ContinuousTable,
   type Curve,
   type DynamicTable,
+  firstContinuous,
   leastPromptAt,
   leastTimeAt,
   meanAt,

@@ -9,7 +9,7 @@ import { NEXT, Sequences } from './sequences.js';
 import type { StageTimes } from './stage-times.js';
 import { evenSteps } from './steps.js';
 import type { SimulatedDevices, SimulatedPlacement, SimulatedPool, SimulatedReplica } from './system.js';
-import { type ContinuousTable, type DynamicTable, promptAt, quantileAt } from './table.js';
+import { type ContinuousTable, type DynamicTable, firstContinuous, promptAt, quantileAt } from './table.js';
 
 const NO_STEPS = evenSteps(1);
 /** Share of the cache that stays free when a sequence is admitted, as in vLLM, so that it is not preempted at once. */
@@ -82,10 +82,7 @@ export class Servers {
     this.devices = new Devices({ ...system, serial: this.#inTurns(system.serial) }, replicas, calls.events);
     calls.handover.reset(pools.some(({ handsTo }) => handsTo !== undefined));
     this.#queues.reset(pools.length, replicas.length);
-    const llms = replicas.map(({ tables }) => {
-      const table = tables.find((each) => each?.batching === 'continuous');
-      return table?.batching === 'continuous' ? table : undefined;
-    });
+    const llms = replicas.map(({ tables }) => firstContinuous(tables));
     this.#sequences = new Sequences(
       most,
       Float64Array.from(replicas, ({ mostTokens }) => mostTokens),

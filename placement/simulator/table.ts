@@ -126,6 +126,12 @@ function continuousTable(profile: ContinuousProfile, routing: PrefixRouting | un
 export const tableOf = (profile: Profile, routing?: PrefixRouting): Table =>
   profile.batching === 'dynamic' ? dynamicTable(profile) : continuousTable(profile, routing);
 
+/** Of a replica's tables by stage the first of an LLM: the replica takes its steps, whatever the stage of a call. Undefined: it forms batches. */
+export function firstContinuous(tables: readonly (Table | undefined)[]): ContinuousTable | undefined {
+  for (const table of tables) if (table?.batching === 'continuous') return table;
+  return undefined;
+}
+
 /** The quantile of `draw` (from 0 to 1) of a batch whose largest member has this size, in milliseconds. */
 export function quantileAt({ sizes, probabilities, knots }: Curve, batch: number, size: number, draw: number): number {
   let q = 1;

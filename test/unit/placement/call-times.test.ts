@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { makePlacement } from '../../../placement/explain/index.js';
 import { readInventory } from '../../../placement/inventory/index.js';
 import { buildProblem, type PlannerInput } from '../../../placement/planner/index.js';
+import { shareOfSteps } from '../../../placement/planner/sequence-times.js';
 import { floorAt, sizeFloor } from '../../../placement/planner/size-floor.js';
 import { ascending, meanOver, partsOf } from '../../../placement/planner/sizes-of-calls.js';
 import { leastStepsMs } from '../../../placement/planner/step-work.js';
@@ -173,6 +174,34 @@ describe('an LLM whose cache limits how many sequences run', SLOW, () => {
         ms += stepAt(table.steps, n, context);
       }
       expect(leastStepsMs(table.steps, most, tokens, generated)).toBeLessThanOrEqual(ms * (1 + 1e-9));
+    }
+  });
+
+  it('shares out no more of a step than it takes, among the sequences that are in time', () => {
+    let turn = 0;
+    const draw = () => drawOf(13, turn++, 1);
+    for (let i = 0; i < 200; i += 1) {
+      // Measured at long contexts: with an empty cache a line through some of the rows would be negative.
+      const decode = [1, 3, 8, 20].flatMap((batch) =>
+        [2_000, 4_000, 8_000].map((tokens) => ({
+          batch,
+          tokens,
+          ...row((2 + batch * draw() + (batch * tokens * draw()) / 500) * (1 + 0.1 * draw())),
+        })),
+      );
+      const table = tableOf(readProfile(JSON.stringify(llm('m', { decode: rising(decode) })), 'p.json').value);
+      if (table.batching !== 'continuous') return expect.fail('an LLM');
+      const { parts, perToken } = shareOfSteps(table.steps, 20);
+      expect(Math.min(perToken, ...parts)).toBeGreaterThanOrEqual(0);
+      for (let step = 0; step < 30; step += 1) {
+        const n = 1 + Math.floor(20 * draw());
+        const contexts = Array.from({ length: n }, () => 9_000 * draw() ** 3);
+        const inTime = contexts.slice(0, 1 + Math.floor(n * draw()));
+        const most = inTime.length + Math.floor((21 - inTime.length) * draw());
+        const borne = inTime.reduce((sum, context) => sum + (parts[most] ?? 0) + perToken * context, 0);
+        const mean = contexts.reduce((sum, context) => sum + context, 0) / n;
+        expect(borne).toBeLessThanOrEqual(stepAt(table.steps, n, mean) * (1 + 1e-9));
+      }
     }
   });
 
