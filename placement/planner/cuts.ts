@@ -8,7 +8,7 @@ import { keptShare } from './error-budget.js';
 import { failingRuns } from './failing-runs.js';
 import { leastLate, leastLateOn } from './late-jobs.js';
 import { type Demanded, NeededSpeed } from './needed-speed.js';
-import { earliestEnds, longestPaths } from './paths.js';
+import { earliestEnds, endsAfter, longestPaths } from './paths.js';
 import type { Problem } from './problem.js';
 
 /**
@@ -385,7 +385,7 @@ const overheadOf = (stage: Problem['stages'][number] | undefined): number =>
 function isChain(stages: Problem['stages'], group: readonly number[]): boolean {
   return group.every((v, i) => {
     if (i === 0) return true;
-    const { after = [] } = stages[v] ?? {};
-    return after.length === 1 && after[0] === group[i - 1];
+    const before = endsAfter(stages, v);
+    return before.length === 1 && before[0] === group[i - 1];
   });
 }

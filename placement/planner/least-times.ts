@@ -13,6 +13,7 @@ import {
 import type { Draft } from './drafts.js';
 import { failingRuns } from './failing-runs.js';
 import { type LeastCall, leastCall } from './least-calls.js';
+import { endsAfter } from './paths.js';
 import { type Pieces, piecesAt } from './stream-pieces.js';
 
 /** What is known of the runs before any placement is. */
@@ -39,8 +40,9 @@ interface Way extends LeastCall {
  *
  * **Proof.** Which stages a run calls, how often, and which of the calls a cache answers, depends on draws that are the same on all placements. A call
  * takes no less than `leastCall` says for its own run and the fastest of the drafts: waits, neighbours and failed attempts come on top. A stage ends
- * after each of its calls, and begins when those that it waits for have ended; of a stream the last piece is read when its maker has ended. These
- * times add up along each path of the run. Nothing is added that belongs to different runs, as a long prompt and a long answer may.
+ * after each of its calls, and begins when those that it waits for have ended; of a stream the last piece is read when its maker has ended.
+ * A reader that serves no call ends when it begins, which is after the stages that its maker waits for. These times add up along each path of the
+ * run. Nothing is added that belongs to different runs, as a long prompt and a long answer may.
  */
 export class LeastTimes {
   readonly #known: Known;
@@ -146,10 +148,11 @@ export class LeastTimes {
   #endMs(run: number): number {
     const { load, stages } = this.#known;
     const until = this.#untilMs;
+    const isIdle = (v: number) => this.isIdle(v, run);
     let end = 0;
     for (const v of this.#stagesOf[load.pipelines[run] as number] ?? []) {
       let begins = 0;
-      for (const before of stages[v]?.after ?? []) begins = Math.max(begins, until[before] as number);
+      for (const before of endsAfter(stages, v, isIdle)) begins = Math.max(begins, until[before] as number);
       until[v] = begins + this.#stageMs(v, run);
       end = Math.max(end, until[v] as number);
     }
@@ -177,6 +180,12 @@ export class LeastTimes {
     if (calls === 0) return begins;
     const served = overheadMs + this.#sum(v, ({ first }) => first(run));
     return begins + (this.#cached(v, run, calls) > 0 ? Math.min(cacheHitMs, served) : served);
+  }
+
+  /** Whether a stage serves no call in a run: the run skips it, or a cache answers. */
+  isIdle(v: number, run: number): boolean {
+    const calls = this.#calls(v, run);
+    return this.#cached(v, run, calls) === calls;
   }
 
   /** All parts of a call, each by its fastest way. */

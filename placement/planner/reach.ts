@@ -28,7 +28,7 @@ export function checkReach(
     if (ms >= least * (1 - ROUNDING)) continue;
     const run = times.wholeMs.indexOf(least);
     const own = times.stagesMs(run);
-    const paths = longestPaths(stages, own);
+    const paths = longestPaths(stages, own, (v) => times.isIdle(v, run));
     const on = named.flatMap(({ stage, pipeline }, v) =>
       (own[v] ?? 0) > 0 && (paths[v] ?? 0) >= least * (1 - ROUNDING) ? [{ stage, pipeline, v }] : [],
     );

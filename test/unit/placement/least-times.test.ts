@@ -94,6 +94,22 @@ describe('an objective that the share of the runs which must meet it meets', SLO
     expect(plan({ ...input, objective: { p95Ms: 2_000 } }).predicted.p95Ms).toBeLessThanOrEqual(2_000);
   });
 
+  it('is not refused for waiting for a stream that most runs do not read', () => {
+    const load = withLong(0, 0.005, () => ({ tokens_in: 128, tokens_out: 200, characters: 100, audio_s: 30 }));
+    const reads = { after: ['answer'], streamFrom: 'answer', pieceTokens: 20 };
+    // The answer takes 4 s, and what follows the reader 3 s, from the first piece on if the reader has nothing to do.
+    for (const figures of [{ share: 0.03 }, { cacheHitRate: 0.97, cacheHitMs: 1 }]) {
+      const stages = [
+        { id: 'answer', model: 'assistant' },
+        { id: 'speak', model: 'tts', ...reads, ...figures },
+        { id: 'render', model: 'whisper', after: ['speak'] },
+      ];
+      const input = { ...inputOf(stages, [LLM, VOICE, EAR], load), objective: { p95Ms: 5_000 } };
+      expect(plan(input).predicted.p95Ms).toBeLessThanOrEqual(5_000);
+      expect(refusal(() => buildProblem({ ...input, objective: { p99Ms: 5_000 } })).code).toBe('SLO_UNREACHABLE');
+    }
+  });
+
   it('is refused where more runs than may be late take longer on idle devices, with the least time', () => {
     expect(refusal(() => buildProblem(answers(60)))).toEqual({
       code: 'SLO_UNREACHABLE',
@@ -129,8 +145,10 @@ describe('an objective that the share of the runs which must meet it meets', SLO
       { calls: 'entries' },
     ]) {
       for (const reads of [{}, { streamFrom: 'answer', pieceTokens: 7 }]) {
-        const speak = { id: 'speak', model: 'tts', after: ['answer'], ...reads };
-        const input = inputOf([{ id: 'answer', model: 'assistant', ...figures }, speak], [LLM, VOICE], load);
+        const answer = { id: 'answer', model: 'assistant', ...figures };
+        const speak = { id: 'speak', model: 'tts', after: ['answer'], ...figures, ...reads };
+        const render = { id: 'render', model: 'whisper', after: ['speak'] };
+        const input = inputOf([answer, speak, render], [LLM, VOICE, EAR], load);
         const slo = ['answer.latency', 'answer.ttft', 'answer.tpot', 'speak.ttfa', 'speak.latency'];
         const stagesAt = (ms: readonly number[]) =>
           stageObjectives(
