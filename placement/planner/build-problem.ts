@@ -11,7 +11,7 @@ import { LeastTimes } from './least-times.js';
 import { memoryAssumptions } from './memory.js';
 import { withoutOversized } from './oversized.js';
 import { longestPaths } from './paths.js';
-import type { Cell, Objective, Problem, Survive } from './problem.js';
+import { type Cell, callsPerRun, type Objective, type Problem, type Survive } from './problem.js';
 import { demandOf, reachingQuality } from './quality.js';
 import { checkReach } from './reach.js';
 import { checkCalls, checkLoad, sampleWarnings } from './samples.js';
@@ -115,6 +115,7 @@ export function buildProblem(input: PlannerInput, mayMiss = false): Problem {
   const paths = longestPaths(stages, usualMs);
   const sloMs = Math.min(objective.p99Ms ?? Number.POSITIVE_INFINITY, objective.p95Ms ?? Number.POSITIVE_INFINITY);
   const rates = ratesOf(load, pipelines.length);
+  const callsPerMs = stages.map(({ pipeline }, v) => ((rates[pipeline] ?? 0) * callsPerRun(stages, v)) / 1000);
   const slackMs = stages.map(({ streamFrom }, v) =>
     // The first pieces of a stream are read while it is made.
     streamFrom === undefined ? sloMs - ((paths[v] ?? 0) - (usualMs[v] ?? 0)) : sloMs,
@@ -135,7 +136,7 @@ export function buildProblem(input: PlannerInput, mayMiss = false): Problem {
     stages,
     stageNames,
     pools: poolNames.map((model, p) => ({
-      ...poolOf(model, usable[p] ?? [], { stages, rates, slackMs, kinds, cells }),
+      ...poolOf(model, usable[p] ?? [], { callsPerMs, slackMs, kinds, cells }),
       affinity: affinityOf(models[handsTo[p]?.pool ?? p] ?? model, input.affinity, input.apart),
       ...(handsTo[p] && { handsTo: handsTo[p] }),
     })),

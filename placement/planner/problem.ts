@@ -175,12 +175,13 @@ export function callsPerRun(stages: readonly SimulatedStage[], v: number): numbe
  * stream piece by piece, at any. All draws are independent, and a run with the most calls is the likeliest to fail.
  */
 function unfailedShare(stages: readonly SimulatedStage[], v: number): number {
+  if (stages.every(({ failureRate }) => failureRate === 0)) return 1;
   const { pipeline: own, streamFrom } = stages[v] ?? {};
   const behind = new Set([v]);
   let unfailed = 1;
-  for (const [u, { pipeline, after, ...each }] of stages.entries()) {
-    if (after.some((before) => behind.has(before))) behind.add(u);
-    if (pipeline !== own || (streamFrom === undefined && behind.has(u))) continue;
+  for (const [u, each] of stages.entries()) {
+    if (each.after.some((before) => behind.has(before))) behind.add(u);
+    if (each.pipeline !== own || (streamFrom === undefined && behind.has(u))) continue;
     const callEnds = 1 - (1 - each.cacheHitRate) * each.failureRate ** each.attempts;
     unfailed *= 1 - each.share * (1 - callEnds ** each.calls);
   }

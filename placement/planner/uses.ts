@@ -5,18 +5,17 @@ import {
   type Profile,
   reservedPerDevice,
 } from '../profiles/index.js';
-import { firstContinuous, type SimulatedStage } from '../simulator/index.js';
+import { firstContinuous } from '../simulator/index.js';
 import type { CallTimes } from './call-times.js';
 import { type Draft, meanTokens } from './drafts.js';
 import { tokensAlone } from './memory.js';
-import { type Cell, type Config, callsPerRun, type PoolProblem, type Use } from './problem.js';
+import { type Cell, type Config, type PoolProblem, type Use } from './problem.js';
 import { leastStepsMs } from './step-work.js';
 
 /** What the load asks of pools, and the devices that it may have. */
 export interface Asked {
-  readonly stages: readonly SimulatedStage[];
-  /** Runs per second, by pipeline. */
-  readonly rates: readonly number[];
+  /** By stage: calls that reach its pool in a millisecond, at least. */
+  readonly callsPerMs: readonly number[];
   /** Time that a run may spend at each stage to be in time, on the usual path. */
   readonly slackMs: readonly number[];
   readonly kinds: readonly string[];
@@ -55,21 +54,19 @@ function batchesOf(profiles: readonly Profile[]): readonly number[] {
   return Array.from({ length: MOST_BATCHES }, (_, i) => sorted[Math.round(i * step)] ?? 1);
 }
 
-function useOf(draft: Draft, batch: number, { stages, rates, slackMs, cells }: Asked): Use | undefined {
+function useOf(draft: Draft, batch: number, { callsPerMs, slackMs, cells }: Asked): Use | undefined {
   const { kind, profile, tables, times, mostTokens } = draft;
   const maxBatch = Math.min(batch, largestBatch(profile));
   const ofKind = cells.filter((cell) => cell.kind === kind);
   const cache = cacheOf(profile, maxBatch, meanTokens(times), ofKind);
   if (cache === undefined) return undefined;
-  // In a millisecond.
-  const calls = stages.map(({ pipeline }, v) => ((rates[pipeline] ?? 0) * callsPerRun(stages, v)) / 1000);
-  let erlangs = stepErlangs(draft, maxBatch, calls);
+  let erlangs = stepErlangs(draft, maxBatch, callsPerMs);
   let draftErlangs = 0;
   let batchMs = 0;
   const extras: ((replicas: number) => number)[] = [];
   for (const [v, time] of times.entries()) {
     if (time === undefined) continue;
-    const own = calls[v] ?? 0;
+    const own = callsPerMs[v] ?? 0;
     batchMs += time.batchMs[maxBatch - 1] ?? 0;
     erlangs += own * time.leastMs(maxBatch);
     draftErlangs += own * likelyMs(time, maxBatch, mostTokens, slackMs[v] ?? 0);

@@ -7,6 +7,7 @@ import { candidateOf } from '../../../placement/replan/candidate-of.js';
 import { replan, TOLERANCE } from '../../../placement/replan/index.js';
 import { arrivals, loadOf } from '../../../placement/simulator/index.js';
 import { withAssumptions } from '../../../placement/workload/index.js';
+import { leastCpuMs } from '../../support/cpu-time.js';
 import { PROFILES, plannerInput, profileFile } from './placement-files.js';
 import { refusal } from './refusal.js';
 
@@ -51,6 +52,17 @@ describe('a search on thousands of devices', () => {
 });
 
 describe('the bound of a chain of hundreds of stages', () => {
+  it('counts the runs that do not fail once for each stage, not for each way to serve it', { timeout: 60_000 }, () => {
+    const ids = Array.from({ length: 200 }, (_, i) => `s${i}`);
+    const stages = ids.map((id, i) => ({ id, model: id, failureRate: 0.01, after: i > 0 ? [ids[i - 1]] : [] }));
+    const input = plannerInput({
+      pipelines: [JSON.stringify({ format: 1, name: 'voice', stages })],
+      profiles: ids.flatMap((id) => [profileFile(id, 'a100', 5), profileFile(id, 'l4', 5)]),
+      p99Ms: 1e6,
+    });
+    expect(leastCpuMs(2_000, () => buildProblem({ ...input, load: load(50) }))).toBeLessThan(2_000);
+  });
+
   it('looks at its short stretches only: all of them are as many as their square', () => {
     const ids = Array.from({ length: 100 }, (_, i) => `s${i}`);
     const stages = ids.map((id, i) => ({ id, model: 'whisper', after: i > 0 ? [ids[i - 1]] : [] }));
