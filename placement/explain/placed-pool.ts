@@ -105,5 +105,6 @@ export function cacheOf(
   const memoryBytes = Math.ceil(takenBytes(problem, candidate, replica, on));
   if (use.tokenBytes === 0) return { memoryBytes };
   const cacheTokens = mostTokensOf(problem, candidate, replica, on);
-  return { memoryBytes, cacheTokens, tokenBytes: use.tokenBytes, reservedBytes: reservedPerDevice(use.profile) };
+  const reservedBytes = reservedPerDevice(use.profile, problem.devices[replica.devices[0] ?? 0]?.memoryBytes ?? 0);
+  return { memoryBytes, cacheTokens, tokenBytes: use.tokenBytes, reservedBytes };
 }

@@ -1,6 +1,7 @@
 import { type FieldError, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import {
+  assumesReserved,
   devicesPerReplica,
   largestBatch,
   memoryPerDevice,
@@ -195,16 +196,25 @@ function fitsNowhere(
 ): MillraceError {
   const fields = drafts.map(({ profile, source, kind, times }): FieldError => {
     const llm = profile.batching === 'continuous';
-    const room = Math.max(...cells.flatMap((cell) => (cell.kind === kind ? [roomOf(cell, llm)] : [])));
-    const needed = memoryPerDevice(profile, 1, meanTokens(times)) + reservedPerDevice(profile);
+    const ofKind = cells.filter((cell) => cell.kind === kind);
+    const room = Math.max(...ofKind.map((cell) => roomOf(cell, llm)));
+    const reserved = reservedPerDevice(profile, ofKind[0]?.memoryBytes ?? 0);
+    const needed = memoryPerDevice(profile, 1, meanTokens(times)) + reserved;
     const width = devicesPerReplica(profile);
     const message =
       needed > room
-        ? `"${model}" needs ${spellBytes(needed)} on each of ${width} ${kinds[kind]}, which has ${spellBytes(room)}${llm ? ' for LLM servers (memoryUtilization)' : ''}: add a larger device, or profile a smaller or a more parallel variant`
+        ? `"${model}" needs ${spellBytes(needed)} on each of ${width} ${kinds[kind]}, which has ${spellBytes(room)}${llm ? ' for LLM servers (memoryUtilization)' : ''}: add a larger device, or profile a smaller or a more parallel variant${reservedNote(profile, reserved)}`
         : `"${model}" needs ${width} ${kinds[kind]} on one node, and no node has as many: add devices to a node`;
     return { field: source.at(['memory', 'weights']), message };
   });
   return invalidFields('MODEL_FITS_NOWHERE', fields);
+}
+
+/** What of its memory is neither for weights nor for the cache. */
+function reservedNote(profile: Profile, reserved: number): string {
+  if (reserved === 0) return '';
+  const whence = assumesReserved(profile) ? 'assumed: state memory.reserved as vLLM reports it' : 'its memory.reserved';
+  return `; ${spellBytes(reserved)} of what it needs are for activations and CUDA graphs (${whence})`;
 }
 
 const refused = (code: 'PROFILE_MISSING', field: string, message: string): MillraceError =>

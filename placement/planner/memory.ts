@@ -1,5 +1,5 @@
 import type { Device } from '../inventory/index.js';
-import { devicesPerReplica, type Profile, reservedPerDevice } from '../profiles/index.js';
+import { assumesReserved, devicesPerReplica, type Profile, reservedPerDevice } from '../profiles/index.js';
 import type { Load } from '../simulator/index.js';
 
 /** Memory of a device that models may use: what an LLM server leaves free stays free once. */
@@ -16,7 +16,8 @@ export const roomOf = (
 export function tokensAlone(profile: Profile, device: Pick<Device, 'memoryBytes' | 'memoryUtilization'>): number {
   if (profile.batching !== 'continuous' || profile.memory === undefined) return Number.POSITIVE_INFINITY;
   const { weights, perToken } = profile.memory;
-  const left = (roomOf(device, true) - reservedPerDevice(profile)) * devicesPerReplica(profile) - weights;
+  const room = roomOf(device, true) - reservedPerDevice(profile, device.memoryBytes);
+  const left = room * devicesPerReplica(profile) - weights;
   if (left <= 0) return 0;
   return perToken === 0 ? Number.POSITIVE_INFINITY : Math.floor(left / perToken);
 }
@@ -30,6 +31,11 @@ export function memoryAssumptions(model: string, profiles: readonly Profile[]): 
     ...(hasNoTokens
       ? [
           `${model}: one of its profiles states no memory of a token (perToken); what its devices leave is assumed to hold the key-value cache of all calls`,
+        ]
+      : []),
+    ...(profiles.some(assumesReserved)
+      ? [
+          `${model}: one of its profiles does not state memory.reserved, what its server takes beside weights and cache; a sixteenth of a device is assumed, at most 4 GiB and no more than the weights there`,
         ]
       : []),
   ];

@@ -124,7 +124,7 @@ const UNLIKELY = 1e6;
  * which may leave LLM servers different shares of their memory. Undefined if none holds one.
  */
 function cacheOf(profile: Profile, maxBatch: number, tokens: number, cells: readonly Cell[]) {
-  const reserved = reservedPerDevice(profile);
+  const reserved = reservedPerDevice(profile, cells[0]?.memoryBytes ?? 0);
   if (profile.batching !== 'continuous' || !profile.memory?.perToken) {
     const bytes = memoryPerDevice(profile, maxBatch, tokens) + reserved;
     return { tokens: Number.POSITIVE_INFINITY, tokenBytes: 0, bytes };

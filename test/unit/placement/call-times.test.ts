@@ -130,7 +130,8 @@ describe('an LLM whose cache limits how many sequences run', SLOW, () => {
   ] as const)('is planned and bounded by what its sequences have there in their steps: %s', (_, a, b, rate, p99Ms) => {
     // Of 28.5 GiB 5.65 are left for the cache.
     const cacheTokens = 46_284;
-    const input = inputOf({ models: ['m'], profiles: [llm('m')], load: halves(a, b, rate), memory: '28.5GiB', p99Ms });
+    const profiles = [llm('m', { memory: { weights: '16GiB', perToken: '128KiB', reserved: '4GiB' } })];
+    const input = inputOf({ models: ['m'], profiles, load: halves(a, b, rate), memory: '28.5GiB', p99Ms });
     let looks = 0;
     const placement = makePlacement(input, { objective: 'cost', timeLimitMs: 600, clock: () => looks++ });
     expect(placement.costPerHour).toBe(2);

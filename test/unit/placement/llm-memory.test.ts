@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cacheOf } from '../../../placement/explain/placed-pool.js';
 import { buildProblem, mostTokensOf, replicasByDevice } from '../../../placement/planner/index.js';
 import { llmProfile, plannerInput } from './placement-files.js';
+import { refusal } from './refusal.js';
 
 const GIB = 2 ** 30;
 const PIPELINE = JSON.stringify({ format: 1, name: 'chat', stages: [{ id: 'answer', model: 'assistant' }] });
@@ -44,6 +45,7 @@ describe('an LLM whose profile does not state the memory of a token', () => {
     const apart = { configs: [0, 0], replicas: [{ ...first, devices: [1] }, second] };
     expect(cacheOf(problem, apart, second)).toEqual({ memoryBytes: room });
     expect(problem.assumptions).toEqual([
+      expect.stringMatching(/^assistant: .* memory\.reserved.* a sixteenth of a device is assumed/),
       'helper: one of its profiles states no memory of a token (perToken); what its devices leave is assumed to hold the key-value cache of all calls',
     ]);
   });
@@ -79,17 +81,30 @@ describe('an LLM beside what its server reserves', () => {
     return mostTokensOf(problem, candidate, replica, replicasByDevice(candidate));
   };
 
-  it('is planned with the cache that is left: of 21.6 GiB, without the weights and 4 GiB', () => {
-    expect(tokensWith({ weights: '16GiB', perToken: '128KiB' })).toBe(13_107);
+  it('is planned with the cache that is left: of 21.6 GiB, without the weights and 1.5 GiB', () => {
+    expect(tokensWith({ weights: '16GiB', perToken: '128KiB' })).toBe(33_587);
+    expect(tokensWith({ weights: '18GiB', perToken: '128KiB' })).toBe(17_203);
     expect(tokensWith({ weights: '16GiB', perToken: '128KiB', reserved: '2GiB' })).toBe(29_491);
     // A small model reserves no more than its weights.
     expect(tokensWith({ weights: '1GiB', perToken: '128KiB' })).toBe(Math.floor(19.6 * 8_192));
   });
 
+  it('fits nowhere with an error that says what is reserved, and where to state it', () => {
+    const large = { weights: '21GiB', perToken: '128KiB' };
+    const fields = (memory: object) => refusal(() => problemWith(memory)).fields;
+    expect(fields(large)).toEqual([
+      expect.stringMatching(/needs 23 GiB .*; 1\.5 GiB of what it needs .*\(assumed: state memory\.reserved as vLLM/),
+    ]);
+    expect(fields({ ...large, reserved: '1GiB' })).toEqual([
+      expect.stringMatching(/; 1 GiB of what it needs .*\(its memory\.reserved\)/),
+    ]);
+    expect(tokensWith({ ...large, reserved: '512MiB' })).toBe(819);
+  });
+
   it('says what is reserved, and keeps within the share of its device', () => {
     const problem = problemWith({ weights: '16GiB', perToken: '128KiB' });
     const { memoryBytes = 0, ...cache } = cacheOf(problem, { configs: [0], replicas: [replica] }, replica);
-    expect(cache).toEqual({ cacheTokens: 13_107, tokenBytes: 2 ** 17, reservedBytes: 4 * GIB });
+    expect(cache).toEqual({ cacheTokens: 33_587, tokenBytes: 2 ** 17, reservedBytes: 1.5 * GIB });
     expect(memoryBytes).toBeLessThanOrEqual(24 * GIB * 0.9);
     expect(memoryBytes).toBeGreaterThan(24 * GIB * 0.9 - 2 ** 18);
   });
