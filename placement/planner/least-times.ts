@@ -152,7 +152,9 @@ export class LeastTimes {
     let end = 0;
     for (const v of this.#stagesOf[load.pipelines[run] as number] ?? []) {
       let begins = 0;
-      for (const before of endsAfter(stages, v, isIdle)) begins = Math.max(begins, until[before] as number);
+      const { streamFrom } = stages[v] as SimulatedStage;
+      for (const u of endsAfter(stages, v, isIdle))
+        begins = Math.max(begins, u === streamFrom ? this.#lastPieceMs(u, run) : (until[u] as number));
       until[v] = begins + this.#stageMs(v, run);
       end = Math.max(end, until[v] as number);
     }
@@ -171,14 +173,24 @@ export class LeastTimes {
     return (streamFrom === undefined ? overheadMs : 0) + this.#sum(v, ({ whole }) => whole(run));
   }
 
-  /** From the run's arrival to the first output of a stage. The reader of a stream begins with its maker's first output. */
-  #firstMs(v: number, run: number): number {
+  /** From the run's arrival to when a reader of a stage's stream may have all of it. */
+  #lastPieceMs(v: number, run: number): number {
+    const until = this.#untilMs[v] as number;
+    if (this.isIdle(v, run)) return until;
+    return until - this.#sum(v, ({ whole }) => whole(run)) + this.#sum(v, ({ lastPiece }) => lastPiece(run));
+  }
+
+  /** From the run's arrival to the first output of a stage. The reader of a stream begins with the first piece of its maker. */
+  #firstMs(v: number, run: number, msOf = ({ first }: Way) => first(run)): number {
     const { after, overheadMs, cacheHitMs, streamFrom } = this.#known.stages[v] as SimulatedStage;
-    const before = after.map((u) => (u === streamFrom ? this.#firstMs(u, run) : (this.#untilMs[u] ?? 0)));
+    const before = after.map((u) => {
+      if (u !== streamFrom) return this.#untilMs[u] ?? 0;
+      return this.#firstMs(u, run, ({ firstPiece }) => firstPiece(run));
+    });
     const begins = Math.max(0, ...before);
     const calls = this.#calls(v, run);
     if (calls === 0) return begins;
-    const served = overheadMs + this.#sum(v, ({ first }) => first(run));
+    const served = overheadMs + this.#sum(v, msOf);
     return begins + (this.#cached(v, run, calls) > 0 ? Math.min(cacheHitMs, served) : served);
   }
 

@@ -110,6 +110,16 @@ describe('an objective that the share of the runs which must meet it meets', SLO
     }
   });
 
+  it('is not refused for what passes outside of the device after a token that is read at once', () => {
+    const load = withLong(0, 1, () => ({ tokens_in: 128, tokens_out: 10, characters: 20 }));
+    const speak = { id: 'speak', model: 'tts', after: ['answer'], streamFrom: 'answer', pieceTokens: 1 };
+    const input = inputOf([{ id: 'answer', model: 'assistant' }, speak], [{ ...LLM, overheadMs: 50 }, VOICE], load);
+    const at = (ms: number) => stageObjectives(input.pipelines, [`speak.ttfa.p95=${ms}ms`]);
+    // 40 ms for the prompt, and at most 17 for the piece.
+    expect(() => buildProblem({ ...input, objective: { stages: at(90) } })).not.toThrow();
+    expect(() => buildProblem({ ...input, objective: { stages: at(45) } })).toThrow();
+  });
+
   it('is refused where more runs than may be late take longer on idle devices, with the least time', () => {
     expect(refusal(() => buildProblem(answers(60)))).toEqual({
       code: 'SLO_UNREACHABLE',
@@ -144,11 +154,16 @@ describe('an objective that the share of the runs which must meet it meets', SLO
       { calls: 2.4 },
       { calls: 'entries' },
     ]) {
-      for (const reads of [{}, { streamFrom: 'answer', pieceTokens: 7 }]) {
+      for (const [reads, overheadMs] of [
+        [{}, 0],
+        [{ streamFrom: 'answer', pieceTokens: 7 }, 0],
+        [{ streamFrom: 'answer', pieceTokens: 1 }, 50],
+      ] as const) {
+        const profiles = [{ ...LLM, overheadMs }, { ...VOICE, overheadMs }, EAR];
         const answer = { id: 'answer', model: 'assistant', ...figures };
         const speak = { id: 'speak', model: 'tts', after: ['answer'], ...figures, ...reads };
         const render = { id: 'render', model: 'whisper', after: ['speak'] };
-        const input = inputOf([answer, speak, render], [LLM, VOICE, EAR], load);
+        const input = inputOf([answer, speak, render], profiles, load);
         const slo = ['answer.latency', 'answer.ttft', 'answer.tpot', 'speak.ttfa', 'speak.latency'];
         const stagesAt = (ms: readonly number[]) =>
           stageObjectives(
