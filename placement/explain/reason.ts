@@ -21,7 +21,7 @@ export function reasonOf(problem: Problem, candidate: Candidate, pool: number): 
   const parts = [...kinds].map(([kind, count]) => {
     const use = config?.uses[problem.kinds.indexOf(kind)];
     const wide = use && use.width > 1 ? ` of ${use.width} devices` : '';
-    return `${count} x ${kind}${wide}: the load keeps ${spell(use?.erlangs ?? 0)} busy in batches of ${use?.maxBatch ?? 1}`;
+    return `${count} x ${kind}${wide}: the load keeps at least ${spell(use?.erlangs ?? 0)} busy in batches of up to ${use?.maxBatch ?? 1}`;
   });
   const waits = delayOf(candidate, pool);
   return [
@@ -76,6 +76,9 @@ function otherwise(problem: Problem, candidate: Candidate, pool: number, used: R
     });
     const [least] = ways.sort((a, b) => a.price - b.price || a.count - b.count);
     if (least === undefined) return [uses.length === 0 ? `no profile for ${kind}` : `no room on ${kind}`];
+    const left = 1 - Math.max(...uses.map(({ heldShare }) => heldShare));
+    // What it would take is that of the others alone.
+    if (left > 0) return [`${kind} does not hold its longest calls (${Number((100 * left).toPrecision(2))} % of all)`];
     return [`${kind} would take at least ${least.count} (${least.price.toFixed(2)} an hour)`];
   });
   const sameKind = candidate.replicas.find((replica) => replica.pool === pool)?.devices[0];

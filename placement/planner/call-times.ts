@@ -18,6 +18,8 @@ export interface CallTimes {
    * them with those of other stages.
    */
   readonly leastMs: (most: number) => number;
+  /** Share of the calls that fit the cache of a replica; the others are in none of the times. */
+  readonly share: number;
   /** Of sequences, for each call. */
   readonly generated?: Generated;
   /** Average tokens of a sequence, prompt and answer; 0 for other models. */
@@ -69,6 +71,7 @@ function ofBatches(
   return {
     batchMs,
     workMs: batchMs.map((ms, i) => (pieces * ms) / (i + 1)),
+    share: 1,
     leastMs(most) {
       const floor = sizeFloor(call, most, (batch, size) => meanAt(call, batch, size) / batch);
       return pieces * meanOver(parts, (size) => floorAt(floor, size));
@@ -98,6 +101,7 @@ function ofSequences(
     // The other sequences' prompts are processed while it generates.
     batchMs: batches.map((batch) => promptMs * batch + steps * step(batch)),
     workMs: batches.map((batch) => promptMs + (steps * step(batch)) / batch),
+    share,
     leastMs: () => share * promptMs,
     generated: { steps: share * steps, cached: share * cached, longest },
     tokens,

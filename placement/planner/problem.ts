@@ -136,10 +136,15 @@ export interface Use {
   readonly tables: readonly (Table | undefined)[];
   /** Sum of the pool's stage times in full batches, in milliseconds. */
   readonly batchMs: number;
-  /** Replicas that the whole load keeps busy with the most efficient batches: a lower bound for any placement. */
+  /**
+   * Replicas that the load keeps busy with the most efficient batches: a lower bound for any placement. Calls that fit the cache of no device of the
+   * kind are left out.
+   */
   readonly erlangs: number;
   /** What drafts count on, no bound: the same in batches that are likely in time, and far more if none is. */
   readonly draftErlangs: number;
+  /** Share of the calls, at the stage with the least, that fit the cache of a device of the kind. */
+  readonly heldShare: number;
   /** Erlangs beyond `erlangs` if the pool has so many replicas, whose prefix caches have less of the prompts then. Absent: none. */
   readonly extraErlangs?: ((replicas: number) => number) | undefined;
 }
@@ -148,7 +153,7 @@ export interface Use {
 export const takesTheRest = ({ profile }: Use): boolean =>
   profile.batching === 'continuous' && profile.memory !== undefined;
 
-/** Replicas that the whole load keeps busy, in a pool of so many. */
+/** Replicas that the load keeps busy, in a pool of so many: all calls that fit their caches. */
 export const erlangsAt = ({ erlangs, extraErlangs }: Use, replicas: number): number =>
   erlangs + (extraErlangs?.(replicas) ?? 0);
 

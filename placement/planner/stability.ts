@@ -27,7 +27,7 @@ const STEADY = 1e-4;
 export function balance(problem: Problem, candidate: Candidate): Balance {
   const { replicas } = candidate;
   const pools = problem.pools.map((_, p) => replicas.flatMap((replica, r) => (replica.pool === p ? [r] : [])));
-  // Replicas that the pool's whole load would keep busy here.
+  // Replicas that the pool's load would keep busy here, but for calls that do not fit them.
   const erlangs = replicas.map(({ pool, devices }) => {
     const use = useOn(problem, candidate, pool, devices[0] ?? 0);
     return use ? erlangsAt(use, pools[pool]?.length ?? 1) : 0;

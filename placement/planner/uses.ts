@@ -85,6 +85,7 @@ function useOf(draft: Draft, batch: number, { callsPerMs, slackMs, cells }: Aske
     batchMs,
     erlangs,
     draftErlangs,
+    heldShare: Math.min(1, ...times.map((time) => time?.share ?? 1)),
     ...(extras.length > 0 && {
       extraErlangs: (replicas: number) => extras.reduce((sum, extra) => sum + extra(replicas), 0),
     }),

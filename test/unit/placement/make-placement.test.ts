@@ -4,6 +4,7 @@ import { readPlacement } from '../../../placement/document/index.js';
 import { makePlacement, naivePlacements, whatIf } from '../../../placement/explain/index.js';
 import { placedPool } from '../../../placement/explain/placed-pool.js';
 import { attainable, buildProblem, Judge, type PlannerInput } from '../../../placement/planner/index.js';
+import { loadOf } from '../../../placement/simulator/index.js';
 import { CLUSTER, llmProfile, PIPELINE, PROFILES, plannerInput, profileFile } from './placement-files.js';
 import { refusal } from './refusal.js';
 
@@ -27,7 +28,9 @@ describe('a plan', SLOW, () => {
     expect(Object.keys(placement.predicted.devices)).toEqual(['gpu2/0', 'gpu2/1']);
     expect(placement.stages).toEqual({ 'voice/hear': 'whisper', 'voice/speak': 'tts' });
     expect(placement.pools.map(({ queue }) => queue)).toEqual(['pool.whisper', 'pool.tts']);
-    expect(placement.pools[0]?.reason).toMatch(/l4: the load keeps 0\.\d+ busy .*a100 would take at least 1 \(2\.40/);
+    const { reason } = placement.pools[0] ?? {};
+    expect(reason).toMatch(/l4: the load keeps at least 0\.\d+ busy in batches of up to \d/);
+    expect(reason).toContain('a100 would take at least 1 (2.40');
     expect(placement.degraded.length).toBeGreaterThan(0);
     expect(placement.robustness.slowerBy50Percent.p99Ms).toBeGreaterThan(placement.predicted.p99Ms);
     expect(placement.next?.p99Ms).toBeLessThan(placement.predicted.p99Ms);
@@ -70,6 +73,17 @@ describe('a plan', SLOW, () => {
     const { reason } = placedPool(problem, { configs: [0], replicas: [{ pool: 0, devices: [device] }] }, 0);
     // Some 3 of its cores are busy.
     expect(reason).toContain('xeon would take at least 1 (0.30 an hour)');
+  });
+
+  it('says that a device does not hold the longest calls, and not what the others would take of it', () => {
+    const pipelines = [JSON.stringify({ format: 1, name: 'p', stages: [{ id: 'a', model: 'assistant' }] })];
+    const profiles = [llmProfile('assistant', 'a100', 40, 8), llmProfile('assistant', 'l4', 90, 20)];
+    const timesMs = Float64Array.from({ length: 10 }, (_, run) => 60_000 * run);
+    const load = loadOf(timesMs, { tokens_in: timesMs.map((_, run) => (run < 4 ? 150_000 : 200)) });
+    const problem = buildProblem({ ...plannerInput({ pipelines, profiles, p99Ms: 100_000 }), load });
+    const { reason } = placedPool(problem, { configs: [0], replicas: [{ pool: 0, devices: [0] }] }, 0);
+    expect(reason).toContain('l4 does not hold its longest calls (40 % of all)');
+    expect(reason).not.toContain('would take');
   });
 
   it('is the same each time', () => {
