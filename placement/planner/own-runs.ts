@@ -13,10 +13,28 @@ export const runsOf = (load: Load, pipeline: number): Int32Array =>
     Int32Array.from(load.pipelines.keys()).filter((run) => load.pipelines[run] === pipeline),
   );
 
+const lacking = new OncePerLoad<boolean>();
+
+/** A typical number as a part of a cache key: undefined where each run of the pipeline states its own, so that the typical one does not matter. */
+export function typicalFor(
+  load: Load,
+  pipeline: number,
+  column: string | undefined,
+  typical: number,
+): number | undefined {| undefined, typical: number): number | undefined {
+  const values = column === undefined ? undefined : load.sizes[column];
+  if (values === undefined) return typical;
+  const isLacked = lacking.get(load, [pipeline, column], () => {
+    const runs = runsOf(load, pipeline);
+    return runs.length === 0 || runs.some((run) => Number.isNaN(values[run] ?? Number.NaN));
+  });
+  return isLacked ? typical : undefined;
+}
+
 /** By run, how many calls of a stage count for it: those of its column, else one for each run. Absent: one. */
 export const callsAt = (load: Load, { fanOut }: Calling): ((run: number) => number) | undefined =>
   fanOut?.column === undefined ? undefined : numberAt(load, fanOut.column, fanOut.mean);
 
-/** What tells stages apart whose calls are of different runs, or count differently. */
+/** The part of a cache key that says which runs a stage has calls of, and how many. */
 export const keyOf = ({ pipeline, fanOut }: Calling): readonly (string | number)[] =>
   fanOut?.column === undefined ? [pipeline] : [pipeline, fanOut.column, fanOut.mean];

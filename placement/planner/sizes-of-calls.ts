@@ -1,7 +1,7 @@
 import type { DynamicTable, Load } from '../simulator/index.js';
 import { isStated, numberAt } from './number-at.js';
 import { OncePerLoad } from './once-per-load.js';
-import { type Calling, callsAt, keyOf, runsOf } from './own-runs.js';
+import { type Calling, callsAt, keyOf, runsOf, typicalFor } from './own-runs.js';
 import { type Pieces, piecesAt } from './stream-pieces.js';
 
 /** Sizes, ascending. */
@@ -12,7 +12,7 @@ export interface Sizes {
   readonly sums: Float64Array;
 }
 
-/** Of a batched stage: the sizes of what it is called for, and how often that is for each call. */
+/** The distribution of the sizes of a batched stage's calls, and how many calls of the pool each of them is. */
 export interface SizesOfCalls {
   readonly sizes: Sizes;
   /** The pieces of a stream, of which each is a call of the pool; else 1. */
@@ -28,7 +28,9 @@ export function sizesOfCalls(
   stage: Calling,
   read: Pieces | undefined,
 ): SizesOfCalls {
-  const key = [...keyOf(stage), 'of', column, typical, read?.column, read?.typical, read?.pieceTokens];
+  const { pipeline } = stage;
+  const made = read && [read.column, typicalFor(load, pipeline, read.column, read.typical), read.pieceTokens];
+  const key = [...keyOf(stage), 'of', column, typicalFor(load, pipeline, column, typical), ...(made ?? [])];
   return known.get(load, key, () => {
     const runs = runsOf(load, stage.pipeline);
     if (runs.length === 0 || (read === undefined && !isStated(load, column)))

@@ -1,7 +1,7 @@
 import type { ContinuousTable, Load } from '../simulator/index.js';
 import { numberAt } from './number-at.js';
 import { OncePerLoad } from './once-per-load.js';
-import { type Calling, callsAt, keyOf, runsOf } from './own-runs.js';
+import { type Calling, callsAt, keyOf, runsOf, typicalFor } from './own-runs.js';
 import { ascending, type Sizes } from './sizes-of-calls.js';
 
 /** The tokens of a stage's calls, each with the prompt and the answer of one run. */
@@ -31,7 +31,9 @@ const known = new OncePerLoad<TokensOfCalls>();
  */
 export function tokensOfCalls(load: Load, table: ContinuousTable, stage: Calling, mostTokens: number): TokensOfCalls {
   const { columnIn, columnOut, typicalIn, typicalOut, part } = table;
-  const key = [...keyOf(stage), 'of', columnIn, columnOut, typicalIn, typicalOut, part];
+  const typical = (column: string, tokens: number) => typicalFor(load, stage.pipeline, column, tokens);
+  const typicals = [typical(columnIn, typicalIn), typical(columnOut, typicalOut)];
+  const key = [...keyOf(stage), 'of', columnIn, columnOut, ...typicals, part];
   const all = known.get(load, key, () => counted(load, table, stage, Number.POSITIVE_INFINITY));
   if (all.longest <= mostTokens) return all;
   return known.get(load, [...key, mostTokens], () => counted(load, table, stage, mostTokens));

@@ -23,13 +23,19 @@ export function rangeWarnings(
   stages: readonly SimulatedStage[],
   load: Load,
 ): readonly string[] {
+  const known = new Map<string, Float64Array>();
   const warnings = models.flatMap((model, p) =>
     (drafts[p] ?? []).flatMap(({ profile, tables }) => {
       const where = model;
       const pipelines = new Set(stages.flatMap(({ pipeline }, v) => (tables[v] ? [pipeline] : [])));
-      const runs = [...pipelines].flatMap((pipeline) => [...runsOf(load, pipeline)]);
-      const values: Column = (name, typical = Number.NaN) =>
-        isStated(load, name) ? Float64Array.from(runs, numberAt(load, name, typical)) : undefined;
+      const values: Column = (name, typical = Number.NaN) => {
+        if (!isStated(load, name)) return undefined;
+        const key = [...pipelines, name, typical].join('|');
+        const runs = () => [...pipelines].flatMap((pipeline) => [...runsOf(load, pipeline)]);
+        const own = known.get(key) ?? Float64Array.from(runs(), numberAt(load, name, typical));
+        known.set(key, own);
+        return own;
+      };
       if (profile.batching === 'dynamic') {
         const column = profile.size?.variable;
         const sizes = profile.latency.flatMap(({ size }) => size ?? []);

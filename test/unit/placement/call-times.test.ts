@@ -4,7 +4,7 @@ import { readInventory } from '../../../placement/inventory/index.js';
 import { buildProblem, type PlannerInput } from '../../../placement/planner/index.js';
 import { shareOfSteps } from '../../../placement/planner/sequence-times.js';
 import { floorAt, sizeFloor } from '../../../placement/planner/size-floor.js';
-import { ascending, meanOver, partsOf } from '../../../placement/planner/sizes-of-calls.js';
+import { ascending, meanOver, partsOf, sizesOfCalls } from '../../../placement/planner/sizes-of-calls.js';
 import { leastStepsMs } from '../../../placement/planner/step-work.js';
 import { readProfile, readProfiles } from '../../../placement/profiles/index.js';
 import {
@@ -239,6 +239,19 @@ describe('the mean of times over sizes', () => {
   ];
   const sizes = Float64Array.from({ length: 500 }, (_, i) => 60 * drawOf(5, i, 1) ** 4);
   const counts = sizes.map((_, i) => Math.floor(4 * drawOf(5, i, 2)));
+
+  it('is made of sizes that are kept once for all typical ones, where each run states its own', () => {
+    const at = Float64Array.of(0, 1);
+    const stated = loadOf(at, { audio_s: Float64Array.of(2, 5) });
+    const lacking = loadOf(at, { audio_s: Float64Array.of(2, Number.NaN) });
+    const call = curveOf({ latency: [{ batch: 1, ...uneven(10) }] });
+    const table = { batching: 'dynamic', overheadMs: 0, column: 'audio_s', call } as const;
+    const sizesWith = (load: Load, typical: number) =>
+      sizesOfCalls(load, { ...table, typical }, { pipeline: 0 }, undefined);
+    expect(sizesWith(stated, 3)).toBe(sizesWith(stated, 9));
+    expect(sizesWith(lacking, 3).sizes.sizes).toEqual(Float64Array.of(2, 3));
+    expect(sizesWith(lacking, 9).sizes.sizes).toEqual(Float64Array.of(2, 9));
+  });
 
   it('is that of all calls, each as often as it counts', () => {
     for (const curve of curves) {
