@@ -146,12 +146,15 @@ function hourProblems(
   };
 }
 
+/** What depends on the runs of an hour. */
+const OF_AN_HOUR: ReadonlySet<string> = new Set(['INVALID_INPUT', 'SLO_UNREACHABLE']);
+
 /** Throws what `buildProblem` throws; the mistakes that depend on the hour's runs name the hour. */
 function built(input: PlannerInput, name: string) {
   try {
     return buildProblem(input);
   } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'INVALID_INPUT') throw error;
+    if (!(error instanceof MillraceError) || !OF_AN_HOUR.has(error.code)) throw error;
     throw new MillraceError(error.code, `${name}: ${error.message}`, error.details, { cause: error });
   }
 }

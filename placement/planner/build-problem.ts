@@ -141,6 +141,7 @@ export function buildProblem(input: PlannerInput, mayMiss = false): Problem {
       ...(handsTo[p] && { handsTo: handsTo[p] }),
     })),
     load,
+    failing: times.failing,
     objective,
     targets,
     survive: input.survive,

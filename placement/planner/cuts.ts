@@ -5,7 +5,6 @@ import { chainWork, classesOfRuns, type RunClasses } from './chain-work.js';
 import { type Option, optionsOf, type Slack, stageDemand, undominated } from './demand.js';
 import { pairsWithin, type StageDemand } from './density.js';
 import { keptShare } from './error-budget.js';
-import { failingRuns } from './failing-runs.js';
 import { leastLate, leastLateOn } from './late-jobs.js';
 import { type Demanded, NeededSpeed } from './needed-speed.js';
 import { earliestEnds, endsAfter, longestPaths } from './paths.js';
@@ -84,10 +83,9 @@ export class Cuts {
   constructor(problem: Problem, kinds: ReadonlySet<number>) {
     this.#problem = problem;
     this.#kinds = kinds;
-    const { load, stages, objective, seed } = problem;
+    const { load, stages, objective, seed, failing } = problem;
     const strict = objective.p99Ms !== undefined;
     this.#limitMs = objective.p99Ms ?? objective.p95Ms ?? Number.POSITIVE_INFINITY;
-    const failing = failingRuns(load, stages, seed).reduce((sum, fails) => sum + fails, 0);
     this.#most = mayBeLate(load.timesMs.length, keptShare(strict ? 0.99 : 0.95, objective.errorBudget)) + failing;
     this.#demands = stages.map((_, v) => stageDemand(load, stages, v, seed));
     // First with the whole objective for each stage, to know the least times; then with what the others leave.

@@ -55,6 +55,8 @@ export interface Problem {
   readonly stageNames: readonly string[];
   readonly pools: readonly PoolProblem[];
   readonly load: Load;
+  /** Runs of the load that fail on any placement. */
+  readonly failing: number;
   readonly objective: Objective;
   /** The objective's stages, resolved. */
   readonly targets: readonly Target[];

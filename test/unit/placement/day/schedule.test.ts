@@ -186,6 +186,12 @@ describe('a schedule', SLOW, () => {
     expect(refusal(refused).code).toBe('PLACEMENT_INFEASIBLE');
   });
 
+  it('names the hour whose runs take longer than the objective even on idle devices', () => {
+    const refused = () => day([1, 1], {}, { p99Ms: 10 });
+    expect(refused).toThrow(/^hour 0: /);
+    expect(refusal(refused).code).toBe('SLO_UNREACHABLE');
+  });
+
   it('says that a change is impossible where old and new servers do not fit the devices together', () => {
     const one = (name: string, model: string) => JSON.stringify({ format: 1, name, stages: [{ id: 'only', model }] });
     const cluster = `format: 1
