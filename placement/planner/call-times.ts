@@ -54,8 +54,8 @@ export const callTimes = (
 const upTo = (most: number): readonly number[] => Array.from({ length: most }, (_, i) => i + 1);
 
 /**
- * A batch of b calls takes at least what each of them would in one of b: its longest does. So it takes at least the mean of these, and a call bears at
- * least a b-th of its own, whatever is batched with it. Which b is the best may differ by the size: the floor of all of them counts.
+ * A batch of b calls takes at least what each of them would in one of b: its longest does. So it takes at least the mean of these, and a call
+ * counts for at least 1/b of its own time in a batch of b, whatever is batched with it. Which b is the best may differ by the size: the least of all counts.
  */
 function ofBatches(
   table: DynamicTable,
@@ -81,6 +81,10 @@ function ofBatches(
   };
 }
 
+/**
+ * A replica processes prompts one after the other, so each counts for its own mean time; the steps are those of all stages of a pool (`leastStepsMs`). Calls
+ * that do not fit the cache are served on other kinds or by no one, so that here only the `share` of the others counts.
+ */
 function ofSequences(
   table: ContinuousTable,
   load: Load,

@@ -14,9 +14,9 @@ import { isStated, numberAt } from './number-at.js';
 import { floorAt, sizeFloor } from './size-floor.js';
 
 /**
- * What a call of a run takes at the least on a server, in milliseconds, by run. No luck and no neighbours make it shorter: a batch takes as long as
- * its largest member would in a batch of that size, and here the shortest time of the fastest size counts; a prompt takes its shortest time with
- * whatever a prefix cache may have of it; and every step takes as long as the shortest of all, of any number of sequences.
+ * What a call of a run takes at the least on a server, in milliseconds, by run. It is no shorter whatever the draws and the other calls of its
+ * batch: a batch takes as long as its largest member would in a batch of that size, and here the shortest time of the fastest size counts; a prompt
+ * takes its shortest time with whatever a prefix cache may have of it; and every step takes as long as the shortest of all, of any number of sequences.
  */
 export interface LeastCall {
   readonly whole: (run: number) => number;

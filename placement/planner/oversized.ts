@@ -14,7 +14,7 @@ interface Kept {
 
 /**
  * The load without the runs that no device can ever serve: an LLM's prompt and answer need more key-value cache than any
- * device has beside the weights. They are refused, and the share is said. Throws `MODEL_FITS_NOWHERE` if that is all.
+ * device has beside the weights and what is reserved. They are refused, and the share is said. Throws `MODEL_FITS_NOWHERE` if that is all.
  */
 export function withoutOversized(
   load: Load,
@@ -56,7 +56,7 @@ export function withoutOversized(
     if (count === 0) continue;
     const share = ((100 * count) / gone.length).toFixed(count * 1000 < gone.length ? 2 : 1);
     warnings.push(
-      `${pipeline.name}/${stage.id}: ${count} of ${gone.length} runs (${share} %) can never be served: with up to ${Math.round(largest)} tokens they exceed the ${best.tokens} tokens of key-value cache that ${best.value.deviceKind} has beside the weights of ${stage.model}. They are refused, and the plan is for the others; a device with more memory or a variant on more devices serves them`,
+      `${pipeline.name}/${stage.id}: ${count} of ${gone.length} runs (${share} %) can never be served: with up to ${Math.round(largest)} tokens they exceed the ${best.tokens} tokens of key-value cache that ${best.value.deviceKind} has beside the weights of ${stage.model} and what is reserved. They are refused, and the plan is for the others; a device with more memory or a variant on more devices serves them`,
     );
   }
   const left = gone.reduce((sum, each) => sum + (1 - each), 0);

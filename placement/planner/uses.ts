@@ -117,7 +117,7 @@ function likelyMs(times: CallTimes, maxBatch: number, mostTokens: number, slackM
 
 /** A batch may be faster than its mean, and its runs smaller; one that exceeds the objective even at this share of it hardly meets it. */
 const LUCKY = 0.5;
-/** How many times its work a call counts for where no batch is likely in time: a draft serves it so only if there is no other way. */
+/** Factor on the work of a call whose batches are all likely to be late, so that drafts choose such a configuration last. */
 const UNLIKELY = 1e6;
 
 /**
