@@ -21,7 +21,7 @@ export function typicalFor(
   pipeline: number,
   column: string | undefined,
   typical: number,
-): number | undefined {| undefined, typical: number): number | undefined {
+): number | undefined {
   const values = column === undefined ? undefined : load.sizes[column];
   if (values === undefined) return typical;
   const isLacked = lacking.get(load, [pipeline, column], () => {
