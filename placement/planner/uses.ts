@@ -9,7 +9,7 @@ import { firstContinuous } from '../simulator/index.js';
 import type { CallTimes } from './call-times.js';
 import { type Draft, meanTokens } from './drafts.js';
 import { tokensAlone } from './memory.js';
-import { type Cell, type Config, type PoolProblem, type Use } from './problem.js';
+import type { Cell, Config, PoolProblem, Use } from './problem.js';
 import { leastStepsMs } from './step-work.js';
 
 /** What the load asks of pools, and the devices that it may have. */
