@@ -116,7 +116,7 @@ describe('a placement of a stage with several calls', SLOW, () => {
     expect(two?.calls).toBeUndefined();
     // What was measured of it has no such column: those that the placement has kept stay, and else their average.
     const entries = mostly.sizes?.search?.entries ?? [];
-    expect(entries).toHaveLength(64);
+    expect(entries).toHaveLength(256);
     expect(new Set(entries)).toEqual(new Set([1, 12]));
     const [kept] = withMeanCalls([shapeOf('entries')], mostly.calls ?? {}, mostly.sizes);
     expect(kept?.stages[1]?.callsFrom).toBe('entries');
