@@ -22,7 +22,7 @@ export interface LeastCall {
   readonly whole: (run: number) => number;
   /** Until its first output: an LLM's first token, else the end of the call. */
   readonly first: (run: number) => number;
-  /** Until a reader of its stream may have the first piece, and the last one: what passes outside of the device after a token does not count. */
+  /** Until a reader of its stream may have the first piece, and all of them: what passes outside of the device after a token does not count. */
   readonly firstPiece: (run: number) => number;
   readonly lastPiece: (run: number) => number;
   /** For each token after the first; NaN: it has no others. */
@@ -68,15 +68,13 @@ function ofSequence(table: ContinuousTable, load: Load, steps: StepTimes = table
   };
   const more = (run: number) => (part === 'prefill' ? 0 : Math.max(0, tokensOut(run) - 1));
   const firstMs = part === 'decode' ? stepMs : 0;
-  const whole = (run: number) => overheadMs + promptMs(run) + firstMs + more(run) * stepMs;
   // The cache of a prompt that is processed apart moves when all of that call has passed.
   const firstPiece = (run: number) => (part === 'prefill' ? overheadMs : 0) + promptMs(run) + firstMs;
   return {
-    whole,
+    whole: (run) => overheadMs + promptMs(run) + firstMs + more(run) * stepMs,
     first: (run) => overheadMs + promptMs(run) + firstMs,
     firstPiece,
-    // The last piece of a longer answer is read when the call has ended.
-    lastPiece: (run) => (more(run) > 0 ? whole(run) : firstPiece(run)),
+    lastPiece: (run) => firstPiece(run) + more(run) * stepMs,
     token: (run) => (more(run) > 0 ? stepMs : Number.NaN),
     isFixed: columns.length === 0 && !isStated(load, table.columnIn) && !isStated(load, table.columnOut),
   };

@@ -40,7 +40,7 @@ interface Way extends LeastCall {
  *
  * **Proof.** Which stages a run calls, how often, and which of the calls a cache answers, depends on draws that are the same on all placements. A call
  * takes no less than `leastCall` says for its own run and the fastest of the drafts: waits, neighbours and failed attempts come on top. A stage ends
- * after each of its calls, and begins when those that it waits for have ended; of a stream the last piece is read when its maker has ended.
+ * after each of its calls, and begins when those that it waits for have ended; of a stream the last piece is read when its maker has made it, on its device.
  * A reader that serves no call ends when it begins, which is after the stages that its maker waits for. These times add up along each path of the
  * run. Nothing is added that belongs to different runs, as a long prompt and a long answer may.
  */
