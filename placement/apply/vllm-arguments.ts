@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { PlacedPool } from '../document/index.js';
-import { usuallyReserved } from '../profiles/index.js';
+import { MOST_RESERVED_BYTES } from '../profiles/index.js';
 import { kvTransfer } from './apart.js';
 
 /**
@@ -107,7 +107,7 @@ function longestOf(options: VllmOptions, share: number): number {
   const { tokenBytes = (replicaBytes ?? Number.POSITIVE_INFINITY) / Math.max(1, cacheTokens) } = options;
   const cut = replicaBytes === undefined ? 0 : Math.max(0, Math.round(replicaBytes - share * deviceMemoryBytes));
   if (reservedBytes !== undefined) return Math.max(1, cacheTokens - Math.ceil(cut / tokenBytes));
-  const left = cacheTokens - Math.ceil((usuallyReserved(deviceMemoryBytes) + cut) / tokenBytes);
+  const left = cacheTokens - Math.ceil((MOST_RESERVED_BYTES + cut) / tokenBytes);
   return Math.max(left, Math.floor(cacheTokens / 2), 1);
 }
 

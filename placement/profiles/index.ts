@@ -13,7 +13,7 @@ export {
   readProfile,
   readProfiles,
 } from './read-profiles.js';
-export { assumesReserved, reservedPerDevice, usuallyReserved } from './reserved.js';
+export { assumesReserved, MOST_RESERVED_BYTES, reservedPerDevice } from './reserved.js';
 export {
   type ContinuousProfile,
   chunkTokensOf,

@@ -1,7 +1,8 @@
 import { devicesPerReplica } from './read-profiles.js';
 import type { Profile } from './schema.js';
 
-const MOST_RESERVED_BYTES = 4 * 2 ** 30;
+/** The most that is assumed on a device. */
+export const MOST_RESERVED_BYTES = 4 * 2 ** 30;
 const RESERVED_SHARE = 1 / 16;
 
 /**
@@ -11,7 +12,7 @@ const RESERVED_SHARE = 1 / 16;
  * (pull request 14447), less than the 1.5 GiB here. On devices of less than 70 GiB a step has fewer tokens of prompts, and so fewer activations.
  * Models that see images may take more.
  */
-export const usuallyReserved = (deviceBytes: number): number =>
+const usuallyReserved = (deviceBytes: number): number =>
   Math.min(MOST_RESERVED_BYTES, Math.floor(deviceBytes * RESERVED_SHARE));
 
 /**
