@@ -112,7 +112,7 @@ export function buildProblem(input: PlannerInput, mayMiss = false): Problem {
     checkTargets(targets, times);
   }
   const usualMs = times.usualMs();
-  const paths = longestPaths(stages, usualMs);
+  const paths = longestPaths(stages, usualMs, (v) => usualMs[v] === 0);
   const sloMs = Math.min(objective.p99Ms ?? Number.POSITIVE_INFINITY, objective.p95Ms ?? Number.POSITIVE_INFINITY);
   const rates = ratesOf(load, pipelines.length);
   const callsPerMs = stages.map(({ pipeline }, v) => ((rates[pipeline] ?? 0) * callsPerRun(stages, v)) / 1000);

@@ -19,7 +19,8 @@ function endedBefore(stages: readonly SimulatedStage[], v: number): readonly num
 export function endsAfter(stages: readonly SimulatedStage[], v: number, isIdle?: IsIdle): readonly number[] {
   const { after = [], streamFrom, share = 1, cacheHitRate = 0 } = stages[v] ?? {};
   if (streamFrom === undefined) return after;
-  return (isIdle?.(v) ?? (share < 1 || cacheHitRate > 0)) ? endedBefore(stages, v) : after;
+  const mayBeIdle = isIdle?.(v) ?? (share < 1 || cacheHitRate > 0);
+  return mayBeIdle ? endedBefore(stages, v) : after;
 }
 
 /** When each stage has ended at the earliest, given these stage times. */
