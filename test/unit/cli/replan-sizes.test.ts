@@ -86,18 +86,3 @@ describe('the load that a placement is planned again for', { timeout: 120_000 },
     expect(Object.keys(load(1).sizes)).toEqual(['tokens_in', 'tokens_out']);
   });
 });
-
-it('keeps long runs in their share of the load', { timeout: 120_000 }, () => {
-  const timesMs = arrivals({ count: 4_000, rate: 1, seed: 3 });
-  // Of 4,000 runs 36 take 40 s, and 40 may be late.
-  const tokensOut = timesMs.map((_, run) => (run % 111 === 7 ? 4_000 : 100));
-  const input: PlannerInput = {
-    ...files,
-    load: loadOf(timesMs, { tokens_in: timesMs.map(() => 200), tokens_out: tokensOut }),
-    objective: { p99Ms: 5_000 },
-  };
-  const placement = makePlacement(input, options());
-  const kept = placement.sizes?.chat?.tokens_out ?? [];
-  expect(kept).toHaveLength(256);
-  expect(kept.filter((tokens) => tokens > 100).length / kept.length).toBeLessThan(0.01);
-});

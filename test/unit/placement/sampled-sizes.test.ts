@@ -33,6 +33,16 @@ describe('the sizes that a placement keeps', () => {
     expect(Math.max(...tokens_out)).toBeGreaterThan(slowest);
   });
 
+  it('have long runs in their share, so that a 99th percentile that they may miss still holds', () => {
+    const timesMs = everySecond(4_000);
+    // Of 4,000 runs 36 are long, and 40 may be late.
+    const tokensOut = timesMs.map((_, run) => (run % 111 === 7 ? 4_000 : 100));
+    const load = loadOf(timesMs, { tokens_in: timesMs.map(() => 200), tokens_out: tokensOut });
+    const { tokens_out = [] } = sizesOf(load, 'chat')?.chat ?? {};
+    expect(tokens_out).toHaveLength(256);
+    expect(tokens_out.filter((tokens) => tokens > 100)).toHaveLength(2);
+  });
+
   it('are those of all runs if they are few, of one if all are alike, and only those that the profiles read', () => {
     const few = Float64Array.from([5, 3, 9, 4]);
     const first = loadOf(everySecond(4), { tokens_in: few, tokens_out: few, user: few });
