@@ -2,5 +2,5 @@ export type { DiscoverySettings } from './discovery/index.js';
 export { connectorOf, type ModelsConfig, type ModelsFile, parseModels } from './models.js';
 export type { Pool } from './pool.js';
 export type { CallTarget, UseOptions } from './pool-parts.js';
-export { Pools } from './pools.js';
+export { Pools, type PoolsParts } from './pools.js';
 export { PoolReports } from './reports.js';

@@ -27,3 +27,4 @@ export function discoveryOf({ discover }: PoolConfig, settings: DiscoverySetting
 export { Discoverer } from './discoverer.js';
 export type { Discovery } from './discovery.js';
 export type { KubernetesAccess } from './kubernetes.js';
+export { search } from './search.js';
