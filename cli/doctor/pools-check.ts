@@ -1,8 +1,9 @@
 import type { Backend, Connectors, RegisteredConnector } from '../../activities/connectors/index.js';
-import { connectorOf, type ModelsConfig } from '../../activities/pools/index.js';
+import { connectorOf, connectTo, type ModelsConfig } from '../../activities/pools/index.js';
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
+import { endpointFinder } from '../../workers/discovery.js';
 import { keysOf } from '../../workers/pool-keys.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, errorText, type Finding, type FindingId, fail, pass, warn } from './finding.js';
@@ -26,8 +27,12 @@ const FINDING_OF: Partial<Record<ErrorCode, FindingId>> = {
   MODEL_NOT_FOUND: 'pool.model',
 };
 
-/** One check per pool: its endpoints are called concurrently, each with the smallest real call of its kind. */
+/**
+ * One check per pool: its endpoints, those that `discover` finds now, are called concurrently, each with the smallest
+ * real call of its kind.
+ */
 export function poolChecks(settings: Settings, models: ModelsConfig, connectors: Connectors): readonly Check[] {
+  const find = endpointFinder(settings);
   return Object.entries(models).map(([name, pool]) => ({
     id: 'pool.reachable' as const,
     about: name,
@@ -39,10 +44,15 @@ export function poolChecks(settings: Settings, models: ModelsConfig, connectors:
       } catch (error) {
         return [fail('settings.models', name, errorText(error), 'correct the file of MILLRACE_MODELS')];
       }
-      const checks = pool.endpoints.map(async ({ url }): Promise<EndpointCheck> => {
+      const endpoints = await find(name, pool, signal).catch(errorText);
+      if (typeof endpoints === 'string') return [fail('pool.reachable', name, endpoints, searchRemedy(settings))];
+      if (endpoints.length === 0)
+        return [fail('pool.reachable', name, 'its discover finds no server', searchRemedy(settings))];
+      const checks = endpoints.map(async (endpoint): Promise<EndpointCheck> => {
+        const { url, device } = endpoint;
         let backend: Backend;
         try {
-          backend = connector.connect(url, pool);
+          backend = connectTo(connector, endpoint, pool);
         } catch (error) {
           // Opening a client makes no call, so an error here is about the address as written.
           return {
@@ -50,7 +60,7 @@ export function poolChecks(settings: Settings, models: ModelsConfig, connectors:
           };
         }
         try {
-          const checked = await checkEndpoint(backend, { name, pool, settings }, signal);
+          const checked = await checkEndpoint(backend, { name, pool, device, settings }, signal);
           return { ...checked, findings: [...openKey(name, url, pool, connector, settings), ...checked.findings] };
         } finally {
           backend.close();
@@ -79,6 +89,8 @@ function openKey(
 interface About {
   readonly name: string;
   readonly pool: PoolConfig;
+  /** Label of the endpoint's device. */
+  readonly device: string;
   readonly settings: Settings;
 }
 
@@ -115,7 +127,7 @@ async function checkEndpoint(backend: Backend, subject: About, signal: AbortSign
     'check the load of the server; a model that was just loaded is still warming up',
   );
   const canary = ms > SLOW_MS ? { ...slow, ms: Math.round(ms) } : pass('pool.canary', about, answer, ms);
-  const reachable = pass('pool.reachable', about, `${pool.connector}, on ${deviceOf(pool, backend.endpoint)}`);
+  const reachable = pass('pool.reachable', about, `${pool.connector}, on ${subject.device}`);
   try {
     const version = await limited(CALL_MS, signal, (own) => backend.fingerprint(pool.model, own));
     const model = pass('pool.model', about, `"${pool.model}", version ${version}`);
@@ -215,6 +227,9 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
 const addressRemedy = (settings: Settings, { connector }: PoolConfig): string =>
   `correct ${settings.MILLRACE_MODELS ?? addressSetting(settings, connector)[0]}; gateway and worker do not start without it`;
 
+const searchRemedy = (settings: Settings): string =>
+  `start its servers, or correct discover of the pool in ${settings.MILLRACE_MODELS ?? 'the models'}`;
+
 const addressSetting = (settings: Settings, connector: string) =>
   connector === 'triton'
     ? (['TRITON_URL', settings.TRITON_URL] as const)
@@ -229,9 +244,6 @@ function whereToLook(settings: Settings, connector: string): string {
     ? `start the embedded one with "millrace up", or set ${setting} to your own`
     : `start the server, or correct ${setting}`;
 }
-
-const deviceOf = (pool: PoolConfig, url: string): string =>
-  pool.endpoints.find((endpoint) => endpoint.url === url)?.device ?? 'a device without a label';
 
 /** Endpoints with different weights give different answers, and caches mix them up. */
 function agreement(name: string, checks: readonly EndpointCheck[]): Finding[] {

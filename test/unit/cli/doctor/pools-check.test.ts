@@ -1,5 +1,8 @@
 import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { carryOut } from '../../../../cli/doctor/examine.js';
@@ -155,6 +158,37 @@ describe('a key over plain http', () => {
     const findings = await check([await llm()], { apiKey: { env: 'NO_SUCH_KEY' } });
     expect(findings).toMatchObject([{ id: 'settings.models', state: 'fail' }]);
     expect(findings[0]?.detail).toContain('the environment has no NO_SUCH_KEY');
+  });
+});
+
+describe('the servers of a pool', () => {
+  it('are called under their names, as workers call them', async () => {
+    const hosts: (string | undefined)[] = [];
+    const chat: RequestListener = (request, response) => {
+      hosts.push(request.headers.host);
+      refusal(400, 'bad request')(request, response);
+    };
+    const url = await llm({ chat });
+    const findings = await check([], { endpoints: [{ url, device: 'gpu0', serverName: 'llm.internal' }] });
+    expect(new Set(hosts)).toEqual(new Set([`llm.internal:${new URL(url).port}`]));
+    expect(findings[0]).toMatchObject({ id: 'pool.reachable', state: 'ok' });
+  });
+
+  it('are those that discover finds; that it finds none, or fails, is a failure', async () => {
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-doctor-')), 'endpoints.json');
+    const found = (endpoints: readonly unknown[]) => {
+      writeFileSync(file, JSON.stringify(endpoints));
+      return check([], { endpoints: [], discover: { file } });
+    };
+    const url = await llm();
+    const [reachable] = await found([{ url, device: 'gpu7' }]);
+    expect(reachable).toMatchObject({ state: 'ok', about: `assistant at ${url}`, detail: 'openai, on gpu7' });
+    expect(await found([])).toEqual([
+      expect.objectContaining({ id: 'pool.reachable', state: 'fail', detail: 'its discover finds no server' }),
+    ]);
+    expect(await check([], { endpoints: [], discover: { file: `${file}.none` } })).toMatchObject([
+      { id: 'pool.reachable', state: 'fail', about: 'assistant', detail: expect.stringContaining('ENOENT') },
+    ]);
   });
 });
 
