@@ -23,6 +23,7 @@ import { endpointFinder, firstServer } from '../workers/discovery.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { interruptible } from './interruptible.js';
+import { modelsSource } from './models-source.js';
 import { CONCURRENCY, TRIALS } from './optimize-options.js';
 import type { TargetOptions } from './optimize-target.js';
 import { note, print, printJson, show, table } from './output.js';
@@ -158,7 +159,7 @@ async function poolOf(settings: Settings, name: string): Promise<ModelsConfig[st
 function repositoryOf(settings: Settings, { tritonRepository }: TritonOptions) {
   const field = '--triton-repository';
   if (tritonRepository !== undefined) return { models: path.resolve(tritonRepository), field };
-  const own = settings.TRITON_URL ?? settings.MILLRACE_MODELS ?? settings.config.models;
+  const own = settings.TRITON_URL ?? modelsSource(settings);
   if (own === undefined) return { models: path.resolve(settings.MILLRACE_HOME, 'triton', 'models'), field };
   throw wrongOption(field, 'pass the folder from which the server loads its models, and which can be written here');
 }

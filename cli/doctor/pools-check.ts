@@ -6,6 +6,7 @@ import { isLoopbackName } from '../../runtime/loopback.js';
 import { endpointFinder } from '../../workers/discovery.js';
 import { keysOf } from '../../workers/pool-keys.js';
 import type { Settings } from '../../workers/settings.js';
+import { modelsSource } from '../models-source.js';
 import { type Check, errorText, type Finding, type FindingId, fail, pass, warn } from './finding.js';
 import { CALL_MS } from './limits.js';
 
@@ -42,7 +43,8 @@ export function poolChecks(settings: Settings, models: ModelsConfig, connectors:
       try {
         connector = connectorOf(name, pool, connectors);
       } catch (error) {
-        return [fail('settings.models', name, errorText(error), 'correct the file of MILLRACE_MODELS')];
+        const models = modelsSource(settings) ?? 'the file of MILLRACE_MODELS';
+        return [fail('settings.models', name, errorText(error), `correct ${models}`)];
       }
       const endpoints = await find(name, pool, signal).catch(errorText);
       if (typeof endpoints === 'string') return [fail('pool.reachable', name, endpoints, searchRemedy(settings))];
@@ -197,19 +199,20 @@ function failure(error: unknown, endpoint: string, subject: About, given?: Findi
 }
 
 function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string {
-  const models = settings.MILLRACE_MODELS ?? 'MILLRACE_MODELS';
+  const models = modelsSource(settings);
   switch (code) {
     case 'BACKEND_UNAVAILABLE':
     case 'BACKEND_TIMEOUT':
       return whereToLook(settings, pool.connector);
     case 'MODEL_NOT_FOUND':
-      return pool.connector === 'openai' && settings.MILLRACE_MODELS === undefined
+      return pool.connector === 'openai' && models === undefined
         ? `serve "${pool.model}", or correct LLM_MODEL`
-        : `load "${pool.model}" at the server, or correct its name in ${models}`;
+        : `load "${pool.model}" at the server, or correct its name in ${models ?? 'MILLRACE_MODELS'}`;
     case 'BACKEND_UNAUTHORIZED':
-      return settings.MILLRACE_MODELS === undefined
-        ? 'correct LLM_API_KEY'
-        : `set the key’s source in ${settings.MILLRACE_MODELS}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`;
+      if (models === undefined) return 'correct LLM_API_KEY';
+      return pool.apiKey === undefined
+        ? `set the key’s source in ${models}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`
+        : `correct the key that "apiKey" of the pool in ${models} names`;
     case 'BACKEND_OVERLOADED':
     case 'BACKEND_RATE_LIMITED':
       return 'wait, or add an endpoint to the pool';
@@ -225,10 +228,10 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
 }
 
 const addressRemedy = (settings: Settings, { connector }: PoolConfig): string =>
-  `correct ${settings.MILLRACE_MODELS ?? addressSetting(settings, connector)[0]}; gateway and worker do not start without it`;
+  `correct ${modelsSource(settings) ?? addressSetting(settings, connector)[0]}; gateway and worker do not start without it`;
 
 const searchRemedy = (settings: Settings): string =>
-  `start its servers, or correct discover of the pool in ${settings.MILLRACE_MODELS ?? 'the models'}`;
+  `start its servers, or correct discover of the pool in ${modelsSource(settings) ?? 'the models'}`;
 
 const addressSetting = (settings: Settings, connector: string) =>
   connector === 'triton'
@@ -237,8 +240,8 @@ const addressSetting = (settings: Settings, connector: string) =>
 
 /** The setting with the addresses of the endpoints, or the command that starts them. */
 function whereToLook(settings: Settings, connector: string): string {
-  if (settings.MILLRACE_MODELS !== undefined)
-    return `start the server, or correct its url in ${settings.MILLRACE_MODELS}`;
+  const models = modelsSource(settings);
+  if (models !== undefined) return `start the server, or correct its url in ${models}`;
   const [setting, given] = addressSetting(settings, connector);
   return given === undefined
     ? `start the embedded one with "millrace up", or set ${setting} to your own`

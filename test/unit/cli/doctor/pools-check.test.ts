@@ -8,6 +8,7 @@ import { parseModels } from '../../../../activities/pools/index.js';
 import { carryOut } from '../../../../cli/doctor/examine.js';
 import { CALL_MS } from '../../../../cli/doctor/limits.js';
 import { poolChecks } from '../../../../cli/doctor/pools-check.js';
+import { NO_CONFIG } from '../../../../workers/config/loaded.js';
 import { connectorsOf } from '../../../../workers/connectors.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { freePort } from '../../../support/free-port.js';
@@ -158,6 +159,35 @@ describe('a key over plain http', () => {
     const findings = await check([await llm()], { apiKey: { env: 'NO_SUCH_KEY' } });
     expect(findings).toMatchObject([{ id: 'settings.models', state: 'fail' }]);
     expect(findings[0]?.detail).toContain('the environment has no NO_SUCH_KEY');
+  });
+});
+
+describe('a pool of the configuration', () => {
+  const settings = readSettings({}, { ...NO_CONFIG, file: '/srv/millrace.config.ts', models: {} });
+  const remedies = async (urls: readonly string[], more: object = {}) =>
+    (await check(urls, more, settings)).flatMap(({ remedy }) => remedy ?? []);
+
+  it('is corrected there, not by the settings of the embedded stack', async () => {
+    const named = { apiKey: { env: 'TEST_POOL_KEY' } };
+    process.env.TEST_POOL_KEY = 'sk-secret-word';
+    try {
+      const unauthorised = await llm({ chat: refusal(401, 'Incorrect API key') });
+      const dead = `http://127.0.0.1:${await freePort()}/v1`;
+      const unknown = await llm({ chat: refusal(404, 'The model `assistant` does not exist.') });
+      for (const [url, more, remedy] of [
+        [unauthorised, {}, 'set the key’s source in /srv/millrace.config.ts'],
+        [unauthorised, named, 'correct the key that "apiKey" of the pool in /srv/millrace.config.ts names'],
+        [unknown, {}, 'correct its name in /srv/millrace.config.ts'],
+        [dead, {}, 'correct its url in /srv/millrace.config.ts'],
+        ['x', { connector: 'nobody' }, 'correct /srv/millrace.config.ts'],
+      ] as const) {
+        const [first = '', ...others] = await remedies([url], more);
+        expect([first, others]).toEqual([expect.stringContaining(remedy), []]);
+        expect(first).not.toMatch(/LLM_MODEL|LLM_BASE_URL to your own|correct LLM|MILLRACE_MODELS/);
+      }
+    } finally {
+      delete process.env.TEST_POOL_KEY;
+    }
   });
 });
 
