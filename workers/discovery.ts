@@ -18,7 +18,7 @@ export function discoverySettings(settings: Settings): DiscoverySettings {
   return { dnsServers, kubernetes: { api: withoutSlash(api), tokenFile, transport } };
 }
 
-/** The search of the settings for one command, which looks as workers do. */
+/** The search of the settings for one command, which looks as workers do, without pods that terminate. */
 export function endpointFinder(settings: Settings): FindEndpoints {
   let known: DiscoverySettings | undefined;
   return async (name, pool, signal) => {
@@ -26,7 +26,10 @@ export function endpointFinder(settings: Settings): FindEndpoints {
     try {
       known ??= discoverySettings(settings);
       const discovery = discoveryOf(pool, known);
-      return discovery ? await search(discovery, pool, signal) : pool.endpoints;
+      const servers = discovery ? await search(discovery, pool, signal) : pool.endpoints;
+      // Pods that terminate are about to be gone; an endpoint that is draining itself keeps its pods.
+      const all = pool.discover !== 'kubernetes' || pool.endpoints.some(({ draining }) => draining);
+      return all ? servers : servers.filter(({ draining }) => !draining);
     } catch (cause) {
       signal.throwIfAborted();
       const code = cause instanceof MillraceError ? `${cause.code}: ` : '';

@@ -39,7 +39,9 @@ async function answering(value: unknown): Promise<number> {
 /** The settings of a deployment whose one pool is served by the pods of a service: here by a server of the test. */
 async function inKubernetes() {
   const model = await answering({ data: [{ id: 'm', root: 'weights' }] });
-  const api = await answering({ items: [{ endpoints: [{ addresses: ['127.0.0.1'] }], ports: [{ port: model }] }] });
+  const ending = { addresses: ['127.0.0.2'], conditions: { ready: false, terminating: true } };
+  const pods = [{ addresses: ['127.0.0.1'] }, ending];
+  const api = await answering({ items: [{ endpoints: pods, ports: [{ port: model }] }] });
   const endpoints = [{ url: 'http://llm.models/v1', device: 'gpu0' }];
   const llm = { connector: 'openai', model: 'm', kind: 'chat', endpoints, discover: 'kubernetes' };
   const settings = testSettings({
@@ -65,7 +67,7 @@ describe('the pools of a process', () => {
 });
 
 describe('the endpoints of a pool, for a command', () => {
-  it('are those that workers find, under the name of their server', async () => {
+  it('are those that workers find, but for pods that terminate, under the name of their server', async () => {
     const { settings, url } = await inKubernetes();
     const models = await loadModels(settings);
     const server = { url, device: 'gpu0', concurrency: 32, serverName: 'llm.models' };
