@@ -80,5 +80,7 @@ async function callEach(
       backend.close();
     }
   });
+  // Waits for all: calls left at a slow server would add up with those of the next attempts.
+  await Promise.allSettled(calls);
   await Promise.all(calls);
 }

@@ -7,12 +7,22 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { parseModels } from '../../../activities/pools/index.js';
 import { whenReady } from '../../../cli/when-ready.js';
+import { freePort } from '../../support/free-port.js';
 import { testSettings } from '../../support/settings.js';
 
 const hosts: (string | undefined)[] = [];
+/** Whether the server leaves calls without an answer, and how many wait for one. */
+let slow = false;
+let waiting = 0;
 const answer = { data: [{ id: 'm' }], choices: [{ message: { content: 'ok' }, finish_reason: 'stop' }] };
 const server = createServer((request, response) => {
   if (request.url === '/v1/chat/completions') hosts.push(request.headers.host);
+  if (slow && request.url === '/v1/chat/completions') {
+    waiting += 1;
+    return void response.on('close', () => {
+      waiting -= 1;
+    });
+  }
   response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
 });
 beforeAll(async () => {
@@ -47,6 +57,20 @@ it('calls the servers that discover finds, and does not take none for ready', as
   writeFileSync(file, JSON.stringify([at()]));
   await wait({ discover: { file } });
   expect(hosts).toHaveLength(2);
+});
+
+it('leaves no call behind at a server that is slow beside one that is away', async () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-ready-')), 'endpoints.json');
+  const away = { url: `http://127.0.0.1:${await freePort()}/v1`, device: 'gpu1' };
+  writeFileSync(file, JSON.stringify([away, at()]));
+  slow = true;
+  try {
+    await expect(wait({ discover: { file } }, 1_000)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    expect(hosts.length).toBeGreaterThan(0);
+    await expect.poll(() => waiting).toBe(0);
+  } finally {
+    slow = false;
+  }
 });
 
 it('says at once what is wrong with a pool that cannot be called', async () => {
