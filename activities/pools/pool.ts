@@ -242,7 +242,7 @@ export class Pool {
    * that is down, so that a cache can answer in its place. Waits for the first search for endpoints, up to 10 s.
    */
   async identity(signal: AbortSignal): Promise<string> {
-    if (this.#searched) await untilAborted(signal, async () => this.#searched);
+    if (this.#searched !== undefined) await untilAborted(signal, async () => this.#searched);
     return this.#identity.read(signal, this.#queue.empty).catch(async (error: unknown) => {
       signal.throwIfAborted();
       // Only a loaded model can be identified.
