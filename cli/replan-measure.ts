@@ -105,7 +105,7 @@ export async function measureOnce(
 /**
  * Measures the placement in force over a window, which begins at the earliest when it was applied: by the time of its file, or by
  * `sinceMs`, since others may touch the file. Throws `ORCHESTRATOR_UNAVAILABLE` if Temporal does not list its runs, and
- * `BACKEND_UNAVAILABLE` if none of its servers can be reached or found.
+ * `BACKEND_UNAVAILABLE` if none of its servers can be reached, or if the search for those of a pool fails.
  */
 export async function measureInForce(
   settings: Settings,
