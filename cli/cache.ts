@@ -3,11 +3,12 @@ import { Budget, clearCache, embedderOf, inspectText } from '../activities/cache
 import { MillraceError } from '../pipelines/errors.js';
 import { Evidence, STEPS } from '../stores/evidence/index.js';
 import { connected } from '../stores/redis/index.js';
+import { createMetrics } from '../telemetry/metrics.js';
 import { createLogger } from '../workers/logger.js';
+import { openPools } from '../workers/pools.js';
 import type { Settings } from '../workers/settings.js';
 import { openStore } from '../workers/stores.js';
 import { interruptible } from './interruptible.js';
-import { openPools } from './open-pools.js';
 import { print, printJson, show, table } from './output.js';
 import { requireTenant } from './require-tenant.js';
 
@@ -86,7 +87,7 @@ export async function reportCache(settings: Settings, { tenant, json }: CacheOpt
 export async function inspectCache(settings: Settings, text: string, options: InspectOptions): Promise<void> {
   const { tenant, embedder, json } = options;
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'cache');
-  const pools = await openPools(settings, logger);
+  const pools = await openPools(settings, { metrics: createMetrics(), logger });
   try {
     await withStore(settings, async (redis) => {
       const vector = await embedderOf(pools, embedder).embed(text, AbortSignal.timeout(TIMEOUT_MS), { tenant });

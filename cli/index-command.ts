@@ -4,10 +4,11 @@ import { MillraceError } from '../pipelines/errors.js';
 import type { Passage } from '../pipelines/stages/index.js';
 import { connected } from '../stores/redis/index.js';
 import type { Logger } from '../telemetry/logger.js';
+import { createMetrics } from '../telemetry/metrics.js';
 import { createLogger } from '../workers/logger.js';
 import { openPassageIndex } from '../workers/passage-index.js';
+import { openPools } from '../workers/pools.js';
 import type { Settings } from '../workers/settings.js';
-import { openPools } from './open-pools.js';
 import { dim, note, print, printJson, show, table } from './output.js';
 import { checkPassages, readPassages } from './passage-file.js';
 import { requireTenant } from './require-tenant.js';
@@ -105,7 +106,7 @@ export async function deletePassages(settings: Settings, index: string, options:
 /** Opens an index with the pools for one command. */
 async function withIndex(settings: Settings, work: Work) {
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'index');
-  const pools = await openPools(settings, logger);
+  const pools = await openPools(settings, { metrics: createMetrics(), logger });
   try {
     await onStore(settings, (name) => embedderOf(pools, name), logger, work);
   } finally {

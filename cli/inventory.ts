@@ -11,6 +11,7 @@ import {
 } from '../measure/inventory/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { connectorsOf } from '../workers/connectors.js';
+import { endpointFinder } from '../workers/discovery.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print, printJson, show } from './output.js';
@@ -42,9 +43,9 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   const exported = options.exporter === undefined ? [] : await exportedBy(options.exporter);
   const devices = deviceLines(exported.length > 0 ? { cpu: machine.cpu, gpus: exported } : machine);
   const count = devices.reduce((sum, line) => sum + (line.count ?? 1), 0);
-  const connectors = connectorsOf(settings);
-  const { servers, notes } = await runningServers(await loadModels(settings), connectors, node, count);
-  const text = withNode(before, { node, devices, endpoints: servers }, out);
+  const servers = { connectors: connectorsOf(settings), find: endpointFinder(settings) };
+  const { servers: endpoints, notes } = await runningServers(await loadModels(settings), servers, node, count);
+  const text = withNode(before, { node, devices, endpoints }, out);
   for (const { id, name, utilisation = 0 } of exported) {
     if (utilisation >= BUSY) {
       const share = `${Math.round(utilisation * 100)} %`;
@@ -61,12 +62,12 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   else write(out, text);
   if (options.json && out !== '-')
     printJson({
-      ...{ file: out, node, devices, endpoints: servers, notes },
+      ...{ file: out, node, devices, endpoints, notes },
       ...(exported.length > 0 && { exported }),
     });
   else if (out !== '-')
     show(
-      `${out}: ${node} has ${count} ${devices.map(({ kind }) => kind).join(', ')}; ${servers.length} servers run on it`,
+      `${out}: ${node} has ${count} ${devices.map(({ kind }) => kind).join(', ')}; ${endpoints.length} servers run on it`,
     );
   for (const each of notes) note(`note: ${each}`);
 }

@@ -19,6 +19,7 @@ import { invalidField } from '../pipelines/invalid-fields.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
+import { modelsSource } from './models-source.js';
 import { wrongOption } from './place-files.js';
 
 export interface TargetOptions {
@@ -72,7 +73,7 @@ export async function targetOf(
     const known = Object.keys(models).join(', ') || 'none';
     throw new MillraceError('MODEL_NOT_CONFIGURED', `no pool "${argument}" (configured: ${known}), and no such file`);
   }
-  const own = settings.MILLRACE_MODELS !== undefined || settings.config.models !== undefined;
+  const own = modelsSource(settings) !== undefined;
   if (embedded === undefined || own) {
     const which = own ? 'of your models file are' : `of ${argument} are not optimised here, or`;
     throw invalidField(argument, `the weights ${which} at their server: pass ${FORMS}, and --as ${argument}`);

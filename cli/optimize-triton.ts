@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Backend, Repository } from '../activities/connectors/index.js';
-import { connectorOf, type ModelsConfig } from '../activities/pools/index.js';
+import { connectorOf, connectTo, listed, type ModelsConfig } from '../activities/pools/index.js';
 import { describeMachine, thisMachine } from '../measure/inventory/index.js';
 import {
   type SearchedCalls,
@@ -19,9 +19,11 @@ import { invalidField } from '../pipelines/invalid-fields.js';
 import { limited } from '../runtime/limited.js';
 import { isLoopback } from '../runtime/loopback.js';
 import { connectorsOf } from '../workers/connectors.js';
+import { endpointFinder, firstServer } from '../workers/discovery.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { interruptible } from './interruptible.js';
+import { modelsSource } from './models-source.js';
 import { CONCURRENCY, TRIALS } from './optimize-options.js';
 import type { TargetOptions } from './optimize-target.js';
 import { note, print, printJson, show, table } from './output.js';
@@ -99,13 +101,15 @@ async function searched(
   options: SearchCommandOptions,
   signal: AbortSignal,
 ): Promise<TritonReport> {
-  const pool = await poolOf(settings, name);
+  const find = endpointFinder(settings);
+  const pool = await listed(name, await poolOf(settings, name), find, signal);
   const calls = searchedCalls(pool.kind, await sampleSpeech(), options.size);
   if (calls === undefined) throw invalidField(name, `a pool of kind ${pool.kind} has no calls to measure by`);
   const { models, field } = repositoryOf(settings, options);
   const [endpoint] = pool.endpoints;
   if (endpoint === undefined) throw invalidField(name, 'the pool names no endpoint');
-  const backend = connectorOf(name, pool, connectorsOf(settings)).connect(endpoint.url, pool);
+  const connector = connectorOf(name, pool, connectorsOf(settings));
+  const backend = connectTo(connector, await firstServer(find, name, pool, endpoint, signal), pool);
   try {
     // One that is away is reported before anything is written to its repository.
     const server = await limited(ANSWER_MS, signal, async (own) => (await backend.server?.(pool.model, own)) ?? '');
@@ -155,7 +159,7 @@ async function poolOf(settings: Settings, name: string): Promise<ModelsConfig[st
 function repositoryOf(settings: Settings, { tritonRepository }: TritonOptions) {
   const field = '--triton-repository';
   if (tritonRepository !== undefined) return { models: path.resolve(tritonRepository), field };
-  const own = settings.TRITON_URL ?? settings.MILLRACE_MODELS ?? settings.config.models;
+  const own = settings.TRITON_URL ?? modelsSource(settings);
   if (own === undefined) return { models: path.resolve(settings.MILLRACE_HOME, 'triton', 'models'), field };
   throw wrongOption(field, 'pass the folder from which the server loads its models, and which can be written here');
 }

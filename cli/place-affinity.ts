@@ -2,6 +2,7 @@ import { type PlannerInput, type PoolAffinity, tellsOfPrefixes } from '../placem
 import { nearest } from '../placement/source/index.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
+import { modelsSource } from './models-source.js';
 import { wrongOption } from './place-files.js';
 
 /**
@@ -19,8 +20,7 @@ export async function affinityOf(
   const models = [...new Set(pipelines.flatMap(({ stages }) => stages.map(({ model }) => model)))];
   for (const model of Object.keys(stated)) expectEffect(model, models, profiles, columns);
   if (!tellsOfPrefixes(profiles, columns)) return {};
-  const hasFile = settings.MILLRACE_MODELS !== undefined || settings.config.models !== undefined;
-  const pools = hasFile ? await loadModels(settings) : {};
+  const pools = modelsSource(settings) === undefined ? {} : await loadModels(settings);
   return Object.fromEntries(
     models.flatMap((model): [string, PoolAffinity][] => {
       const affinity = stated[model];

@@ -1,5 +1,5 @@
 import { type Backend, shared } from '../activities/connectors/index.js';
-import { connectorOf } from '../activities/pools/index.js';
+import { accessAt, connectorOf, connectTo } from '../activities/pools/index.js';
 import { describeMachine, thisMachine } from '../measure/inventory/index.js';
 import {
   fingerprintAt,
@@ -13,7 +13,9 @@ import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { DefinedKinds } from '../pipelines/stages/index.js';
 import { changedSince, type ProfileFile } from '../placement/profiles/index.js';
 import { memory } from '../placement/source/index.js';
+import { shapeOf } from '../placement/workload/index.js';
 import { connectorsOf } from '../workers/connectors.js';
+import { endpointFinder, firstServer, withListed } from '../workers/discovery.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
@@ -46,7 +48,9 @@ export interface ProfileCommandOptions {
  */
 export async function profilePipeline(settings: Settings, name: string, options: ProfileCommandOptions): Promise<void> {
   const { plan, kinds } = await findPipeline(settings, name, options.module);
-  const targets = targetsOf(plan, await loadModels(settings), await kindsOf(options), options.stage);
+  const named = shapeOf(plan).stages.map(({ model }) => model);
+  const models = await withListed(settings, await loadModels(settings), named, new AbortController().signal);
+  const targets = targetsOf(plan, models, await kindsOf(options), options.stage);
   checkMemory('--memory', options.memory, targets);
   checkMemory('--per-token', options.perToken, targets);
   checkTokens(options, targets);
@@ -79,11 +83,11 @@ async function measure(
   const audio = await sampleSpeech(options.audio);
   const { samples, timeLimit: timeLimitMs, batches, sizes, variant, quality } = options;
   // Servers that are away are reported before the first one is measured for a minute.
-  for (const target of targets) await fingerprintAt(target, backends.of(target), machine, signal);
+  for (const target of targets) await fingerprintAt(target, await backends.of(target, signal), machine, signal);
   const files: { readonly file: string; readonly profile: ProfileFile; readonly calls: number }[] = [];
   for (const target of targets) {
     note(`measuring ${target.model} (${target.stages.join(', ')}) at ${target.endpoint.url}`);
-    const measured = await profileTarget(target, backends.of(target), {
+    const measured = await profileTarget(target, await backends.of(target, signal), {
       ...{
         samples,
         timeLimitMs,
@@ -118,7 +122,7 @@ async function check(
   const rows = [];
   for (const target of targets) {
     const { model, deviceKind, endpoint } = target;
-    const now = await fingerprintAt(target, backends.of(target), machine, signal);
+    const now = await fingerprintAt(target, await backends.of(target, signal), machine, signal);
     const profile = folder.find({ model, variant, deviceKind });
     const changes = profile && changedSince(profile.value, now);
     const state =
@@ -185,16 +189,21 @@ function checkTokens({ memory: weights, perToken }: ProfileCommandOptions, targe
 /** Clients of the endpoints, one each. */
 class Backends {
   readonly #connectors;
+  readonly #find;
   readonly #open = new Map<string, Backend>();
 
   constructor(settings: Settings) {
     this.#connectors = connectorsOf(settings);
+    this.#find = endpointFinder(settings);
   }
 
-  /** Throws `INVALID_SETTING` for an unknown connector. */
-  of({ model, pool, endpoint: { url } }: Target): Backend {
-    const key = `${pool.connector} ${url} ${shared(pool)}`;
-    const backend = this.#open.get(key) ?? connectorOf(model, pool, this.#connectors).connect(url, pool);
+  /** Throws `INVALID_SETTING` for an unknown connector, and as `firstServer`. */
+  async of({ model, pool, endpoint }: Target, signal: AbortSignal): Promise<Backend> {
+    const key = `${pool.connector} ${endpoint.url} ${shared(accessAt(endpoint, pool))}`;
+    const known = this.#open.get(key);
+    if (known) return known;
+    const connector = connectorOf(model, pool, this.#connectors);
+    const backend = connectTo(connector, await firstServer(this.#find, model, pool, endpoint, signal), pool);
     this.#open.set(key, backend);
     return backend;
   }

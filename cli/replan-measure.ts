@@ -2,7 +2,13 @@ import { statSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { type MeasureOptions, measure } from '../measure/replan/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { type PlacementDocument, readPlacement, servedModel, variantsApart } from '../placement/document/index.js';
+import {
+  calledPools,
+  type PlacementDocument,
+  readPlacement,
+  servedModel,
+  variantsApart,
+} from '../placement/document/index.js';
 import { makeLoad } from '../placement/explain/index.js';
 import { horizonMs, type PlannerInput, type PoolAffinity } from '../placement/planner/index.js';
 import {
@@ -17,6 +23,7 @@ import { CACHED_COLUMN } from '../placement/simulator/index.js';
 import { nearest } from '../placement/source/index.js';
 import { type PipelineShape, withAssumptions, withMeanCalls } from '../placement/workload/index.js';
 import { connectorsOf } from '../workers/connectors.js';
+import { withServers } from '../workers/discovery.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
@@ -98,7 +105,7 @@ export async function measureOnce(
 /**
  * Measures the placement in force over a window, which begins at the earliest when it was applied: by the time of its file, or by
  * `sinceMs`, since others may touch the file. Throws `ORCHESTRATOR_UNAVAILABLE` if Temporal does not list its runs, and
- * `BACKEND_UNAVAILABLE` if none of its servers can be reached.
+ * `BACKEND_UNAVAILABLE` if none of its servers can be reached, or if the search for those of a pool fails.
  */
 export async function measureInForce(
   settings: Settings,
@@ -112,7 +119,7 @@ export async function measureInForce(
   const measured = await measuredBy({
     placement,
     pipelines: input.pipelines.map(({ name }) => name),
-    models: await loadModels(settings),
+    models: await modelsNow(settings, placement, signal),
     connectors: connectorsOf(settings),
     client,
     namespace: settings.TEMPORAL_NAMESPACE,
@@ -125,6 +132,12 @@ export async function measureInForce(
   });
   return { file, placement, measured, appliedAtMs, input };
 }
+
+/** The models, of which the placement's pools have the endpoints that they have now. Throws `BACKEND_UNAVAILABLE` if a search fails. */
+export const modelsNow = async (settings: Settings, placement: PlacementDocument, signal: AbortSignal) => {
+  const names = calledPools(placement).map(({ model }) => model);
+  return withServers(settings, await loadModels(settings), names, signal);
+};
 
 /** Takes the measurement. Throws `ORCHESTRATOR_UNAVAILABLE` if Temporal does not provide it. */
 async function measuredBy(options: MeasureOptions): Promise<Measured> {

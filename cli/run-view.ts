@@ -45,19 +45,29 @@ function servedBy({ connector, model, device }: StageRecord): string {
   return `${connector} · ${model}${device && ` @${device}`}`;
 }
 
-/** Saves every media field of a run's output in `folder` and returns the files by field. */
+/**
+ * Saves every media field of a run's output in `folder` and returns the files by field.
+ * @param failed called for a field that cannot be saved; the others are saved. Default: it throws what went wrong
+ */
 export async function saveMedia(
   client: MillraceClient,
   run: RunDocument,
   folder: string,
+  failed: (field: string, error: unknown) => void = (_, error) => {
+    throw error;
+  },
 ): Promise<Record<string, string>> {
   const saved: Record<string, string> = {};
   for (const [name, value] of Object.entries(run.output ?? {})) {
     if (!isArtifact(value)) continue;
     const file = path.join(folder, fileName(`${run.id}-${name}${extensionOf(value.mime)}`));
-    const { body } = await client.artifact(value as unknown as ServedArtifact);
-    await pipe(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(file));
-    saved[name] = file;
+    try {
+      const { body } = await client.artifact(value as unknown as ServedArtifact);
+      await pipe(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(file));
+      saved[name] = file;
+    } catch (error) {
+      failed(name, error);
+    }
   }
   return saved;
 }

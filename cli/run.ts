@@ -1,9 +1,11 @@
-import { mkdir } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceClient, type PipelineDocument, type RunDocument } from '../client/index.js';
 import { audioFields } from '../client/live-run.js';
 import { didYouMean } from '../pipelines/did-you-mean.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { invalidField } from '../pipelines/invalid-fields.js';
 import type { Priority } from '../pipelines/plan/index.js';
 import { gatewayUrl } from '../workers/endpoints.js';
 import type { Settings } from '../workers/settings.js';
@@ -21,11 +23,12 @@ interface RunOptions extends InputOptions {
   readonly play?: boolean;
 }
 
-/** `millrace run`: exit 0 if the run succeeded, 1 if it failed. */
+/** `millrace run`: exit 0 if the run succeeded, 1 if it failed or its media could not be saved. */
 export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
   const client = clientOf(settings, options.tenant);
   const field = options.play ? await spokenBy(client, name) : undefined;
   const input = await inputOf(options, () => find(client, name));
+  await makeFolder(options.out);
   const { outputs, priority } = options;
   const started = await client.start(name, input, {
     ...(outputs && { outputs: outputs.split(',') }),
@@ -33,13 +36,25 @@ export async function runPipeline(settings: Settings, name: string, options: Run
     retries: 0,
   });
   if (field === undefined) return await finish(client, started, options);
-  await mkdir(options.out, { recursive: true });
   const audio = client.audio(started.id, field, { format: 'wav' });
   const file = path.join(options.out, `${started.id}-${field}-live.wav`);
   // A run that fails says why itself.
   const heard = playOrWrite(audio, file, note).catch((error: unknown) => note(`not played: ${messageOf(error)}`));
   await finish(client, started, options);
   await heard;
+}
+
+/**
+ * Makes the folder for media, before anything is started. Throws `INVALID_INPUT` if it cannot be written to. The working
+ * directory may be read-only: not every output has media.
+ */
+async function makeFolder(out: string): Promise<void> {
+  try {
+    await mkdir(out, { recursive: true });
+    if (path.resolve(out) !== process.cwd()) await access(out, constants.W_OK);
+  } catch (error) {
+    throw invalidField('--out', `cannot write to ${path.resolve(out)}: ${messageOf(error)}`);
+  }
 }
 
 /** The field of a pipeline's output that is played. Throws `INVALID_INPUT` unless it has exactly one with audio. */
@@ -56,10 +71,11 @@ interface ResumeOptions extends Pick<RunOptions, 'out' | 'tenant' | 'json'> {
 /** `millrace resume`: as `millrace run`, resuming an ended run. */
 export async function resumeRun(settings: Settings, id: string, options: ResumeOptions): Promise<void> {
   const client = clientOf(settings, options.tenant);
+  await makeFolder(options.out);
   await finish(client, await client.resume(id, { repeat: options.repeat === true }), options);
 }
 
-/** Watches a run until it has ended and shows its output. */
+/** Watches a run until it has ended and shows its output, also where its media cannot be saved. */
 async function finish(
   client: MillraceClient,
   started: Pick<RunDocument, 'id' | 'links'>,
@@ -70,11 +86,14 @@ async function finish(
   const run = await watch(client, started.id, ({ stages = [] }) => {
     for (const line of news(stages)) note(line);
   });
-  await mkdir(options.out, { recursive: true });
-  const files = await saveMedia(client, run, options.out);
+  let complete = run.status === 'succeeded';
+  const files = await saveMedia(client, run, options.out, (field, error) => {
+    complete = false;
+    note(`${field} is not saved in ${path.resolve(options.out)}: ${messageOf(error)}`);
+  });
   if (options.json) printJson({ ...run, files });
   else showRun(run, files);
-  process.exitCode = run.status === 'succeeded' ? EXIT.ok : EXIT.failed;
+  process.exitCode = complete ? EXIT.ok : EXIT.failed;
 }
 
 /** `millrace pipelines` */

@@ -14,7 +14,7 @@ import {
 import type { Connector } from '../activities/connectors/index.js';
 import { mcpKinds, serversWhenUsed } from '../activities/mcp/index.js';
 import { mediaKinds } from '../activities/media/index.js';
-import { Pools } from '../activities/pools/index.js';
+import type { Pools } from '../activities/pools/index.js';
 import { resultKind } from '../activities/results/index.js';
 import { sandboxKind } from '../activities/sandbox/index.js';
 import { memoryKind, sessionKind } from '../activities/sessions/index.js';
@@ -45,13 +45,12 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { openArtifacts } from './artifacts.js';
 import { callbackPort } from './callbacks.js';
-import { connectorsOf } from './connectors.js';
-import { discoverySettings } from './discovery.js';
 import { chooseFfmpeg } from './ffmpeg.js';
 import { loadMcpServers } from './mcp-servers.js';
-import { loadModels, watchModels } from './models.js';
+import { watchModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { fileOfPipelines, loadDeployment } from './pipelines.js';
+import { openPools } from './pools.js';
 import { loadSandboxes } from './sandboxes.js';
 import { sessionQuota } from './session-quota.js';
 import type { Settings } from './settings.js';
@@ -92,16 +91,7 @@ export async function composeStages(
   const code = new CodeFunctions(functions);
   const redis = openStore(settings, 'state', logger);
   const cached = openStore(settings, 'cache', logger);
-  const pools = new Pools({
-    models: await loadModels(settings),
-    connectors: connectorsOf(settings, outside),
-    metrics,
-    logger,
-    canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
-    redis,
-    discovery: discoverySettings(settings),
-    zone: settings.MILLRACE_ZONE,
-  });
+  const pools = await openPools(settings, { metrics, logger, redis }, outside);
   const models = watchModels(settings, pools, logger);
   const budget = new Budget(cached, settings.MILLRACE_TENANT_CACHE_HELD_BYTES);
   const allowances = {

@@ -44,7 +44,7 @@ export type Settings = z.output<Schema> & {
 };
 
 /**
- * Reads and validates the settings; variables take precedence over a configuration. Folders become absolute, and the values of a Temporal profile are returned as the
+ * Reads and validates the settings; variables take precedence over a configuration, and a blank value counts as unset. Folders become absolute, and the values of a Temporal profile are returned as the
  * equivalent variables, so that a process that gets the settings as its environment does not read the profile again.
  * Throws `INVALID_SETTING` with every invalid variable.
  */
@@ -52,8 +52,7 @@ export function readSettings(
   env: Readonly<Record<string, string | undefined>> = process.env,
   config: LoadedConfig = NO_CONFIG,
 ): Settings {
-  const set = Object.entries(withoutServiceLinks(env)).filter(([, value]) => value !== undefined && value !== '');
-  const given = { ...config.settings, ...Object.fromEntries(set) };
+  const given = { ...onlySet(config.settings), ...onlySet(withoutServiceLinks(env)) };
   const base = Number(given.MILLRACE_PORT_BASE ?? BASE_PORT);
   const parsed = settingsSchema(Number.isInteger(base) ? base : BASE_PORT).safeParse(given);
   if (!parsed.success) {
@@ -75,6 +74,12 @@ export function readSettings(
     MILLRACE_VENV: path.resolve(parsed.data.MILLRACE_VENV ?? path.join(home, 'venv')),
   };
 }
+
+/** Whether a variable has a value: blanks are none, which as a number would be 0. */
+export const isSet = (value: string | undefined): value is string => value !== undefined && value.trim() !== '';
+
+const onlySet = (env: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => isSet(entry[1])));
 
 /** Whether all connections come from a proxy's address. Without one the gateway speaks no TLS. */
 const isBehindProxy = ({

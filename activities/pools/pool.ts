@@ -1,7 +1,7 @@
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { limited } from '../../runtime/limited.js';
+import { limited, untilAborted } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { CallQueue, type Slot } from './call-queue.js';
@@ -51,6 +51,7 @@ export class Pool {
   readonly #hedgeBudget = new HedgeBudget();
   readonly #gathering: Gathering | undefined;
   readonly #identity: Identity;
+  readonly #searched: Promise<void> | undefined;
   readonly #residency: Residency | undefined;
 
   constructor(name: string, config: PoolConfig, parts: PoolParts) {
@@ -70,8 +71,7 @@ export class Pool {
       this.#gathering = new Gathering({ config: microBatch, joining: parts.joining, sent });
     }
     const off = config.heal === 'off';
-    const closing = this.#closing.signal;
-    const changed = this.#changed;
+    const [closing, changed] = [this.#closing.signal, this.#changed];
     this.#healer = new Healer({ name, connector, model, kind, off, redis, metrics, logger, closing, changed });
     this.#warmUp = new WarmUp({ name, model, healer: this.#healer, logger, closing, changed });
     const probe = ({ backend }: Endpoint, ms: number) =>
@@ -84,7 +84,7 @@ export class Pool {
       this.#set(config.endpoints);
       return;
     }
-    new Discoverer({
+    this.#searched = new Discoverer({
       name,
       config,
       discovery,
@@ -99,7 +99,7 @@ export class Pool {
         this.#queue.empty = this.#undiscovered(messageOf(error));
         changed();
       },
-    });
+    }).searched;
   }
 
   /** What its model takes beside text. Undefined: unknown. */
@@ -239,9 +239,10 @@ export class Pool {
 
   /**
    * Identifies what the pool computes: the model's name and its weights' fingerprint. A cached value outlives a server
-   * that is down, so that a cache can answer in its place.
+   * that is down, so that a cache can answer in its place. Waits for the first search for endpoints, up to 10 s.
    */
-  identity(signal: AbortSignal): Promise<string> {
+  async identity(signal: AbortSignal): Promise<string> {
+    if (this.#searched !== undefined) await untilAborted(signal, async () => this.#searched);
     return this.#identity.read(signal, this.#queue.empty).catch(async (error: unknown) => {
       signal.throwIfAborted();
       // Only a loaded model can be identified.

@@ -7,6 +7,7 @@ import type { Backend } from '../connectors/connector.js';
 import { type Connectors, type PoolAccess, type RegisteredConnector, shared } from '../connectors/registered.js';
 import { Device } from './device.js';
 import { type DiscoverySettings, discoveryOf } from './discovery/index.js';
+import { accessAt, connectTo } from './endpoint-client.js';
 import { ServerModels, type Worth } from './model-cache/index.js';
 import { connectorOf, type EndpointConfig, invalid, type ModelsConfig, type PoolConfig } from './models.js';
 import { Pool } from './pool.js';
@@ -133,10 +134,9 @@ export class Pools {
     });
   }
 
-  #backend(connector: RegisteredConnector, { url, serverName }: EndpointConfig, pool: PoolAccess): Backend {
-    const access = serverName === undefined ? pool : { ...pool, serverName };
-    const id = `${connector.name} ${url} ${shared(access)}`;
-    const shares = this.#backends.get(id) ?? { backend: connector.connect(url, access), users: 0 };
+  #backend(connector: RegisteredConnector, endpoint: EndpointConfig, pool: PoolAccess): Backend {
+    const id = `${connector.name} ${endpoint.url} ${shared(accessAt(endpoint, pool))}`;
+    const shares = this.#backends.get(id) ?? { backend: connectTo(connector, endpoint, pool), users: 0 };
     shares.users += 1;
     this.#backends.set(id, shares);
     return shares.backend;

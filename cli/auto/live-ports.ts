@@ -7,10 +7,15 @@ import { writeJson } from '../../runtime/json-file.js';
 import { limited } from '../../runtime/limited.js';
 import { AppliedHistory } from '../../workers/applied-history.js';
 import { connectorsOf } from '../../workers/connectors.js';
-import { loadModels } from '../../workers/models.js';
 import type { Settings } from '../../workers/settings.js';
 import { complain } from '../output.js';
-import { type Measurement, measureInForce, measureOnce, type ReplanCommandOptions } from '../replan-measure.js';
+import {
+  type Measurement,
+  measureInForce,
+  measureOnce,
+  modelsNow,
+  type ReplanCommandOptions,
+} from '../replan-measure.js';
 import { besides, hold, reasonIn, tell } from './audit.js';
 import { readJournal } from './journal-file.js';
 import type { Ports } from './ports.js';
@@ -71,7 +76,7 @@ export function livePorts({ settings, options, file, client, signal, told, seen 
       inTime(async () =>
         missingOf({
           ...{ placement, except, namespace, taskQueue, signal, connection: client.connection as Connection },
-          ...{ models: await loadModels(settings), connectors: connectorsOf(settings) },
+          ...{ models: await modelsNow(settings, placement, signal), connectors: connectorsOf(settings) },
         }),
       ),
     advice({ version }) {

@@ -2,6 +2,7 @@ import { limited } from '../../runtime/limited.js';
 import { connectorsOf } from '../../workers/connectors.js';
 import { loadModels } from '../../workers/models.js';
 import type { Settings } from '../../workers/settings.js';
+import { modelsSource } from '../models-source.js';
 import { artifactsCheck, ffmpegCheck } from './files-checks.js';
 import { type Check, errorText, type Finding, fail } from './finding.js';
 import { issuerChecks } from './issuer-check.js';
@@ -56,7 +57,7 @@ async function modelChecks(settings: Settings): Promise<readonly Check[]> {
     return [pipelinesCheck(settings, models, connectors), ...poolChecks(settings, models, connectors)];
   } catch (error) {
     const remedy = 'correct the file; gateway and worker do not start without it';
-    const about = settings.MILLRACE_MODELS ?? 'the embedded models';
+    const about = modelsSource(settings) ?? 'the embedded models';
     return [
       {
         id: 'settings.models',

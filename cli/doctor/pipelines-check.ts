@@ -5,12 +5,15 @@ import { place } from '../../placement/place.js';
 import { poolDescriptions } from '../../workers/models.js';
 import { inspectDeployment } from '../../workers/pipelines.js';
 import type { Settings } from '../../workers/settings.js';
+import { inConfig, modelsSource } from '../models-source.js';
 import { type Check, errorText, fail, pass } from './finding.js';
 
 /** Whether every pipeline is valid and can be placed, with the same checks as the gateway at start-up. */
 export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connectors: Connectors): Check => {
-  const about = settings.MILLRACE_PIPELINES ?? 'the catalogue';
-  const remedy = 'correct the definition or MILLRACE_PIPELINES; gateway and worker do not start otherwise';
+  const { MILLRACE_PIPELINES: module, config } = settings;
+  const about = module ?? (config.pipelines ? inConfig(config.file) : 'the catalogue');
+  const setting = module === undefined && config.pipelines ? '' : ' or MILLRACE_PIPELINES';
+  const remedy = `correct the definition${setting}; gateway and worker do not start otherwise`;
   return {
     id: 'pipelines.placed',
     about,
@@ -27,7 +30,8 @@ export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connect
           const stages = Object.keys(place(plan, poolOf, settings.MILLRACE_TASK_QUEUE)).length;
           return pass('pipelines.placed', name, `version ${plan.version}, ${stages} stages`);
         } catch (error) {
-          return fail('pipelines.placed', name, errorText(error), 'add the model to the file of MILLRACE_MODELS');
+          const models = modelsSource(settings) ?? 'the file of MILLRACE_MODELS';
+          return fail('pipelines.placed', name, errorText(error), `add the model to ${models}`);
         }
       });
       return [...invalid, ...valid];

@@ -1,10 +1,12 @@
 import type { Backend, Connectors, RegisteredConnector } from '../../activities/connectors/index.js';
-import { connectorOf, type ModelsConfig } from '../../activities/pools/index.js';
+import { connectorOf, connectTo, type ModelsConfig } from '../../activities/pools/index.js';
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
+import { endpointFinder } from '../../workers/discovery.js';
 import { keysOf } from '../../workers/pool-keys.js';
 import type { Settings } from '../../workers/settings.js';
+import { modelsSource } from '../models-source.js';
 import { type Check, errorText, type Finding, type FindingId, fail, pass, warn } from './finding.js';
 import { CALL_MS } from './limits.js';
 
@@ -26,8 +28,12 @@ const FINDING_OF: Partial<Record<ErrorCode, FindingId>> = {
   MODEL_NOT_FOUND: 'pool.model',
 };
 
-/** One check per pool: its endpoints are called concurrently, each with the smallest real call of its kind. */
+/**
+ * One check per pool: its endpoints, those that `discover` finds now, are called concurrently, each with the smallest
+ * real call of its kind.
+ */
 export function poolChecks(settings: Settings, models: ModelsConfig, connectors: Connectors): readonly Check[] {
+  const find = endpointFinder(settings);
   return Object.entries(models).map(([name, pool]) => ({
     id: 'pool.reachable' as const,
     about: name,
@@ -37,12 +43,18 @@ export function poolChecks(settings: Settings, models: ModelsConfig, connectors:
       try {
         connector = connectorOf(name, pool, connectors);
       } catch (error) {
-        return [fail('settings.models', name, errorText(error), 'correct the file of MILLRACE_MODELS')];
+        const models = modelsSource(settings) ?? 'the file of MILLRACE_MODELS';
+        return [fail('settings.models', name, errorText(error), `correct ${models}`)];
       }
-      const checks = pool.endpoints.map(async ({ url }): Promise<EndpointCheck> => {
+      const endpoints = await find(name, pool, signal).catch(errorText);
+      if (typeof endpoints === 'string') return [fail('pool.reachable', name, endpoints, searchRemedy(settings))];
+      if (endpoints.length === 0)
+        return [fail('pool.reachable', name, 'its discover finds no server', searchRemedy(settings))];
+      const checks = endpoints.map(async (endpoint): Promise<EndpointCheck> => {
+        const { url, device } = endpoint;
         let backend: Backend;
         try {
-          backend = connector.connect(url, pool);
+          backend = connectTo(connector, endpoint, pool);
         } catch (error) {
           // Opening a client makes no call, so an error here is about the address as written.
           return {
@@ -50,7 +62,7 @@ export function poolChecks(settings: Settings, models: ModelsConfig, connectors:
           };
         }
         try {
-          const checked = await checkEndpoint(backend, { name, pool, settings }, signal);
+          const checked = await checkEndpoint(backend, { name, pool, device, settings }, signal);
           return { ...checked, findings: [...openKey(name, url, pool, connector, settings), ...checked.findings] };
         } finally {
           backend.close();
@@ -79,6 +91,8 @@ function openKey(
 interface About {
   readonly name: string;
   readonly pool: PoolConfig;
+  /** Label of the endpoint's device. */
+  readonly device: string;
   readonly settings: Settings;
 }
 
@@ -115,7 +129,7 @@ async function checkEndpoint(backend: Backend, subject: About, signal: AbortSign
     'check the load of the server; a model that was just loaded is still warming up',
   );
   const canary = ms > SLOW_MS ? { ...slow, ms: Math.round(ms) } : pass('pool.canary', about, answer, ms);
-  const reachable = pass('pool.reachable', about, `${pool.connector}, on ${deviceOf(pool, backend.endpoint)}`);
+  const reachable = pass('pool.reachable', about, `${pool.connector}, on ${subject.device}`);
   try {
     const version = await limited(CALL_MS, signal, (own) => backend.fingerprint(pool.model, own));
     const model = pass('pool.model', about, `"${pool.model}", version ${version}`);
@@ -185,19 +199,20 @@ function failure(error: unknown, endpoint: string, subject: About, given?: Findi
 }
 
 function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string {
-  const models = settings.MILLRACE_MODELS ?? 'MILLRACE_MODELS';
+  const models = modelsSource(settings);
   switch (code) {
     case 'BACKEND_UNAVAILABLE':
     case 'BACKEND_TIMEOUT':
       return whereToLook(settings, pool.connector);
     case 'MODEL_NOT_FOUND':
-      return pool.connector === 'openai' && settings.MILLRACE_MODELS === undefined
+      return pool.connector === 'openai' && models === undefined
         ? `serve "${pool.model}", or correct LLM_MODEL`
-        : `load "${pool.model}" at the server, or correct its name in ${models}`;
+        : `load "${pool.model}" at the server, or correct its name in ${models ?? 'MILLRACE_MODELS'}`;
     case 'BACKEND_UNAUTHORIZED':
-      return settings.MILLRACE_MODELS === undefined
-        ? 'correct LLM_API_KEY'
-        : `set the key’s source in ${settings.MILLRACE_MODELS}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`;
+      if (models === undefined) return 'correct LLM_API_KEY';
+      return pool.apiKey === undefined
+        ? `set the key’s source in ${models}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`
+        : `correct the key that "apiKey" of the pool in ${models} names`;
     case 'BACKEND_OVERLOADED':
     case 'BACKEND_RATE_LIMITED':
       return 'wait, or add an endpoint to the pool';
@@ -213,7 +228,10 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
 }
 
 const addressRemedy = (settings: Settings, { connector }: PoolConfig): string =>
-  `correct ${settings.MILLRACE_MODELS ?? addressSetting(settings, connector)[0]}; gateway and worker do not start without it`;
+  `correct ${modelsSource(settings) ?? addressSetting(settings, connector)[0]}; gateway and worker do not start without it`;
+
+const searchRemedy = (settings: Settings): string =>
+  `start its servers, or correct discover of the pool in ${modelsSource(settings) ?? 'the models'}`;
 
 const addressSetting = (settings: Settings, connector: string) =>
   connector === 'triton'
@@ -222,16 +240,13 @@ const addressSetting = (settings: Settings, connector: string) =>
 
 /** The setting with the addresses of the endpoints, or the command that starts them. */
 function whereToLook(settings: Settings, connector: string): string {
-  if (settings.MILLRACE_MODELS !== undefined)
-    return `start the server, or correct its url in ${settings.MILLRACE_MODELS}`;
+  const models = modelsSource(settings);
+  if (models !== undefined) return `start the server, or correct its url in ${models}`;
   const [setting, given] = addressSetting(settings, connector);
   return given === undefined
     ? `start the embedded one with "millrace up", or set ${setting} to your own`
     : `start the server, or correct ${setting}`;
 }
-
-const deviceOf = (pool: PoolConfig, url: string): string =>
-  pool.endpoints.find((endpoint) => endpoint.url === url)?.device ?? 'a device without a label';
 
 /** Endpoints with different weights give different answers, and caches mix them up. */
 function agreement(name: string, checks: readonly EndpointCheck[]): Finding[] {

@@ -11,7 +11,7 @@ import { createLogger } from '../../workers/logger.js';
 import { loadMcpServers } from '../../workers/mcp-servers.js';
 import { openWebhooks } from '../../workers/open-webhooks.js';
 import { withoutServiceLinks } from '../../workers/settings/service-links.js';
-import { type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
+import { isSet, type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -35,7 +35,7 @@ export async function checkSettings(
   try {
     const settings = await loadSettings(env, config);
     const names = Object.keys(settingsSchema().shape);
-    const given = names.filter((name) => env[name] !== undefined && env[name] !== '');
+    const given = names.filter((name) => isSet(env[name]));
     const { file } = settings.config;
     const from = file === undefined ? '' : `, ${Object.keys(settings.config.settings).length} from ${file}`;
     const detail = `${names.length} settings, ${given.length === 0 ? 'all at their defaults' : `given: ${given.join(', ')}`}${from}`;

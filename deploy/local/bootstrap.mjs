@@ -28,6 +28,7 @@ const SOURCES = [
   'stores',
   'telemetry',
   'temporal',
+  'testing',
   'workers',
   'workflows',
   'tsconfig.json',

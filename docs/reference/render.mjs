@@ -121,7 +121,7 @@ export function renderSettings(settingsSchema) {
 
 # Settings
 
-Set each as an environment variable, or in \`settings\` of the [configuration file](configuration.md); variables take precedence. An empty variable counts as unset. With an invalid value the process exits with
+Set each as an environment variable, or in \`settings\` of the [configuration file](configuration.md); variables take precedence. An empty or blank variable counts as unset. With an invalid value the process exits with
 \`INVALID_SETTING\`, which names every invalid variable. \`millrace settings\` prints this list. The schema is
 \`workers/settings.ts\`.
 

@@ -1,5 +1,5 @@
-import type { Backend, Connectors } from '../../activities/connectors/index.js';
-import type { ModelsConfig } from '../../activities/pools/index.js';
+import type { Connectors, RegisteredConnector } from '../../activities/connectors/index.js';
+import { connectTo, type FindEndpoints, listed, type ModelsConfig } from '../../activities/pools/index.js';
 import { messageOf } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
 import { isLoopback } from '../../runtime/loopback.js';
@@ -18,6 +18,12 @@ export interface FoundServers {
   readonly notes: string[];
 }
 
+/** How pools' servers are found and called. */
+export interface Servers {
+  readonly connectors: Connectors;
+  readonly find: FindEndpoints;
+}
+
 /** A running server identifies a model within milliseconds; a longer silence means that it cannot be placed on. */
 const ANSWER_MS = 3_000;
 
@@ -27,29 +33,37 @@ const ANSWER_MS = 3_000;
  */
 export async function runningServers(
   models: ModelsConfig,
-  connectors: Connectors,
+  { connectors, find }: Servers,
   node: string,
   devices: number,
 ): Promise<FoundServers> {
-  const servers = new Map<string, RunningServer & { readonly models: string[] }>();
+  const running = new Map<string, RunningServer & { readonly models: string[] }>();
   const notes: string[] = [];
+  const { signal } = new AbortController();
   for (const [name, pool] of Object.entries(models)) {
-    const { connector, model, endpoints } = pool;
-    for (const { url, device: label } of endpoints) {
+    const { connector } = pool;
+    const named = await listed(name, pool, find, signal).catch(messageOf);
+    if (typeof named === 'string') {
+      notes.push(`${name} is left out: ${named}`);
+      continue;
+    }
+    for (const endpoint of named.endpoints) {
+      const { url, device: label } = endpoint;
       const device = deviceAt(url, label, node, devices);
       if (device === undefined) continue;
-      const backend = connectors.get(connector)?.connect(url, pool);
-      const silent = backend && (await silence(backend, model));
+      const known = connectors.get(connector);
+      const servers = () => find(name, { ...named, endpoints: [endpoint] }, signal);
+      const silent = known && (await silence(known, pool, servers, signal));
       if (silent !== undefined) {
         notes.push(`${name} at ${url} is left out: ${silent}`);
         continue;
       }
-      const known = servers.get(`${url} ${device}`);
-      if (known) known.models.push(name);
-      else servers.set(`${url} ${device}`, { url, connector, device, models: [name] });
+      const server = running.get(`${url} ${device}`);
+      if (server) server.models.push(name);
+      else running.set(`${url} ${device}`, { url, connector, device, models: [name] });
     }
   }
-  return { servers: [...servers.values()], notes };
+  return { servers: [...running.values()], notes };
 }
 
 function deviceAt(url: string, label: string, node: string, devices: number): string | undefined {
@@ -59,14 +73,28 @@ function deviceAt(url: string, label: string, node: string, devices: number): st
   return here ? `${node}/${Number(index)}` : undefined;
 }
 
-/** Why a server does not identify a model; undefined if it does. */
-async function silence(backend: Backend, model: string): Promise<string | undefined> {
+/** Why none of an endpoint's servers identifies the pool's model; undefined if one does. */
+async function silence(
+  connector: RegisteredConnector,
+  pool: ModelsConfig[string],
+  servers: () => ReturnType<FindEndpoints>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  let why = 'no server has been found';
   try {
-    await limited(ANSWER_MS, new AbortController().signal, (signal) => backend.fingerprint(model, signal));
-    return undefined;
+    for (const server of await servers()) {
+      const backend = connectTo(connector, server, pool);
+      try {
+        await limited(ANSWER_MS, signal, (own) => backend.fingerprint(pool.model, own));
+        return undefined;
+      } catch (error) {
+        why = messageOf(error);
+      } finally {
+        backend.close();
+      }
+    }
   } catch (error) {
     return messageOf(error);
-  } finally {
-    backend.close();
   }
+  return why;
 }

@@ -1,3 +1,4 @@
+import { connectTo } from '../../activities/pools/index.js';
 import {
   calledPools,
   type PlacedPool,
@@ -7,7 +8,7 @@ import {
 } from '../../placement/document/index.js';
 import { deviceQueue, poolQueue } from '../../placement/queues.js';
 import { pollersOf } from '../../temporal/pollers.js';
-import { FULL, failureOf, type ServersOptions, seen } from './servers.js';
+import { FULL, failureOf, noEndpoint, type ServersOptions, seen } from './servers.js';
 
 /** Something that a placement needs and that is not there now. */
 export interface Missing {
@@ -55,12 +56,12 @@ async function serverMissing(
   const connector = connectors.get(pool.connector);
   if (connector === undefined) return `no connector of ${model} is named "${pool.connector}"`;
   const endpoints = pool.endpoints.filter((endpoint) => endpoint.device === device);
-  if (endpoints.length === 0) return `the models file has no endpoint of ${model} on ${device}`;
+  if (endpoints.length === 0) return `${noEndpoint(models, model)} on ${device}`;
   const draining = endpoints.find((endpoint) => endpoint.draining);
   if (draining) return `${model} at ${draining.url} on ${device} is draining`;
   const failures = await Promise.all(
-    endpoints.map(async ({ url }) => {
-      const backend = connector.connect(url, pool);
+    endpoints.map(async (endpoint) => {
+      const backend = connectTo(connector, endpoint, pool);
       try {
         return await failureOf({ model, device, pool, backend }, FULL, signal);
       } finally {

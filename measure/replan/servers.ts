@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
 import type { Backend, Connectors, ServerWork } from '../../activities/connectors/index.js';
-import type { ModelsConfig } from '../../activities/pools/index.js';
+import { connectTo, type ModelsConfig } from '../../activities/pools/index.js';
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import { calledPools, type PlacedPool, type PlacementDocument } from '../../placement/document/index.js';
 import { deviceQueue } from '../../placement/queues.js';
@@ -22,6 +22,7 @@ const WORKS: ReadonlySet<ErrorCode> = new Set([...FULL, 'BACKEND_UNAUTHORIZED', 
 
 export interface ServersOptions {
   readonly placement: PlacementDocument;
+  /** With the endpoints that pools with `discover` have now. */
   readonly models: ModelsConfig;
   readonly connectors: Connectors;
   readonly connection: Connection;
@@ -80,11 +81,17 @@ function placedOf({ placement, models, connectors }: ServersOptions): readonly P
       });
     }
     const devices = new Set(replicas.map(({ devices: [first = ''] }) => first));
-    return pool.endpoints.flatMap(({ url, device }) =>
-      devices.has(device) ? [{ model, device, pool, backend: connector.connect(url, pool) }] : [],
+    return pool.endpoints.flatMap((endpoint) =>
+      devices.has(endpoint.device)
+        ? [{ model, device: endpoint.device, pool, backend: connectTo(connector, endpoint, pool) }]
+        : [],
     );
   });
 }
+
+/** That a pool has no endpoint, as the start of a sentence. */
+export const noEndpoint = (models: ModelsConfig, model: string): string =>
+  `${models[model]?.discover === undefined ? 'the models file has' : 'discover finds'} no endpoint of ${model}`;
 
 /** The replicas that calls show to work. Of a model served apart a router does, at the first: what is behind it does not show. */
 export const seen = ({ apart, replicas }: PlacedPool): PlacedPool['replicas'] =>
@@ -148,7 +155,7 @@ async function lostOf(options: ServersOptions, placed: readonly Placed[]): Promi
 
 /** Why a device does not serve some model; undefined if it serves all of them. */
 async function lossOf(
-  { connection, namespace, taskQueue, signal }: ServersOptions,
+  { models: pools, connection, namespace, taskQueue, signal }: ServersOptions,
   placed: readonly Placed[],
   device: string,
   models: readonly string[],
@@ -158,7 +165,7 @@ async function lossOf(
     pollersOf(connection, namespace, queue, 'stages'),
     ...models.map(async (model) => {
       const own = placed.filter((each) => each.device === device && each.model === model);
-      if (own.length === 0) return `the models file has no endpoint of ${model} there`;
+      if (own.length === 0) return `${noEndpoint(pools, model)} there`;
       const failures = await Promise.all(own.map((each) => failureOf(each, WORKS, signal)));
       return failures.every((failure) => failure !== undefined) ? failures[0] : undefined;
     }),

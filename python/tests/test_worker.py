@@ -152,6 +152,7 @@ def test_settings_are_checked() -> None:
     assert settings.tenant_bytes is None and settings.reserve_bytes == 2**28
     with pytest.raises(SettingError, match='MILLRACE_SHUTDOWN_GRACE_MS must be a whole number, not "10s"'):
         read_settings({"MILLRACE_SHUTDOWN_GRACE_MS": "10s"})
+    assert read_settings({"MILLRACE_SHUTDOWN_GRACE_MS": " ", "REDIS_URL": " "}) == read_settings({})
 
 
 def test_services_of_kubernetes_are_no_settings() -> None:

@@ -4,7 +4,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { importModule } from '../../runtime/typescript/index.js';
 import { loadPlace } from '../load-place.js';
-import { readSettings, type Settings } from '../settings.js';
+import { isSet, readSettings, type Settings } from '../settings.js';
 import type { Config } from './define.js';
 import { type LoadedConfig, NO_CONFIG } from './loaded.js';
 import { lineOf } from './source-lines.js';
@@ -41,7 +41,7 @@ export async function settingsWith(config: Config, env: Environment = process.en
 
 function fileOf(named: string | undefined, by: string): string | undefined {
   if (named === NONE) return undefined;
-  if (named !== undefined && named !== '') {
+  if (isSet(named)) {
     const file = path.resolve(named);
     if (existsSync(file)) return file;
     throw invalidFields('INVALID_SETTING', [{ field: by, message: `there is no configuration file ${file}` }]);

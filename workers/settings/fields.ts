@@ -8,8 +8,23 @@ export const SHORTEST_SECRET = 32;
 
 export const port = (about: string, fallback: number) =>
   z.coerce.number().int().min(1).max(65_535).default(fallback).describe(about);
+
+/**
+ * Longest duration of a setting, in milliseconds: two weeks. A timer holds 24.8 days and a longer one fires at once, so
+ * that this leaves room for what is added to a duration: a margin, or the spread of an interval.
+ */
+const MOST_MS = 14 * 24 * 3_600_000;
+
+/** How long a process waits. What others keep, such as a time to live in Redis, may be longer. */
 export const ms = (about: string, fallback: number) =>
-  z.coerce.number().int().positive().default(fallback).describe(about);
+  z.coerce
+    .number()
+    .int()
+    .positive()
+    .max(MOST_MS, `must be at most ${MOST_MS}, which is two weeks`)
+    .default(fallback)
+    .describe(about);
+
 export const bytes = (about: string, fallback: number) =>
   z.coerce.number().int().positive().default(fallback).describe(about);
 export const list = (about: string, shortest = 1) =>

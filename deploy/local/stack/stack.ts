@@ -26,6 +26,7 @@ import { restart } from './restart.js';
 import { requireSameSettings } from './same-settings.js';
 import { logPath, readState, type StackState, settingsPath, specsPath } from './stack-state.js';
 import { outdatedParts } from './status.js';
+import { stopTimeMs } from './stop-times.js';
 
 export interface UpOptions {
   readonly settings: Settings;
@@ -36,10 +37,6 @@ export interface UpOptions {
   readonly proc?: string;
 }
 
-/**
- * Longest wait for a supervisor to stop its parts before it is killed, in milliseconds: above every part's own grace.
- */
-const DOWN_TIMEOUT_MS = 45_000;
 const SUPERVISOR_START_MS = 60_000;
 
 /**
@@ -102,7 +99,7 @@ async function stopSupervisor(home: string): Promise<boolean> {
   const wasUp = supervisor !== undefined && isAlive(supervisor);
   if (wasUp) {
     signalProcess(supervisor.pid, 'SIGTERM');
-    const giveUpAt = Date.now() + DOWN_TIMEOUT_MS;
+    const giveUpAt = Date.now() + stopTimeMs(home);
     while (isAlive(supervisor) && Date.now() < giveUpAt) await sleep(20);
     if (isAlive(supervisor)) signalGroup(supervisor.pid, 'SIGKILL');
   }

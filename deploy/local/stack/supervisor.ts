@@ -1,11 +1,8 @@
 import { messageOf } from '../../../pipelines/errors.js';
 import { identify, type ProcessIdentity } from '../../../runtime/process-identity.js';
-import { type PartName, type PartSpec, SERVER_PARTS } from './part-spec.js';
+import { type PartName, type PartSpec, STOP_ORDER } from './part-spec.js';
 import { type StackState, writeState } from './stack-state.js';
 import { SupervisedPart } from './supervised-part.js';
-
-/** Parts that serve others are stopped after those, so that running stages can finish. */
-const STOP_ORDER: readonly (readonly PartName[])[] = [['gateway'], ['worker'], SERVER_PARTS];
 
 /** Runs the parts of one home and keeps `run/state.json` current. Runs in its own process: see supervisor-main. */
 export class Supervisor {

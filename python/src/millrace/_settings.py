@@ -43,7 +43,8 @@ class Settings:
 
 def read_settings(env: Mapping[str, str] | None = None, *, home: str | None = None) -> Settings:
     """The settings of an environment, by default of this process. Raises `SettingError` naming the variable."""
-    env = os.environ if env is None else env
+    given = os.environ if env is None else env
+    env = {name: value for name, value in given.items() if value.strip()}
     base = _number(env, "MILLRACE_PORT_BASE")
     port = _number(env, "MILLRACE_TEMPORAL_PORT", base + _TEMPORAL_PORT_OFFSET)
     redis = _number(env, "MILLRACE_REDIS_PORT", base + _REDIS_PORT_OFFSET)

@@ -145,13 +145,12 @@ class Worker:
 
     def _options(self) -> dict[str, Any]:
         """How to connect: the arguments before the environment before the embedded server."""
-        env = os.environ
+        # An empty or blank variable counts as unset.
+        env = {name: value for name, value in os.environ.items() if value.strip()}
         # As everywhere in Millrace: a profile for other tools does not redirect a worker.
         no_file = not (env.get("TEMPORAL_CONFIG_FILE") or env.get("TEMPORAL_PROFILE"))
-        # An empty variable counts as unset.
-        set_ones = {name: value for name, value in env.items() if value}
         try:
-            found = dict(ClientConfig.load_client_connect_config(disable_file=no_file, override_env_vars=set_ones))
+            found = dict(ClientConfig.load_client_connect_config(disable_file=no_file, override_env_vars=env))
         except (RuntimeError, ValueError) as error:
             raise SettingError(f"Temporal's variables or profile: {error}") from error
         options = {**found, **{name: value for name, value in self._given.items() if value is not None}}

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { checkSettings } from '../../../cli/doctor/settings-checks.js';
+import { NO_CONFIG } from '../../../workers/config/loaded.js';
 import { readSettings } from '../../../workers/settings.js';
 
 /** What Kubernetes adds to each container of a namespace with a service of this name. */
@@ -41,6 +42,58 @@ describe('services of Kubernetes with the names of settings', () => {
     ]);
     expect(findings[0]?.detail).toContain('given: MILLRACE_CONFIG');
     expect(findings[0]?.detail).not.toContain('MILLRACE_GATEWAY_PORT');
+  });
+});
+
+describe('a blank value', () => {
+  const BLANKS = ['', ' ', '\t\n'];
+
+  it('counts as unset, and not as 0, which would take a limit away', () => {
+    for (const blank of BLANKS) {
+      const read = readSettings({ MILLRACE_TENANT_RUNS: blank, MILLRACE_KSERVE_GRPC_PORT: blank, TRITON_URL: blank });
+      expect(read).toEqual(readSettings({}));
+      expect([read.MILLRACE_TENANT_RUNS, read.MILLRACE_KSERVE_GRPC_PORT]).toEqual([1_000, 7_409]);
+    }
+  });
+
+  it('leaves that of the configuration, which is blank or not as well', () => {
+    const runs = (inFile: string) =>
+      readSettings({ MILLRACE_TENANT_RUNS: ' ' }, { ...NO_CONFIG, settings: { MILLRACE_TENANT_RUNS: inFile } })
+        .MILLRACE_TENANT_RUNS;
+    expect([runs('5'), runs(' ')]).toEqual([5, 1_000]);
+  });
+});
+
+describe('a value that would do the opposite of what is meant', () => {
+  const refused = (name: string, message: string) =>
+    expect.objectContaining({ code: 'INVALID_SETTING', details: { fields: [{ field: name, message }] } });
+
+  // A timer of more than 24.8 days fires at once.
+  test.each([
+    'MILLRACE_SHUTDOWN_GRACE_MS',
+    'MILLRACE_CANARY_INTERVAL_MS',
+    'MILLRACE_REDIS_TIMEOUT_MS',
+    'MILLRACE_INDEX_TIMEOUT_MS',
+    'MILLRACE_MAX_WAIT_MS',
+    'MILLRACE_UPLOAD_TIMEOUT_MS',
+    'MILLRACE_HEADERS_TIMEOUT_MS',
+  ] as const)('%s is at most what a timer holds, with what is added to it', (name) => {
+    expect(readSettings({ [name]: '1209600000' })[name]).toBe(14 * 24 * 3_600_000);
+    const message = 'must be at most 1209600000, which is two weeks';
+    for (const long of ['1209600001', '2592000000', '31536000000'])
+      expect(() => readSettings({ [name]: long })).toThrow(refused(name, message));
+  });
+
+  it('is none of a time that no process waits for', () => {
+    expect(readSettings({ MILLRACE_RECORD_KEPT_MS: '31536000000' }).MILLRACE_RECORD_KEPT_MS).toBe(31_536_000_000);
+  });
+
+  it('is a first port after which there is no room for the others', () => {
+    const { MILLRACE_REDIS_CACHE_PORT: last } = readSettings({ MILLRACE_PORT_BASE: '65524' });
+    expect(last).toBe(65_535);
+    const message = 'must be at most 65524, since the 11 ports after it are used too';
+    for (const base of ['65525', '65530', '65535'])
+      expect(() => readSettings({ MILLRACE_PORT_BASE: base })).toThrow(refused('MILLRACE_PORT_BASE', message));
   });
 });
 

@@ -1,10 +1,14 @@
 import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { carryOut } from '../../../../cli/doctor/examine.js';
 import { CALL_MS } from '../../../../cli/doctor/limits.js';
 import { poolChecks } from '../../../../cli/doctor/pools-check.js';
+import { NO_CONFIG } from '../../../../workers/config/loaded.js';
 import { connectorsOf } from '../../../../workers/connectors.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { freePort } from '../../../support/free-port.js';
@@ -155,6 +159,66 @@ describe('a key over plain http', () => {
     const findings = await check([await llm()], { apiKey: { env: 'NO_SUCH_KEY' } });
     expect(findings).toMatchObject([{ id: 'settings.models', state: 'fail' }]);
     expect(findings[0]?.detail).toContain('the environment has no NO_SUCH_KEY');
+  });
+});
+
+describe('a pool of the configuration', () => {
+  const settings = readSettings({}, { ...NO_CONFIG, file: '/srv/millrace.config.ts', models: {} });
+  const remedies = async (urls: readonly string[], more: object = {}) =>
+    (await check(urls, more, settings)).flatMap(({ remedy }) => remedy ?? []);
+
+  it('is corrected there, not by the settings of the embedded stack', async () => {
+    const named = { apiKey: { env: 'TEST_POOL_KEY' } };
+    process.env.TEST_POOL_KEY = 'sk-secret-word';
+    try {
+      const unauthorised = await llm({ chat: refusal(401, 'Incorrect API key') });
+      const dead = `http://127.0.0.1:${await freePort()}/v1`;
+      const unknown = await llm({ chat: refusal(404, 'The model `assistant` does not exist.') });
+      for (const [url, more, remedy] of [
+        [unauthorised, {}, 'set the key’s source in /srv/millrace.config.ts'],
+        [unauthorised, named, 'correct the key that "apiKey" of the pool in /srv/millrace.config.ts names'],
+        [unknown, {}, 'correct its name in /srv/millrace.config.ts'],
+        [dead, {}, 'correct its url in /srv/millrace.config.ts'],
+        ['x', { connector: 'nobody' }, 'correct /srv/millrace.config.ts'],
+      ] as const) {
+        const [first = '', ...others] = await remedies([url], more);
+        expect([first, others]).toEqual([expect.stringContaining(remedy), []]);
+        expect(first).not.toMatch(/LLM_MODEL|LLM_BASE_URL to your own|correct LLM|MILLRACE_MODELS/);
+      }
+    } finally {
+      delete process.env.TEST_POOL_KEY;
+    }
+  });
+});
+
+describe('the servers of a pool', () => {
+  it('are called under their names, as workers call them', async () => {
+    const hosts: (string | undefined)[] = [];
+    const chat: RequestListener = (request, response) => {
+      hosts.push(request.headers.host);
+      refusal(400, 'bad request')(request, response);
+    };
+    const url = await llm({ chat });
+    const findings = await check([], { endpoints: [{ url, device: 'gpu0', serverName: 'llm.internal' }] });
+    expect(new Set(hosts)).toEqual(new Set([`llm.internal:${new URL(url).port}`]));
+    expect(findings[0]).toMatchObject({ id: 'pool.reachable', state: 'ok' });
+  });
+
+  it('are those that discover finds; that it finds none, or fails, is a failure', async () => {
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-doctor-')), 'endpoints.json');
+    const found = (endpoints: readonly unknown[]) => {
+      writeFileSync(file, JSON.stringify(endpoints));
+      return check([], { endpoints: [], discover: { file } });
+    };
+    const url = await llm();
+    const [reachable] = await found([{ url, device: 'gpu7' }]);
+    expect(reachable).toMatchObject({ state: 'ok', about: `assistant at ${url}`, detail: 'openai, on gpu7' });
+    expect(await found([])).toEqual([
+      expect.objectContaining({ id: 'pool.reachable', state: 'fail', detail: 'its discover finds no server' }),
+    ]);
+    expect(await check([], { endpoints: [], discover: { file: `${file}.none` } })).toMatchObject([
+      { id: 'pool.reachable', state: 'fail', about: 'assistant', detail: expect.stringContaining('ENOENT') },
+    ]);
   });
 });
 

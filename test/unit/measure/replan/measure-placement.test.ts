@@ -1,6 +1,11 @@
 import type { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
-import type { Connectors, RegisteredConnector, ServerWork } from '../../../../activities/connectors/index.js';
+import type {
+  Connectors,
+  PoolAccess,
+  RegisteredConnector,
+  ServerWork,
+} from '../../../../activities/connectors/index.js';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { measureRuns } from '../../../../measure/replan/runs.js';
 import { measureServers } from '../../../../measure/replan/servers.js';
@@ -15,10 +20,10 @@ interface Server {
   readonly counts?: readonly ServerWork[];
 }
 
-/** A connector whose servers are as told, by their addresses. */
+/** A connector whose servers are as told, by the names under which they are called: their addresses if they have no other. */
 function connectors(servers: Readonly<Record<string, Server>>): Connectors {
-  const connect = (endpoint: string) => {
-    const { fails, counts } = servers[endpoint] ?? {};
+  const connect = (endpoint: string, { serverName = endpoint }: PoolAccess) => {
+    const { fails, counts } = servers[serverName] ?? {};
     const samples = [...(counts ?? [])];
     return {
       endpoint,
@@ -95,6 +100,13 @@ describe('the servers of a placement', () => {
     expect(lost).toEqual([
       { device: 'b/0', because: 'whisper at b/0:1 answers no canary: BACKEND_UNAVAILABLE: as told' },
     ]);
+  });
+
+  it('are called under their names, as workers call them', async () => {
+    const named = models({ endpoints: [endpoints[0], { ...endpoints[1], serverName: 'b.internal' }] });
+    const failing = { fails: 'BACKEND_UNAVAILABLE' } as const;
+    expect((await measured({ 'b/0:1': failing }, { models: named })).lost).toEqual([]);
+    expect((await measured({ 'b.internal': failing }, { models: named })).lost).toHaveLength(1);
   });
 
   it('are lost though they load the model on demand, unless that is all that they say', async () => {

@@ -1,13 +1,13 @@
 import type { Connection } from '@temporalio/client';
 import { expect, it } from 'vitest';
-import type { Connectors, RegisteredConnector } from '../../../../activities/connectors/index.js';
+import type { Connectors, PoolAccess, RegisteredConnector } from '../../../../activities/connectors/index.js';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { missingOf } from '../../../../measure/replan/missing.js';
 import { type ErrorCode, MillraceError } from '../../../../pipelines/errors.js';
 import { placedPool, placementOf } from '../../../support/placements.js';
 
 interface World {
-  /** What canaries fail with, by address. */
+  /** What canaries fail with, by the name under which a server is called: its address if it has no other. */
   readonly fails?: Readonly<Record<string, ErrorCode>>;
   /** Workers of each queue. */
   readonly workers?: Readonly<Record<string, readonly string[]>>;
@@ -26,10 +26,10 @@ const on = (devices: readonly string[]) => {
 
 async function missing(world: World = {}) {
   const { fails = {}, workers = ALL, pool = {}, devices = ['a/0', 'b/0'], endpoints = ENDPOINTS, except } = world;
-  const connect = (endpoint: string) => ({
+  const connect = (endpoint: string, { serverName = endpoint }: PoolAccess) => ({
     endpoint,
     probe: async () => {
-      const { [endpoint]: code } = fails;
+      const { [serverName]: code } = fails;
       if (code) throw new MillraceError(code, 'as told');
     },
     close: () => undefined,
@@ -67,6 +67,18 @@ it('misses a server that is draining, or that the models file does not have', as
   expect(await missing({ devices: ['c/0'], workers: { 'blue.device.c.0': ['3@c'] } })).toEqual([
     'servers: the models file has no endpoint of whisper on c/0',
   ]);
+});
+
+it('calls a server at an address under its name, as workers do', async () => {
+  const named = [ENDPOINTS[0], { ...ENDPOINTS[1], serverName: 'b.internal' }];
+  expect(await missing({ endpoints: named, fails: { 'b/0:1': 'BACKEND_UNAVAILABLE' } })).toEqual([]);
+  const [failed] = await missing({ endpoints: named, fails: { 'b.internal': 'BACKEND_UNAVAILABLE' } });
+  expect(failed).toContain('whisper at b/0:1 answers no canary');
+});
+
+it('says of a pool with discover that nothing is found, not that the models file has no endpoint', async () => {
+  const world = { devices: ['c/0'], workers: { 'blue.device.c.0': ['3@c'] }, pool: { discover: 'dns' } };
+  expect(await missing(world)).toEqual(['servers: discover finds no endpoint of whisper on c/0']);
 });
 
 it('misses a server that answers no canary or refuses it, not one that is full or loads the model when it is called', async () => {

@@ -186,6 +186,20 @@ describe('a part that runs files which may change', () => {
     expect(states.at(-1)).toBe('worker ready');
   });
 
+  it('has the grace that it was started with before `restart` kills it, and a margin', async () => {
+    const slow = "process.on('SIGTERM', () => setTimeout(() => process.exit(7), 600))";
+    const exitWith = async (stopGraceMs: number) => {
+      const before = await until('worker', ({ state }) => state === 'ready');
+      writeJson(specsPath(home), [{ ...spec, stopGraceMs }]);
+      await restart(home, 'worker', () => undefined, 100);
+      return (await until('worker', ({ starts }) => starts === before.starts + 1)).lastExit;
+    };
+    const spec = await part('worker', slow);
+    supervisor.add([spec]);
+    expect(await exitWith(20_000)).toMatchObject({ code: 7, signal: null });
+    expect(await exitWith(50)).toMatchObject({ code: null, signal: 'SIGKILL' });
+  });
+
   it('does not count as ready once it has ended, even while its last probe waits for an answer', async () => {
     let answers = true;
     const held: ServerResponse[] = [];
