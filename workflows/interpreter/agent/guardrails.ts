@@ -8,6 +8,7 @@ import {
 } from '../../../pipelines/plan/index.js';
 import { type TokenUsage, usageOfRows, usageSum, withCost } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
+import { wellFormed } from '../../../pipelines/well-formed.js';
 import { decide } from '../approve.js';
 import { sha256 } from '../digest.js';
 import type { RunHost } from '../host.js';
@@ -47,8 +48,6 @@ interface Place {
   readonly call?: string;
   /** Names of the called tool. Absent for a text. */
   readonly tools?: readonly string[];
-  /** How what is checked is displayed to a person who is asked. */
-  readonly subject: string;
 }
 
 /** Whether calls of the tool are checked by the guardrail; the agent's own tools are not. */
@@ -126,13 +125,25 @@ async function checkOne(
   if (verdict.verdict === 'pass') return more;
   asked.end({ ...(reason !== '' && { reason }), ...(used && { used: used as Json }) });
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
-  const subject = `${guard.name}${reason === '' ? '' : ` (${reason})`}: ${place.subject}`;
+  const subject = `${guard.name}${reason === '' ? '' : ` (${reason})`}${shown(seen)}`;
   const own = { ...at, memo: at.memo.below('decision') };
   const decision = await decide(run, own, { subject, stage: stage.id, path, limitMs, ...guard.ask });
   if (decision === undefined) return STOPPED;
   if (decision.approved) return more;
   const by = decision.by === 'timeout' ? 'not approved in time' : 'rejected by a person';
   return { stopped: decision.reason ? `${by}: ${decision.reason}` : by, ...more };
+}
+
+/** Maximum length of what a person is shown of a text, or of the JSON of arguments, in characters. */
+const LONGEST_SHOWN = 16_000;
+
+/** What a person decides on: what the guardrails before this one have left. Of a longer one the beginning, after the digest of the whole. */
+function shown({ text = '', tool, arguments: given = {} }: Seen): string {
+  const whole = tool === undefined ? text : canonicalJson(given);
+  const of = tool === undefined ? '' : `${tool} `;
+  if (whole.length <= LONGEST_SHOWN) return `: ${of}${whole}`;
+  const cut = `the first ${LONGEST_SHOWN} of ${whole.length} characters, sha256 ${sha256(whole)}`;
+  return `, ${cut}: ${of}${wellFormed(whole.slice(0, LONGEST_SHOWN))}…`;
 }
 
 /** Runs a guardrail's tool: a separate activity, or a separate run. */
