@@ -30,6 +30,7 @@ export interface SessionName {
 
 /** A conversation so far: a summary of its beginning, then the messages since. */
 export interface Session {
+  /** Also of what parts have in place of messages. */
   readonly summary?: string;
   readonly messages: readonly AgentMessage[];
   /** Number of parts ever added, including summarised ones; `upTo` of a summary counts in this. */
@@ -43,7 +44,10 @@ export interface SessionPart {
   readonly key: string;
   readonly messages: readonly AgentMessage[];
   readonly ttlMs: number;
-  /** Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. */
+  /**
+   * Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. It may have turns of the part's run too, which
+   * are nowhere else: where it replaces nothing, it stays with the part.
+   */
   readonly summary?: { readonly text: string; readonly upTo: number; readonly begun?: string };
   /** Most parts that are kept, this one included: older ones are dropped. Default: all. */
   readonly keeps?: number;
@@ -84,9 +88,10 @@ export class SessionStore {
     if (reply === 'own') throw tooLong(most);
     if (typeof reply === 'string') throw exceeded(this.#quota, reply, name.tenant);
     const [all, [summary, dropped, begun]] = reply;
-    const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
+    const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[]; summary?: string });
+    const summaries = [summary ?? undefined, ...read.map((part) => part.summary)].filter((text) => text !== undefined);
     return {
-      ...(summary !== null && { summary }),
+      ...(summaries.length > 0 && { summary: joined(summaries) }),
       messages: read.flatMap(({ messages }) => messages),
       parts: Number(dropped ?? 0) + all.length,
       ...(begun !== null && { begun }),
@@ -98,7 +103,8 @@ export class SessionStore {
     const { keys, own } = keysOf(name);
     const part = JSON.stringify({ key, messages });
     const { text = '', upTo = 0, begun = '' } = summary ?? {};
-    const given = [key, part, ttlMs, text, upTo, keeps, begun] as const;
+    const partsEnd = summary ? `,"summary":${JSON.stringify(text)}}` : '';
+    const given = [key, part, ttlMs, text, upTo, keeps, begun, partsEnd] as const;
     const refused = await reached(() => add(this.#redis, keys, own, ...limits(this.#quota), ...given));
     if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);
   }
@@ -133,6 +139,16 @@ export class SessionStore {
   }
 }
 
+/** Several summaries as one. Those of simultaneous runs begin alike: a line that one before has is left out. */
+function joined(summaries: readonly string[]): string {
+  const lines: string[] = [];
+  for (const summary of summaries) {
+    const before = new Set(lines);
+    lines.push(...summary.split('\n').filter((line) => !before.has(line)));
+  }
+  return lines.join('\n');
+}
+
 const load = script<
   Keys,
   [own: string, mostSessions: number, mostBytes: number, mostOfOwn: number],
@@ -160,6 +176,7 @@ const add = script<
     upTo: number,
     keeps: number,
     begun: string,
+    partsEnd: string,
   ],
   Refusal | 0 | 1
 >(`
@@ -173,6 +190,9 @@ local upTo, keeps = tonumber(ARGV[8]), tonumber(ARGV[9])
 local begun = redis.call('HGET', KEYS[2], 'begun')
 local isRead = ARGV[10] == '' or begun == ARGV[10]
 local summed = isRead and upTo > dropped and upTo <= dropped + count
+-- Whoever has read nothing, or this session, has nothing of an erased one.
+local stays = ARGV[11] ~= '' and not summed and (ARGV[10] == '' and upTo == 0 or ARGV[10] ~= '' and begun == ARGV[10])
+local part = stays and string.sub(ARGV[5], 1, -2) .. ARGV[11] or ARGV[5]
 local drop = summed and upTo - dropped or 0
 if keeps > 0 then drop = math.max(drop, count + 1 - keeps) end
 drop = math.min(drop, count)
@@ -182,9 +202,9 @@ local summary = redis.call('HSTRLEN', KEYS[2], 'summary')
 local bytes = (count > 0 or summary > 0) and before or 0
 for _, text in ipairs(drop > 0 and redis.call('LRANGE', KEYS[1], 0, drop - 1) or {}) do bytes = bytes - #text end
 if summed then bytes = bytes - summary + #ARGV[7] end
-bytes = math.max(0, bytes) + #ARGV[5]
+bytes = math.max(0, bytes) + #part
 if mostBytes > 0 and bytes > before and total - before + bytes > mostBytes then return 'bytes' end
-redis.call('RPUSH', KEYS[1], ARGV[5])
+redis.call('RPUSH', KEYS[1], part)
 redis.call('HSET', KEYS[2], 'last', ARGV[4], mark, dropped + count + 1)
 if count == 0 then redis.call('HSET', KEYS[2], 'begun', ARGV[4]) end
 if summed then redis.call('HSET', KEYS[2], 'summary', ARGV[7]) end
