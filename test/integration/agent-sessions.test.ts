@@ -174,13 +174,6 @@ describe('an agent with sessions', () => {
     for (const q of ['one', 'two', 'three'])
       expect(await run(stubborn, { q, session })).toMatchObject({ text: 'Yes.' });
     const { messages } = await store.load({ tenant, of: 'stubborn', session });
-    expect(messages.map(({ content }) => content)).toEqual([
-      'one',
-      'Yes.',
-      'two',
-      'Yes.',
-      'three',
-      'Yes.',
-    ]);
+    expect(messages.map(({ content }) => content)).toEqual(['one', 'Yes.', 'two', 'Yes.', 'three', 'Yes.']);
   });
 });
