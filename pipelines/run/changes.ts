@@ -44,6 +44,8 @@
  *   was cancelled and made again, and each item began again under its path, where it found what had been made of the first piece.
  * - `told-waits-leave-room`: signals that tell of waits count among the commands of a workflow task, a run sends 500, a child run 100 at most, and goes on in a new
  *   history once they have arrived. Before, they were neither counted nor limited, which blocked a run with many at once, and the last ones were lost there.
+ * - `session-results-stay`: long results of a session have names that are unique in it, and later runs read on in them. Before, each run called its own
+ *   `r1`, `r2`; what a model reads by such a name is a call.
  */
 export type Change =
   | 'waits-are-told'
@@ -68,4 +70,5 @@ export type Change =
   | 'diverged-runs-fail'
   | 'pinned-calls-end-in-time'
   | 'ended-items-stay'
-  | 'told-waits-leave-room';
+  | 'told-waits-leave-room'
+  | 'session-results-stay';

@@ -64,6 +64,7 @@ export const CALL_KINDS = {
       summary: z.string().optional(),
       messages: z.array(chatMessage),
       parts: z.int(),
+      wholes: z.record(z.string(), z.looseObject({ uri: z.string() })).optional(),
       begun: z.string().optional(),
       grant: grant.optional(),
     }),

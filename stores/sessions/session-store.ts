@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import type { SessionGrant } from '../../pipelines/run/index.js';
@@ -35,6 +36,8 @@ export interface Session {
   readonly messages: readonly AgentMessage[];
   /** Number of parts ever added, including summarised ones; `upTo` of a summary counts in this. */
   readonly parts: number;
+  /** Long results that messages have the beginning of, by the names in these. Absent: none. */
+  readonly wholes?: Readonly<Record<string, Artifact>>;
   /** Key of the part with which it began, which tells it from one that begins under its name after it was erased. Absent: it has none yet. */
   readonly begun?: string;
 }
@@ -43,6 +46,8 @@ export interface SessionPart {
   /** Identical in every attempt, so that a part is written once. */
   readonly key: string;
   readonly messages: readonly AgentMessage[];
+  /** As of a session: those that its messages name. */
+  readonly wholes?: Session['wholes'];
   readonly ttlMs: number;
   /**
    * Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. It may have turns of the part's run too, which
@@ -88,20 +93,22 @@ export class SessionStore {
     if (reply === 'own') throw tooLong(most);
     if (typeof reply === 'string') throw exceeded(this.#quota, reply, name.tenant);
     const [all, [summary, dropped, begun]] = reply;
-    const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[]; summary?: string });
+    const read = all.map((text) => JSON.parse(text) as Omit<SessionPart, 'summary'> & { readonly summary?: string });
+    const wholes: Readonly<Record<string, Artifact>> = Object.assign({}, ...read.map((part) => part.wholes));
     const summaries = [summary ?? undefined, ...read.map((part) => part.summary)].filter((text) => text !== undefined);
     return {
       ...(summaries.length > 0 && { summary: joined(summaries) }),
       messages: read.flatMap(({ messages }) => messages),
       parts: Number(dropped ?? 0) + all.length,
+      ...(Object.keys(wholes).length > 0 && { wholes }),
       ...(begun !== null && { begun }),
     };
   }
 
   /** Adds a part, once. Throws `STORE_UNAVAILABLE`, `STATE_STORE_FULL` and `QUOTA_EXCEEDED`. */
-  async add(name: SessionName, { key, messages, ttlMs, summary, keeps = 0 }: SessionPart): Promise<void> {
+  async add(name: SessionName, { key, messages, wholes, ttlMs, summary, keeps = 0 }: SessionPart): Promise<void> {
     const { keys, own } = keysOf(name);
-    const part = JSON.stringify({ key, messages });
+    const part = JSON.stringify({ key, messages, ...(wholes && { wholes }) });
     const { text = '', upTo = 0, begun = '' } = summary ?? {};
     const partsEnd = summary ? `,"summary":${JSON.stringify(text)}}` : '';
     const given = [key, part, ttlMs, text, upTo, keeps, begun, partsEnd] as const;

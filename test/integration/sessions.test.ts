@@ -182,6 +182,19 @@ describe('a session in Redis', () => {
     expect(await store.load(of)).toEqual({ messages: [said('f')], parts: 1, begun: 'f' });
   });
 
+  it('has the long results that its messages name, and none of what a summary has replaced', async () => {
+    const of = name();
+    const whole = (letter: string) => {
+      const sha256 = letter.repeat(64);
+      return { uri: `artifact://${tenant}/${sha256}`, sha256, mime: 'text/plain', bytes: 1 };
+    };
+    await store.add(of, { ...part('a'), wholes: { ra: whole('a') } });
+    await store.add(of, { ...part('b'), wholes: { rb: whole('b') } });
+    expect((await store.load(of)).wholes).toEqual({ ra: whole('a'), rb: whole('b') });
+    await store.add(of, { ...part('c'), summary: { text: 'a', upTo: 1 } });
+    expect((await store.load(of)).wholes).toEqual({ rb: whole('b') });
+  });
+
   it('that was erased while a run went on does not come back in the summary of that run', async () => {
     const of = name();
     for (const key of ['a', 'b']) await store.add(of, part(key));

@@ -55,13 +55,20 @@ export async function runAgent(
   const session = planned.session ? await openSession(own, at, input) : undefined;
   const memory = planned.memory ? await openMemory(own, at, input) : undefined;
   if (kept.value === undefined) {
-    const fresh = begin(stage.id, input, session?.messages);
+    const { messages = [], wholes } = session ?? {};
+    // What a model asks for by its name decides what is called.
+    const apart =
+      wholes && resultCharacters(own, {}) !== undefined && holds(at.host, 'session-results-stay') && { wholes };
+    const fresh = begin(stage.id, input, { messages, ...apart });
     kept.end((left ? goesOn(left, fresh, plan) : fresh) as unknown as Json);
   }
-  // A team without tools still hands over.
-  const acts = () =>
-    plan.tools.length > 0 || memory !== undefined || (plan.team !== undefined && holds(at.host, 'handoffs-are-turns'));
   let progress = kept.value as unknown as Progress;
+  // A team without tools still hands over, and results of earlier runs can be read.
+  const acts = () =>
+    plan.tools.length > 0 ||
+    memory !== undefined ||
+    progress.wholes !== undefined ||
+    (plan.team !== undefined && holds(at.host, 'handoffs-are-turns'));
   if (isSearched(plan) && progress.offered === undefined) {
     progress = { ...progress, offered: await toolsFor(own, at, String(input.prompt)) };
     kept.end(progress as unknown as Json);

@@ -5,6 +5,7 @@ import { callOf } from '../call.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
+import type { Wholes } from './kept.js';
 import { contextTokens, roomIn, tokensPerCharacter } from './conversation.js';
 import { readSummary } from './notes.js';
 import type { Progress } from './progress.js';
@@ -17,6 +18,8 @@ export interface OpenSession {
   readonly summary?: string;
   readonly messages: readonly AgentMessage[];
   readonly parts: number;
+  /** Long results that the messages have the beginning of, by the names in them. Absent: they are not kept. */
+  readonly wholes?: Wholes;
   /** Tells it from one that begins under its id after it was erased. */
   readonly begun?: string;
 }
@@ -55,8 +58,16 @@ export async function closeSession(
   const replaced = { upTo, ...(begun !== undefined && { begun }) };
   const summary = after.summary !== undefined && { summary: { text: after.summary, ...replaced } };
   const of = sessionsOf(agent.run.context);
-  await call(agent, at, 'save', { session: session.id, of, part: { messages: added, ...summary } as unknown as Json });
+  const part = { messages: added, ...wholesIn(progress), ...summary };
+  await call(agent, at, 'save', { session: session.id, of, part: part as unknown as Json });
   return after;
+}
+
+/** The long results that a run's messages name: later runs read on in them. */
+function wholesIn({ messages, given, wholes = {}, inSession }: Progress): { readonly wholes?: Wholes } {
+  const names = inSession ? messages.slice(given - 1).flatMap(({ whole }) => whole ?? []) : [];
+  if (names.length === 0) return {};
+  return { wholes: Object.fromEntries(Object.entries(wholes).filter(([name]) => names.includes(name))) };
 }
 
 /**

@@ -7,7 +7,7 @@ import { callModel } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { charactersAround, charactersOf, tokensOfRequest, tokensPerCharacter } from './conversation.js';
 import type { KeptMessage } from './kept.js';
-import { howToRead, keepTexts, readerName } from './long-results.js';
+import { howToRead, keepTexts, nameOfResult, readerName } from './long-results.js';
 import { type Keeping, middleOut, notesOf, readSummary, type Summary, summaryText, transcriptOf } from './notes.js';
 import { NOTES_BY_AGE } from './notes-by-age.js';
 import { NOTES_BY_WORTH } from './notes-by-worth.js';
@@ -140,7 +140,7 @@ async function cutResults(
 async function keptApart(
   agent: Agent,
   at: At,
-  { wholes = {} }: Progress,
+  { wholes = {}, inSession }: Progress,
   name: string,
   texts: readonly string[],
 ): Promise<{ readonly ids: readonly (string | undefined)[]; readonly wholes?: Progress['wholes'] }> {
@@ -157,7 +157,7 @@ async function keptApart(
   }
   const stored = kept.value as unknown as Awaited<ReturnType<typeof keepTexts>>;
   const first = Object.keys(wholes).length + 1;
-  const ids = stored.map((_, i) => `r${first + i}`);
+  const ids = stored.map(({ artifact }, i) => nameOfResult(first + i, artifact, inSession));
   const more = Object.fromEntries(stored.map(({ artifact }, i) => [ids[i] as string, artifact]));
   return { ids, wholes: { ...wholes, ...more } };
 }
