@@ -46,6 +46,7 @@
  *   history once they have arrived. Before, they were neither counted nor limited, which blocked a run with many at once, and the last ones were lost there.
  * - `session-results-stay`: long results of a session have names that are unique in it, and later runs read on in them. Before, each run called its own
  *   `r1`, `r2`; what a model reads by such a name is a call.
+ * - `shortened-results-are-kept`: results that an agent has kept apart to shorten its conversation can be read in the same turn. Before, from the next one on.
  */
 export type Change =
   | 'waits-are-told'
@@ -71,4 +72,5 @@ export type Change =
   | 'pinned-calls-end-in-time'
   | 'ended-items-stay'
   | 'told-waits-leave-room'
-  | 'session-results-stay';
+  | 'session-results-stay'
+  | 'shortened-results-are-kept';

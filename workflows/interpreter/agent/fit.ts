@@ -5,6 +5,7 @@ import type { At } from '../state.js';
 import { callModel, type Question, type Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { charactersAround, charactersOf, contextTokens, roomIn, tokensOfRequest } from './conversation.js';
+import { withWholes } from './long-results.js';
 import type { Progress } from './progress.js';
 import { sentSummary } from './sent-summary.js';
 import { shortened } from './shorten.js';
@@ -49,8 +50,9 @@ export async function callWithin(
   return answered(agent, at, now, summary, await ask(agent, at, now, { ...turn, again: true }, summary));
 }
 
+/** What was kept apart just before the call can be read by its reply. */
 const ask = (agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> =>
-  callModel(agent, at, {
+  callModel(withWholes(agent, now.wholes), at, {
     ...turn,
     messages: now.messages,
     summary: sentSummary(at, now, summary),

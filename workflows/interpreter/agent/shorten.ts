@@ -115,7 +115,7 @@ async function cutResults(
     `${name}-${turns + 1}`,
     apart.map(({ message }) => message.content),
   );
-  const reading = readerName(agent.plan.tools);
+  const { reading = readerName(agent.plan.tools) } = agent;
   const changed = new Map<number, KeptMessage>();
   for (const { message, i, most } of long) {
     const whole = message.whole ?? names.ids[apart.findIndex((each) => each.i === i)];
