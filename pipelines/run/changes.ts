@@ -46,7 +46,8 @@
  *   history once they have arrived. Before, they were neither counted nor limited, which blocked a run with many at once, and the last ones were lost there.
  * - `session-results-stay`: long results of a session have names that are unique in it, and later runs read on in them. Before, each run called its own
  *   `r1`, `r2`; what a model reads by such a name is a call.
- * - `shortened-results-are-kept`: results that an agent has kept apart to shorten its conversation can be read in the same turn. Before, from the next one on.
+ * - `shortened-results-are-kept`: results that an agent has kept apart to shorten its conversation can be read in the same turn, and each under its own
+ *   name. Before, from the next turn on, and some that were kept after the server had rejected a call under the names of others, without a call of their own.
  */
 export type Change =
   | 'waits-are-told'

@@ -140,15 +140,18 @@ async function cutResults(
 async function keptApart(
   agent: Agent,
   at: At,
-  { wholes = {}, inSession }: Progress,
+  { wholes = {}, inSession, turns, rejectedIn }: Progress,
   name: string,
   texts: readonly string[],
 ): Promise<{ readonly ids: readonly (string | undefined)[]; readonly wholes?: Progress['wholes'] }> {
   if (texts.length === 0 || !agent.plan.context) return { ids: [] };
-  const kept = at.memo.below(`kept-${name}`);
+  // Others may have been kept before the server rejected the turn's call.
+  const others = rejectedIn === turns + 1 && at.memo.below(`kept-${name}`).value !== undefined;
+  const of = others && holds(at.host, 'shortened-results-are-kept') ? `${name}-again` : name;
+  const kept = at.memo.below(`kept-${of}`);
   try {
     if (kept.value === undefined) {
-      const path = `${at.prefix}${agent.row}/results-${name}`;
+      const path = `${at.prefix}${agent.row}/results-${of}`;
       kept.end((await keepTexts(agent, at, texts, path)) as unknown as Json);
     }
   } catch (error) {
