@@ -48,6 +48,8 @@
  *   `r1`, `r2`; what a model reads by such a name is a call.
  * - `shortened-results-are-kept`: results that an agent has kept apart to shorten its conversation can be read in the same turn, and each under its own
  *   name. Before, from the next turn on, and some that were kept after the server had rejected a call under the names of others, without a call of their own.
+ * - `guardrails-withdraw`: what a guardrail asks about a call is withdrawn when the agent has failed and another candidate follows. Before, that one began when
+ *   somebody had decided, or the wait was over.
  */
 export type Change =
   | 'waits-are-told'
@@ -74,4 +76,5 @@ export type Change =
   | 'ended-items-stay'
   | 'told-waits-leave-room'
   | 'session-results-stay'
-  | 'shortened-results-are-kept';
+  | 'shortened-results-are-kept'
+  | 'guardrails-withdraw';

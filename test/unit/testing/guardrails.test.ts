@@ -9,6 +9,7 @@ import {
   code,
   type Guardrail,
   guardrail,
+  MillraceError,
   pipeline,
   tool,
 } from '../../../pipelines/index.js';
@@ -315,6 +316,37 @@ describe('a person whom a guardrail asks', () => {
     expect(subject.length).toBeLessThan(16_200);
     expect(subject.endsWith('x…')).toBe(true);
   });
+});
+
+it('a person is no longer asked about a call of an agent that has failed: the next candidate begins', async () => {
+  const vital = tool({
+    name: 'vital',
+    description: 'Must work',
+    input: z.object({}),
+    retry: { attempts: 1 },
+    onFailure: 'fail',
+    run: () => {
+      throw new MillraceError('BACKEND_REJECTED', 'no');
+    },
+  });
+  const asks = guardrail({ name: 'asks', on: 'tool', tools: ['refund'], check: () => ({ verdict: 'ask' }) });
+  const two = pipeline('two', { input: z.object({ text: z.string() }), deadline: '4h' }, ({ input, stage }) => {
+    const use = agent({ model: 'm', tools: [vital, refund], guardrails: [asks] });
+    return { text: stage('answer', use, { prompt: input.text }, { fallback: [agent({ model: 'other' })] }).text };
+  });
+  paid.length = 0;
+  const run = await testPipeline(
+    two,
+    { text: 'Pay!' },
+    {
+      stages: { 'answer/turn-1': toolCalls(['vital', {}], ['refund', { euros: 5 }]) },
+      models: { other: { text: 'Half.' } },
+      decisions: { answer: 'nobody' },
+    },
+  );
+  expect(run.output.text).toBe('Half.');
+  expect(run.durationMs).toBeLessThan(60_000);
+  expect(paid).toEqual([]);
 });
 
 describe('guardrails that cannot be', () => {

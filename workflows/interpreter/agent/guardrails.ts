@@ -11,7 +11,7 @@ import { StageError } from '../../../pipelines/run/stage-error.js';
 import { wellFormed } from '../../../pipelines/well-formed.js';
 import { decide } from '../approve.js';
 import { sha256 } from '../digest.js';
-import type { RunHost } from '../host.js';
+import { holds, type RunHost } from '../host.js';
 import { publish } from '../publish.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { BUILT_IN, placedOf, runPipeline, runTool } from './call-tool.js';
@@ -48,6 +48,8 @@ interface Place {
   readonly call?: string;
   /** Names of the called tool. Absent for a text. */
   readonly tools?: readonly string[];
+  /** Resolves when the call will not be made. */
+  readonly pointless?: Promise<void> | undefined;
 }
 
 /** Whether calls of the tool are checked by the guardrail; the agent's own tools are not. */
@@ -127,7 +129,11 @@ async function checkOne(
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
   const subject = `${guard.name}${reason === '' ? '' : ` (${reason})`}${shown(seen)}`;
   const own = { ...at, memo: at.memo.below('decision') };
-  const decision = await decide(run, own, { subject, stage: stage.id, path, limitMs, ...guard.ask });
+  const pointless = place.pointless?.then(() =>
+    holds(own.host, 'guardrails-withdraw') ? undefined : new Promise<undefined>(() => undefined),
+  );
+  const request = { subject, stage: stage.id, path, limitMs, ...guard.ask, ...(pointless && { pointless }) };
+  const decision = await decide(run, own, request);
   if (decision === undefined) return STOPPED;
   if (decision.approved) return more;
   const by = decision.by === 'timeout' ? 'not approved in time' : 'rejected by a person';
