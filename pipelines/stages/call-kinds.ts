@@ -94,7 +94,9 @@ export const CALL_KINDS = {
       characters: z.int().min(1).optional(),
     }),
     output: z.object({
-      stored: z.array(z.looseObject({ uri: z.string() })).optional(),
+      stored: z
+        .array(z.object({ artifact: z.looseObject({ uri: z.string() }), characters: z.int(), beginning: z.string() }))
+        .optional(),
       text: z.string().optional(),
     }),
   },

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { agent, pipeline, tool } from '../../../pipelines/index.js';
+import { agent, code, pipeline, pipelineTool, tool } from '../../../pipelines/index.js';
 import { failure, testPipeline, toolCalls } from '../../../testing/index.js';
 
 it('a result that is cut because the server has rejected the call is kept beside those that were cut before it', async () => {
@@ -32,4 +32,29 @@ it('a result that is cut because the server has rejected the call is kept beside
     end: 'done',
     result: expect.stringMatching(/^short: x+\n\[Characters 0 to 1497 of 1497\./),
   });
+});
+
+it('the long result of a pipeline is kept apart by a worker, which checks what it gives', async () => {
+  const of = z.object({ pages: z.number() });
+  const write = code('write', { input: of, output: z.object({ text: z.string() }) }, ({ pages }) => ({
+    text: 'x'.repeat(1_000 * pages),
+  }));
+  const book = pipeline('book', { description: 'Writes', input: of, deadline: '1m' }, ({ input, stage }) => ({
+    text: stage('write', write, { pages: input.pages }).text,
+  }));
+  const reads = pipeline('reads-book', { input: z.object({ q: z.string() }) }, ({ input, stage }) => {
+    const use = agent({ model: 'm', tools: [pipelineTool(book)], context: { resultCharacters: 1_000 } });
+    return { toolCalls: stage('answer', use, { prompt: input.q }).toolCalls };
+  });
+  const stages = {
+    'answer/turn-1': toolCalls(['book', { pages: 9 }]),
+    'answer/turn-2': toolCalls(['read_result', { result: 'r1', from: 8_900 }]),
+    answer: { text: 'So.' },
+  };
+  const run = await testPipeline(reads, { q: 'Read.' }, { stages });
+  expect(run.error).toBeUndefined();
+  expect(run.output.toolCalls).toMatchObject([
+    { name: 'book', end: 'done', whole: { mime: 'text/plain' } },
+    { name: 'read_result', end: 'done', result: expect.stringContaining('This is the end.') },
+  ]);
 });
