@@ -50,10 +50,10 @@ export interface SessionPart {
   readonly wholes?: Session['wholes'];
   readonly ttlMs: number;
   /**
-   * Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. It may have turns of the part's run too, which
-   * are nowhere else: where it replaces nothing, it stays with the part.
+   * Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. `ofRun`: it also has turns of the part's run,
+   * which are nowhere else, so it stays with the part where it replaces nothing.
    */
-  readonly summary?: { readonly text: string; readonly upTo: number; readonly begun?: string };
+  readonly summary?: { readonly text: string; readonly upTo: number; readonly begun?: string; readonly ofRun?: true };
   /** Most parts that are kept, this one included: older ones are dropped. Default: all. */
   readonly keeps?: number;
 }
@@ -110,7 +110,7 @@ export class SessionStore {
     const { keys, own } = keysOf(name);
     const part = JSON.stringify({ key, messages, ...(wholes && { wholes }) });
     const { text = '', upTo = 0, begun = '' } = summary ?? {};
-    const partsEnd = summary ? `,"summary":${JSON.stringify(text)}}` : '';
+    const partsEnd = summary?.ofRun ? `,"summary":${JSON.stringify(text)}}` : '';
     const given = [key, part, ttlMs, text, upTo, keeps, begun, partsEnd] as const;
     const refused = await reached(() => add(this.#redis, keys, own, ...limits(this.#quota), ...given));
     if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);

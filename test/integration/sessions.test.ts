@@ -156,7 +156,7 @@ describe('a session in Redis', () => {
   it('keeps what a run has summed up of itself: of the first one, and of one whose summary comes late', async () => {
     const of = name();
     const summary = (text: string, upTo: number, begun?: string) => ({
-      summary: { text, upTo, ...(begun !== undefined && { begun }) },
+      summary: { text, upTo, ofRun: true as const, ...(begun !== undefined && { begun }) },
     });
     await store.add(of, { ...part('a'), ...summary('paid 1', 0) });
     expect(await store.load(of)).toEqual({ summary: 'paid 1', messages: [said('a')], parts: 1, begun: 'a' });
@@ -269,7 +269,7 @@ describe('a session in Redis', () => {
     expect(await store.granted(of, 'talk/answer/ship')).toBeUndefined();
     expect(await store.granted({ ...of, of: 'talk/key:b2' }, 'talk/answer/pay')).toBeUndefined();
     // The conversation has nothing of them, and each of its runs begins their time anew.
-    await store.add(of, { ...part('a'), ttlMs: 60_000 });
+    await store.add(of, { ...part('a'), ttlMs: 60_000, summary: { text: 'none', upTo: 0 } });
     expect(await store.load(of)).toEqual({ messages: [said('a')], parts: 1, begun: 'a' });
     await store.grant(of, 'talk/answer/ship', given, DAY_MS);
     for (const key of await redis.keys(`millrace:session:*${of.session}:*`))

@@ -55,7 +55,8 @@ export async function closeSession(
   const after =
     progress.summary === undefined && long ? await summarized(agent, at, session, progress) : { ...progress };
   const { parts: upTo, begun } = session;
-  const replaced = { upTo, ...(begun !== undefined && { begun }) };
+  const ofRun = progress.summary !== undefined && { ofRun: true };
+  const replaced = { upTo, ...(begun !== undefined && { begun }), ...ofRun };
   const summary = after.summary !== undefined && { summary: { text: after.summary, ...replaced } };
   const of = sessionsOf(agent.run.context);
   const part = { messages: added, ...wholesIn(progress), ...summary };
