@@ -50,14 +50,18 @@ export async function callWithin(
   return answered(agent, at, now, summary, await ask(agent, at, now, { ...turn, again: true }, summary));
 }
 
-/** What was kept apart just before the call can be read by its reply. */
-const ask = (agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> =>
-  callModel(withWholes(agent, now.wholes), at, {
+/** Offers the tool that reads what was kept apart just before the call, if that is known to have room for it. */
+function ask(agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> {
+  const reading = withWholes(agent, now.wholes);
+  const context = contextTokens(agent, now);
+  const fits = () => context !== undefined && tokensOf(reading, at, now, summary) <= roomIn(context, agent.plan);
+  return callModel(reading !== agent && fits() ? reading : agent, at, {
     ...turn,
     messages: now.messages,
     summary: sentSummary(at, now, summary),
     said: now.said ?? '',
   });
+}
 
 const charactersIn = ({ plan }: Agent, at: At, now: Progress, before: string | undefined): number =>
   charactersAround(plan, sentSummary(at, now, before)) + charactersOf(now.messages);
