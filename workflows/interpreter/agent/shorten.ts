@@ -115,7 +115,10 @@ async function cutResults(
     `${name}-${turns + 1}`,
     apart.map(({ message }) => message.content),
   );
-  const { reading = readerName(agent.plan.tools) } = agent;
+  const free = readerName(agent.plan.tools);
+  const { reading: offered = free } = agent;
+  // The length of the name decides whether the conversation fits, and hence what is commanded.
+  const reading = offered !== free && holds(at.host, 'shortened-results-are-kept') ? offered : free;
   const changed = new Map<number, KeptMessage>();
   for (const { message, i, most } of long) {
     const whole = message.whole ?? names.ids[apart.findIndex((each) => each.i === i)];
