@@ -9,12 +9,11 @@ import {
   code,
   type Guardrail,
   guardrail,
-  MillraceError,
   pipeline,
   tool,
 } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { testPipeline, toolCalls } from '../../../testing/index.js';
+import { failure, testPipeline, toolCalls } from '../../../testing/index.js';
 
 const paid: JsonObject[] = [];
 const refund = tool({
@@ -318,16 +317,15 @@ describe('a person whom a guardrail asks', () => {
   });
 });
 
-it('a person is no longer asked about a call of an agent that has failed: the next candidate begins', async () => {
+const FAILS = ['at once', 'while the person is asked'] as const;
+it.each(FAILS)('nobody is asked about a call of an agent that fails %s: the next candidate begins', async (when) => {
   const vital = tool({
     name: 'vital',
     description: 'Must work',
     input: z.object({}),
     retry: { attempts: 1 },
     onFailure: 'fail',
-    run: () => {
-      throw new MillraceError('BACKEND_REJECTED', 'no');
-    },
+    run: () => 'done',
   });
   const asks = guardrail({ name: 'asks', on: 'tool', tools: ['refund'], check: () => ({ verdict: 'ask' }) });
   const two = pipeline('two', { input: z.object({ text: z.string() }), deadline: '4h' }, ({ input, stage }) => {
@@ -341,6 +339,12 @@ it('a person is no longer asked about a call of an agent that has failed: the ne
     {
       stages: { 'answer/turn-1': toolCalls(['vital', {}], ['refund', { euros: 5 }]) },
       models: { other: { text: 'Half.' } },
+      tools: {
+        vital: async (_, { sleep }) => {
+          if (when !== 'at once') await sleep('1s');
+          return failure('BACKEND_REJECTED');
+        },
+      },
       decisions: { answer: 'nobody' },
     },
   );

@@ -16,6 +16,7 @@ import { publish } from '../publish.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { BUILT_IN, placedOf, runPipeline, runTool } from './call-tool.js';
 import type { Agent } from './candidate.js';
+import type { Failing } from './failing.js';
 
 /** The plan without the tools that only check. */
 export function withoutGuards(plan: AgentPlan): AgentPlan {
@@ -48,8 +49,8 @@ interface Place {
   readonly call?: string;
   /** Names of the called tool. Absent for a text. */
   readonly tools?: readonly string[];
-  /** Resolves when the call will not be made. */
-  readonly pointless?: Promise<void> | undefined;
+  /** Of a call: whether its agent has failed while another candidate follows, so that it will not be made. */
+  readonly failing?: Failing | undefined;
 }
 
 /** Whether calls of the tool are checked by the guardrail; the agent's own tools are not. */
@@ -62,7 +63,7 @@ export const isChecked = (tool: ToolPlan): boolean =>
 
 /**
  * Lets the guardrails check one after the other, each what the one before has left, until one stops. `STOPPED` if a person is waited for
- * and the run takes a new history. Throws the error of a guardrail that fails, and `INVALID_OUTPUT` for one without a verdict.
+ * and the run takes a new history, or the agent has failed. Throws the error of a guardrail that fails, and `INVALID_OUTPUT` for one without a verdict.
  */
 export async function check(agent: Agent, at: At, place: Place, given: Seen): Promise<Checked | Stopped> {
   const { guards = [] } = agent.plan;
@@ -125,15 +126,17 @@ async function checkOne(
   if (verdict.verdict === 'stop') return { stopped: reason, ...more };
   if (verdict.verdict === 'redact') return { seen: { ...seen, ...verdict.left }, ...more };
   if (verdict.verdict === 'pass') return more;
+  const { failing } = place;
+  const withdraws = () => holds(at.host, 'guardrails-withdraw');
+  // Nobody is told of a wait that would be withdrawn at once.
+  if (failing?.failure && withdraws()) return STOPPED;
   asked.end({ ...(reason !== '' && { reason }), ...(used && { used: used as Json }) });
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
   const subject = `${guard.name}${reason === '' ? '' : ` (${reason})`}${shown(seen)}`;
   const own = { ...at, memo: at.memo.below('decision') };
-  const pointless = place.pointless?.then(() =>
-    holds(own.host, 'guardrails-withdraw') ? undefined : new Promise<undefined>(() => undefined),
-  );
-  const request = { subject, stage: stage.id, path, limitMs, ...guard.ask, ...(pointless && { pointless }) };
-  const decision = await decide(run, own, request);
+  const pointless = failing?.pointless.then(() => (withdraws() ? undefined : new Promise<undefined>(() => undefined)));
+  const request = { subject, stage: stage.id, path, limitMs, ...guard.ask };
+  const decision = await decide(run, own, { ...request, ...(pointless !== undefined && { pointless }) });
   if (decision === undefined) return STOPPED;
   if (decision.approved) return more;
   const by = decision.by === 'timeout' ? 'not approved in time' : 'rejected by a person';

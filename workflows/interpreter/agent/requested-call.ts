@@ -117,7 +117,7 @@ export async function toolCall(agent: Agent, at: At, place: Place, call: Request
   };
   if (plan.guards && isChecked(tool)) {
     const of = { turn: place.turn, call: place.name, tools: guardedAs(agent, tool) };
-    const where = { on: 'tool', ...of, pointless: failing?.pointless } as const;
+    const where = { on: 'tool', ...of, failing } as const;
     const checked = await check(agent, own, where, { tool: call.name, arguments: call.arguments });
     if (checked === STOPPED || failing?.failure) return STOPPED;
     checks = checked.used;
