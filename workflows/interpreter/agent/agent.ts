@@ -67,7 +67,7 @@ export async function runAgent(
   const acts = () =>
     plan.tools.length > 0 ||
     memory !== undefined ||
-    progress.wholes !== undefined ||
+    (progress.inSession === true && progress.wholes !== undefined) ||
     (plan.team !== undefined && holds(at.host, 'handoffs-are-turns'));
   if (isSearched(plan) && progress.offered === undefined) {
     progress = { ...progress, offered: await toolsFor(own, at, String(input.prompt)) };

@@ -7,6 +7,7 @@ import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 import { contextTokens, roomIn, tokensPerCharacter } from './conversation.js';
 import type { Wholes } from './kept.js';
+import { nameOfResult } from './long-results.js';
 import { readSummary } from './notes.js';
 import type { Progress } from './progress.js';
 import { MOST_NOTES, NOTES, summaryOf } from './shorten.js';
@@ -64,11 +65,13 @@ export async function closeSession(
   return after;
 }
 
-/** The long results that a run's messages name: later runs read on in them. */
+/** The long results that a run's messages name: later runs read on in them. A number, of a candidate that has kept none, is no name in a session. */
 function wholesIn({ messages, given, wholes = {}, inSession }: Progress): { readonly wholes?: Wholes } {
-  const names = inSession ? messages.slice(given - 1).flatMap(({ whole }) => whole ?? []) : [];
-  if (names.length === 0) return {};
-  return { wholes: Object.fromEntries(Object.entries(wholes).filter(([name]) => names.includes(name))) };
+  const names = inSession ? messages.slice(given - 1).map(({ whole }) => whole) : [];
+  const kept = Object.entries(wholes).filter(
+    ([name, whole]) => names.includes(name) && name === nameOfResult(0, whole, true),
+  );
+  return kept.length === 0 ? {} : { wholes: Object.fromEntries(kept) };
 }
 
 /**
