@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { durationMs } from '../pipelines/duration.js';
+// Alone: the protocol’s other files load gRPC, which each command would wait for.
+import { lostInteger } from '../protocols/open-inference/exact-json.js';
 
 /** Parsers of option values, which throw commander's `InvalidArgumentError` with the expected form, and of the command line. */
 
@@ -43,6 +45,24 @@ export function asPairs(text: string, before: Readonly<Record<string, string>>):
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be <name>=<value>.');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** What is wrong with an integer that a number does not hold. */
+export const TOO_LONG = 'is an integer of more digits than a number holds (above 2^53); send it as a text';
+
+/** Parses a JSON object. Refuses an integer that a number does not hold: another one would be sent. */
+export function asObject(text: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Refused below, as what is no object.
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InvalidArgumentError('It must be a JSON object, e.g. \'{"question":"Why?"}\'.');
+  const lost = lostInteger(value, text);
+  if (lost) throw new InvalidArgumentError(`${lost.join('.')} ${TOO_LONG}.`);
+  return value;
 }
 
 /** Parses names separated by commas. */

@@ -5,7 +5,9 @@ import type { PipelineDocument } from '../client/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { isMediaKind } from '../pipelines/media.js';
+import { lostInteger } from '../protocols/open-inference/exact-json.js';
 import { withoutMark } from '../runtime/without-mark.js';
+import { TOO_LONG } from './arguments.js';
 
 export interface InputOptions {
   readonly input: JsonObject;
@@ -43,13 +45,17 @@ async function fileValue(pipeline: Described, field: string, name: string): Prom
   if (isMedia(schema)) return await fileOf(name, `--file ${field}`);
   const text = await readFile(await readable(name, `--file ${field}`), 'utf8');
   if ([schema.type].flat().includes('string')) return text;
+  let value: Json;
   try {
-    return JSON.parse(withoutMark(text)) as Json;
+    value = JSON.parse(withoutMark(text)) as Json;
   } catch (error) {
     throw invalid(
       `--file ${field}: the field is neither media nor a text, and ${name} is not JSON: ${messageOf(error)}`,
     );
   }
+  const lost = lostInteger(value, withoutMark(text));
+  if (lost) throw invalid(`--file ${field}: ${[field, ...lost].join('.')} ${TOO_LONG}`);
+  return value;
 }
 
 /** Sets a nested value; list items are named by their numbers. */

@@ -20,7 +20,7 @@ const SEVERAL: ReadonlySet<string> = new Set(['agent', 'pipeline']);
  * @param keptMs how long the record of a run is kept after its end, in milliseconds
  */
 export function lackingIn({ plan, stages, endedAt }: EndedRun, record: RecordSummary, keptMs: number): string[] {
-  const { succeeded, gaps, absent } = record;
+  const { succeeded, turns, gaps, absent } = record;
   const steps = new Map([...allSteps(plan)].map((step) => [step.id, step]));
   // Of a younger run without a record no call has ended with a report.
   const isOver = absent === true && endedAt !== undefined && Date.now() - endedAt.getTime() > keptMs;
@@ -35,8 +35,8 @@ export function lackingIn({ plan, stages, endedAt }: EndedRun, record: RecordSum
     const kept = succeeded.get(stage) ?? 0;
     const known = kind === 'agent' ? Math.min(kept, 1) * done : kept;
     if (known < done) return [`${stage} (${known} of ${done} kept)`];
-    const fewest = fewestCalls(row, namedApart(step));
-    return kept < fewest ? [`${stage} (${kept} of ${fewest} calls kept)`] : [];
+    const calls = callsKept(row, namedApart(step), turns?.get(stage));
+    return calls.kept < calls.made ? [`${stage} (${calls.kept} of ${calls.made} calls kept)`] : [];
   });
   if (gaps > 0 && lacking.length === 0) lacking.push(`${gaps} calls that could not be kept`);
   const cut = stages
@@ -78,10 +78,37 @@ function agentsOf(step: Step | undefined): readonly AgentPlan[] {
   return all.filter(({ kind }) => kind === 'agent').map(agentOf);
 }
 
-/** Fewest successful calls of an agent: one of its model in each turn that called tools, and the calls that are done. */
-function fewestCalls({ calls = [] }: StageRecord, apart: ReadonlySet<string>): number {
-  const turns = new Set(calls.map(({ turn }) => turn));
-  return turns.size + calls.filter(({ end, name }) => end === 'done' && !apart.has(name)).length;
+/**
+ * How many calls an agent has made, as its row tells, and how many of these a record has: one of its model in each turn up to the last that called
+ * tools, and the calls that are done. Each is looked for: that there are as many others says nothing.
+ */
+function callsKept(
+  { calls = [], earlierCalls = {} }: StageRecord,
+  apart: ReadonlySet<string>,
+  record: ReadonlyMap<string, number> = new Map(),
+): { readonly kept: number; readonly made: number } {
+  const made = new Map<string, number>();
+  const last = Math.max(0, ...calls.map(({ turn }) => turn));
+  for (let turn = 1; turn <= last; turn++) made.set(String(turn), 1);
+  for (const { turn, name, end } of calls) {
+    if (end === 'done' && !apart.has(name)) made.set(`${turn}/${name}`, (made.get(`${turn}/${name}`) ?? 0) + 1);
+  }
+  let kept = 0;
+  /** Calls of each tool in the record that are not taken for one of the row. */
+  const others = new Map<string, number>();
+  for (const [key, count] of record) {
+    const taken = Math.min(count, made.get(key) ?? 0);
+    kept += taken;
+    const [, name] = key.split('/');
+    if (name !== undefined) others.set(name, (others.get(name) ?? 0) + count - taken);
+  }
+  let all = [...made.values()].reduce((sum, count) => sum + count, 0);
+  for (const [name, count] of Object.entries(earlierCalls)) {
+    if (apart.has(name)) continue;
+    all += count;
+    kept += Math.min(count, others.get(name) ?? 0);
+  }
+  return { kept, made: all };
 }
 
 /** Tools whose calls are not among those of the agent's stage: runs have records of their own calls, and a handover is no call. */

@@ -18,6 +18,8 @@ export interface Asked extends Omit<Program, 'limits' | 'files'> {
   readonly limits: Partial<SandboxLimits>;
   /** Reads the files, at most so many bytes of them, once the call has its place. */
   readonly files: (mostBytes: number) => Promise<Program['files']>;
+  /** Awaited just before the program runs, which may have waited for its place. Rejects if it must not: another attempt may run it. */
+  readonly mayBegin?: (() => Promise<void>) | undefined;
 }
 
 interface Kept {
@@ -38,11 +40,12 @@ export class Sandboxes {
    * Runs a program under the lower ones of its own limits and the sandbox's. Throws as `Sandbox.run` does, and
    * `SANDBOX_NOT_CONFIGURED` for a sandbox or a language that this worker does not have.
    */
-  async run(name: string, { limits: asked, files, ...program }: Asked): Promise<Outcome> {
+  async run(name: string, { limits: asked, files, mayBegin, ...program }: Asked): Promise<Outcome> {
     const { sandbox, slots, limits: most } = this.#named(name, program.language);
     const limits = lower(most, asked);
     return await slots.use(program.tenant, program.signal, async () => {
       const read = await files(most.fileBytes);
+      await mayBegin?.();
       return bounded(await sandbox.run({ ...program, files: read, limits }), limits);
     });
   }

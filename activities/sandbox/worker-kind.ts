@@ -30,7 +30,7 @@ interface Options {
  */
 export const sandboxKind =
   (sandboxes: Sandboxes, storeOfCall: () => ArtifactStore): WorkerKind =>
-  async ({ model, with: options, input, tenant }, { signal, idempotencyKey }) => {
+  async ({ model, with: options, input, tenant }, { signal, idempotencyKey, mayBegin }) => {
     const { language, files: hasFiles = false, ...asked } = options as unknown as Options;
     const { code, files: given = [] } = input as unknown as { code: string; files?: readonly GivenFile[] };
     const store = storeOfCall();
@@ -44,6 +44,7 @@ export const sandboxKind =
       tenant,
       idempotencyKey,
       signal,
+      mayBegin,
     });
     const kept = await keep(store, tenant, files);
     const problems = [...(error === undefined ? [] : [error]), ...kept.problems];

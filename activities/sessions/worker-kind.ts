@@ -12,7 +12,7 @@ export const sessionKind =
     const { session, of, part, granted, grant } = input as unknown as {
       session: string;
       of: string;
-      part?: Pick<SessionPart, 'messages' | 'summary'>;
+      part?: Pick<SessionPart, 'messages' | 'wholes' | 'summary'>;
       /** What an approval is looked for. */
       granted?: string;
       grant?: SessionGrant & { readonly of: string };
@@ -28,7 +28,8 @@ export const sessionKind =
       await store.grant(name, what, given, ttlMs);
       return NOTHING;
     }
-    if (!part) return (await store.load(name)) as unknown as Json as JsonObject;
+    // Workers of an earlier release keep no long results, and say nothing of them.
+    if (!part) return { wholes: {}, ...(await store.load(name)) } as unknown as Json as JsonObject;
     await store.add(name, { ...part, ttlMs, key: idempotencyKey });
     return NOTHING;
   };

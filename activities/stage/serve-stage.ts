@@ -72,7 +72,7 @@ export async function serveStage(
           signal: attempt.signal,
           audio: audioFor(attempt.signal),
           idempotencyKey: idempotencyKeyOf(call, attempt.run),
-          ...(attempt.mayBegin && { mayBegin: attempt.mayBegin }),
+          ...(attempt.mayBegin && changesElsewhere(call) && { mayBegin: attempt.mayBegin }),
           checkpoint: attempt.checkpoint,
           ...(attempt.resumeFrom !== null && { resumeFrom: attempt.resumeFrom }),
           ...(attempt.ask && { ask: attempt.ask }),

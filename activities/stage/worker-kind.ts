@@ -25,7 +25,7 @@ export interface WorkerContext {
   readonly audio: AudioPort;
   /** Identical in every attempt of a call of a run and unique to it. */
   readonly idempotencyKey: string;
-  /** As an attempt's: awaited just before what changes something elsewhere, if that may have waited. */
+  /** As an attempt's: awaited just before what changes something elsewhere, if that may have waited. Absent: the call changes nothing. */
   readonly mayBegin?: () => Promise<void>;
   /** As a connector's: the next attempt finds the last value in `resumeFrom`. */
   readonly checkpoint?: (progress: Json) => void;

@@ -1,6 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { ApprovalListOptions, DecideOptions } from '../approvals.js';
-import { asCount, asMoment, asPairs } from '../arguments.js';
+import { asCount, asMoment, asObject, asPairs } from '../arguments.js';
 import type { resumeRun, runPipeline } from '../run.js';
 import type { ListOptions } from '../runs.js';
 import type { LoadSettings } from './load-settings.js';
@@ -94,14 +94,4 @@ function approvalCommands(cli: Command, settings: LoadSettings): void {
       (await import('../approvals.js')).decide(await settings(), decision, { run, nonce }, options),
     );
   }
-}
-
-function asObject(text: string): object {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  } catch {
-    // Falls through to the common error.
-  }
-  throw new InvalidArgumentError('It must be a JSON object, e.g. \'{"question":"Why?"}\'.');
 }

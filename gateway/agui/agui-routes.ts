@@ -10,6 +10,7 @@ import { EventStream } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
+import { expectExactIn } from '../input/exact-numbers.js';
 import { forgetBody, senderOf } from '../input/held-bodies.js';
 import type { Sender } from '../input/media-intake.js';
 import { chargeReads } from '../openai/charged-reads.js';
@@ -26,7 +27,7 @@ import { conversationOf, type RunInput, readRunInput } from './run-input.js';
 /** `POST /v1/agui/{pipeline}`: AG-UI (https://docs.ag-ui.com) for every pipeline that is a chat model. */
 export async function aguiRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const models = new Models(deps.pipelines);
-  takeJson(app);
+  takeJson(app, { exact: 'noted' });
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RUN_AGENT } };
   app.post<{ Params: { pipeline: string } }>('/v1/agui/:pipeline', options, async (request, reply) => {
     // Not that of the stream, which aborts at shutdown too.
@@ -84,6 +85,7 @@ async function ordered(
 ) {
   const caller = callerOf(request);
   const given = readRunInput(request.body as Json);
+  expectExactIn(request.body as Json, [], 'resume');
   const model = models.get('chat', request.params.pipeline, caller);
   const call = { pipeline: model.pipeline, caller, persistence: persistenceOf(request.headers) };
   const work = await workOf(deps, { ...call, sender: senderOf(request, left) }, model, given);

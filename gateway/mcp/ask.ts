@@ -17,12 +17,12 @@ export interface Elicited {
   readonly content?: unknown;
 }
 
-/** Longest arguments of a call in a message, in UTF-16 units: a person reads them. */
-const LONGEST_ARGUMENTS = 2_000;
+/** Longest arguments of a call in a message, in UTF-16 units: a wait has no longer ones, but some characters are shown as code points. */
+const LONGEST_ARGUMENTS = 16_000;
 
 /**
  * Asks for the decision of a wait; for that on a call of a tool also what else it covers. The form of another server's question is passed on, after
- * a message that names the server. Where the fields of a form are left out, the wait can only be rejected.
+ * a message that names the server. A wait whose form, or whose call’s arguments, cannot be shown whole can only be rejected.
  */
 export function formOf(wait: Asked): Elicitation {
   const { call, question, session, until } = wait;
@@ -32,16 +32,14 @@ export function formOf(wait: Asked): Elicitation {
     const message = `${subject}\nDecide before ${until}.`;
     return { method: 'elicitation/create', params: { mode: 'form', message, requestedSchema: schema } };
   }
-  if (lacksForm(wait)) {
-    const reject = { type: 'boolean', title: 'Reject', description: `Decide before ${until}` };
-    return form(`${subject}\nIts form is filled in over HTTP; here it can only be rejected.`, { [REJECT]: reject });
-  }
+  if (lacksForm(wait)) return rejection(`${subject}\nIts form is filled in over HTTP`, until);
   const given = call?.arguments === undefined ? undefined : visibleText(JSON.stringify(call.arguments));
-  const cut = given !== undefined && given.length > LONGEST_ARGUMENTS ? `${given.slice(0, LONGEST_ARGUMENTS)}…` : given;
-  const about =
-    call === undefined
-      ? ''
-      : `\n${visibleText(call.tool)} ${cut ?? `(arguments too long to show, sha256 ${call.digest})`}`;
+  const isShown = given !== undefined && given.length <= LONGEST_ARGUMENTS;
+  if (call && !isShown) {
+    const about = `${visibleText(call.tool)} (arguments too long to be shown, sha256 ${call.digest})`;
+    return rejection(`${subject}\n${about}\nIt is approved over HTTP`, until);
+  }
+  const about = call === undefined ? '' : `\n${visibleText(call.tool)} ${given}`;
   const confirm = { type: 'boolean', title: 'Approve', description: `Decide before ${until}` };
   const reason = { type: 'string', title: 'Reason', description: REASON, maxLength: LONGEST_REASON };
   const scope = { type: 'string', title: 'Approves', enum: scopesOf(session), default: 'call', description: SCOPE };
@@ -49,7 +47,13 @@ export function formOf(wait: Asked): Elicitation {
   return form(`${asked} ${subject}${about}`, { confirm, reason, ...(call && { scope }) }, ['confirm']);
 }
 
-/** Field of a wait whose form is left out. The form may be back when the answer comes, which is then none to it: no form has such a field. */
+/** Asks about a wait of which the form cannot show all that an approval covers. */
+function rejection(message: string, until: string): Elicitation {
+  const reject = { type: 'boolean', title: 'Reject', description: `Decide before ${until}` };
+  return form(`${message}; here it can only be rejected.`, { [REJECT]: reject });
+}
+
+/** Field of a wait that can only be rejected. A question’s form may be back when the answer comes, which is then none to it: no form has such a field. */
 const REJECT = 'reject_without_form';
 const REASON = 'Optional: why; the model of an agent is told';
 const SCOPE = 'this call, or also later calls of this tool: in this run, in its session';

@@ -15,6 +15,7 @@ import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
 import { baseUrlOf } from '../http/public-url.js';
+import { expectExactIn } from '../input/exact-numbers.js';
 import { decideAs } from '../waiting/decide-as.js';
 import { decisionIn, type Elicited } from './ask.js';
 import { askedBy } from './asking-id.js';
@@ -115,6 +116,7 @@ async function isDecision({ deps, caller }: Serving, body: Json): Promise<boolea
   if (!isJsonObject(body) || 'method' in body) return false;
   const asked = askedBy(body.id);
   if (asked === undefined) return false;
+  expectExactIn(body, ['result'], 'content');
   const { isContent, ...wait } = asked;
   const decided = decisionIn((body.result ?? {}) as Elicited, isContent);
   // The client cannot act on a refusal of its response, and the wait may have been decided elsewhere.

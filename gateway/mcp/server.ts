@@ -6,7 +6,9 @@ import {
   type Transport,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import type { Json } from '../../pipelines/json.js';
 import { mayUse, ownerOf } from '../../runs/caller.js';
+import { expectExactIn } from '../input/exact-numbers.js';
 import { completionOf, hasSuggestions } from './completion.js';
 import { hasPrompts } from './declared.js';
 import { listDocuments, readDocument } from './documents.js';
@@ -15,7 +17,15 @@ import { getPrompt, listPrompts } from './prompts.js';
 import { listTemplates, readResource } from './resources.js';
 import { canAsk, type Era, ofMessage, type Serving, takesTasks } from './serving.js';
 import { TASKS } from './task.js';
-import { answerWaits, cancelOldTask, cancelTask, listTasks, readOldTask, readTask } from './task-handlers.js';
+import {
+  answerWaits,
+  asProtocol,
+  cancelOldTask,
+  cancelTask,
+  listTasks,
+  readOldTask,
+  readTask,
+} from './task-handlers.js';
 import { oldResult } from './task-result.js';
 import { toolsCall } from './tools-call.js';
 
@@ -105,13 +115,14 @@ export function serverFor(serving: Serving, era: Era): Server {
 }
 
 function modernTasks(server: Server, serving: Serving): void {
-  const { deps, caller } = serving;
+  const { deps, caller, request } = serving;
   server.setRequestHandler('tasks/get', { params: ofTask }, async ({ taskId }, context) => {
     requireTasks(context);
     return await readTask(deps, ofMessage(serving), taskId, canAsk(serving, 'modern', context));
   });
   server.setRequestHandler('tasks/update', { params: ofTask }, async ({ taskId }, context) => {
     requireTasks(context);
+    await asProtocol(async () => expectExactIn(request.body as Json, ['params'], 'inputResponses'));
     await answerWaits(deps, { caller }, taskId, context.mcpReq.inputResponses ?? {});
     return {};
   });

@@ -141,7 +141,7 @@ async function cancel(deps: GatewayDeps, id: string): Promise<void> {
 }
 
 /** The errors of methods that have no result of their own for them. */
-async function asProtocol<T>(work: () => Promise<T>): Promise<T> {
+export async function asProtocol<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -23,7 +23,7 @@ const MOST_BYTES = 98_304;
 
 /** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`; `DELETE /v1/runs/{id}`. */
 export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
-  takeJson(app, { mayBeEmpty: true });
+  takeJson(app, { mayBeEmpty: true, exact: true });
 
   app.post<OfRun>(
     '/v1/runs/:id/cancel',

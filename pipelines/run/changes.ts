@@ -44,6 +44,13 @@
  *   was cancelled and made again, and each item began again under its path, where it found what had been made of the first piece.
  * - `told-waits-leave-room`: signals that tell of waits count among the commands of a workflow task, a run sends 500, a child run 100 at most, and goes on in a new
  *   history once they have arrived. Before, they were neither counted nor limited, which blocked a run with many at once, and the last ones were lost there.
+ * - `session-results-stay`: long results of a session have names that are unique in it, and later runs read on in them. Before, each run called its own
+ *   `r1`, `r2`; what a model reads by such a name is a call.
+ * - `shortened-results-are-kept`: results that an agent has kept apart to shorten its conversation can be read in the same turn, each under its own name, by
+ *   the tool that their notes name. Before, from the next turn on; some that were kept after the server had rejected a call had the names of others and no
+ *   call of their own, and notes named another tool, whose longer name counts where it is decided whether the conversation fits.
+ * - `guardrails-withdraw`: what a guardrail asks about a call is withdrawn when the agent has failed and another candidate follows. Before, that one began when
+ *   somebody had decided, or the wait was over.
  */
 export type Change =
   | 'waits-are-told'
@@ -68,4 +75,7 @@ export type Change =
   | 'diverged-runs-fail'
   | 'pinned-calls-end-in-time'
   | 'ended-items-stay'
-  | 'told-waits-leave-room';
+  | 'told-waits-leave-room'
+  | 'session-results-stay'
+  | 'shortened-results-are-kept'
+  | 'guardrails-withdraw';

@@ -46,6 +46,8 @@ export interface StageRecord {
   readonly doing?: string;
   /** Calls that an agent has made, the latest last and 50 at most: also of one that failed. */
   readonly calls?: readonly MadeCall[];
+  /** Number of calls that are done and not among these any more, by tool. */
+  readonly earlierCalls?: Readonly<Record<string, number>>;
   /** Why an alternative served it: the error code of the candidate before it, or `degraded`. */
   readonly instead?: string;
   /** Decisions on its waits, the latest last; for an agent, on its tool calls. */

@@ -64,6 +64,7 @@ export const CALL_KINDS = {
       summary: z.string().optional(),
       messages: z.array(chatMessage),
       parts: z.int(),
+      wholes: z.record(z.string(), z.looseObject({ uri: z.string() })).optional(),
       begun: z.string().optional(),
       grant: grant.optional(),
     }),
@@ -93,7 +94,9 @@ export const CALL_KINDS = {
       characters: z.int().min(1).optional(),
     }),
     output: z.object({
-      stored: z.array(z.looseObject({ uri: z.string() })).optional(),
+      stored: z
+        .array(z.object({ artifact: z.looseObject({ uri: z.string() }), characters: z.int(), beginning: z.string() }))
+        .optional(),
       text: z.string().optional(),
     }),
   },

@@ -37,3 +37,14 @@ export function turnAfter(path: string): string {
   const [, agent, turn] = /^(.*\/turn-)(\d+)\/[^/]+$/.exec(path) ?? [];
   return agent === undefined ? '' : `${agent}${Number(turn) + 1}`;
 }
+
+/**
+ * Which call of an agent has a path: `3` for that of its model in a turn, `3/refund` for that of a tool. Undefined for others, and for what follows
+ * the first part of a tool's call.
+ */
+export function turnCallOf(path: string): string | undefined {
+  const [, turn, name] = TURN_CALL.exec(path) ?? [];
+  return turn === undefined || name === undefined ? turn : `${turn}/${name}`;
+}
+
+const TURN_CALL = /\/turn-(\d+)(?:(?:-checked)?(?:-again)?|\/([^/]+?)(?:\[\d+\])?:[0-9a-f]{12})$/;

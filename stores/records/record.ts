@@ -67,6 +67,10 @@ export interface RunRecords {
 export interface RecordSummary {
   /** Number of calls that have succeeded, by stage id, without those of child runs. */
   readonly succeeded: ReadonlyMap<string, number>;
+  /**
+   * Of agents, by stage id: how many of their calls have succeeded, of the model by turn (`3`) and of tools by turn and name (`3/refund`). Absent: none.
+   */
+  readonly turns?: ReadonlyMap<string, ReadonlyMap<string, number>>;
   /** Number of calls that could not be recorded. */
   readonly gaps: number;
   /** There is no record: nothing was recorded, or it has expired, or the store has lost it. */

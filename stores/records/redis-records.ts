@@ -5,7 +5,7 @@ import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS } from '../redis/index.js';
-import { CHILD, nameOf, pathOf } from './call-names.js';
+import { CHILD, nameOf, pathOf, turnCallOf } from './call-names.js';
 import { endedBefore } from './ended-before.js';
 import { type Entry, entryOf, isStored, outcomeIn } from './entry.js';
 import { UncountedGaps } from './gaps.js';
@@ -130,18 +130,25 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const key = recordKey(run);
     const [all, erased] = await reached(() => Promise.all([redis.hgetall(key), erasedSince(redis, [key], ageMs)]));
     const succeeded = new Map<string, number>();
+    const turns = new Map<string, Map<string, number>>();
     for (const [field, text] of Object.entries(all)) {
       if (/^[@!=]/.test(field)) continue;
       const { stage, path } = JSON.parse(text) as Entry;
       // Calls of child runs are stored under the path of the child.
       if (path.startsWith(CHILD)) continue;
-      succeeded.set(stage, (succeeded.get(stage) ?? 0) + 1);
+      addOne(succeeded, stage);
+      const made = turnCallOf(path);
+      if (made === undefined) continue;
+      const ofStage = turns.get(stage) ?? new Map<string, number>();
+      addOne(ofStage, made);
+      turns.set(stage, ofStage);
     }
     const absent = Object.keys(all).every((field) => field === ERASED);
     const forgotten = all[FORGOTTEN] !== undefined;
     const gaps = Number(all[GAPS] ?? 0);
     return {
       succeeded,
+      ...(turns.size > 0 && { turns }),
       gaps,
       ...(absent && { absent }),
       ...(erased === 1 && { erased: true as const }),
@@ -201,6 +208,10 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const place = { tenant, spill: this.#writes?.within(withinMs), name };
     return { ...base, output: await keptValue(output, place, seals), served };
   }
+}
+
+function addOne(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
 /** A recorded failure as an error, final: another attempt would not change it. */

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import type { SessionGrant } from '../../pipelines/run/index.js';
@@ -30,10 +31,13 @@ export interface SessionName {
 
 /** A conversation so far: a summary of its beginning, then the messages since. */
 export interface Session {
+  /** Also of what parts have in place of messages. */
   readonly summary?: string;
   readonly messages: readonly AgentMessage[];
   /** Number of parts ever added, including summarised ones; `upTo` of a summary counts in this. */
   readonly parts: number;
+  /** Long results that messages have the beginning of, by the names in these. Absent: none. */
+  readonly wholes?: Readonly<Record<string, Artifact>>;
   /** Key of the part with which it began, which tells it from one that begins under its name after it was erased. Absent: it has none yet. */
   readonly begun?: string;
 }
@@ -42,9 +46,14 @@ export interface SessionPart {
   /** Identical in every attempt, so that a part is written once. */
   readonly key: string;
   readonly messages: readonly AgentMessage[];
+  /** As of a session: those that its messages name. */
+  readonly wholes?: Session['wholes'];
   readonly ttlMs: number;
-  /** Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. */
-  readonly summary?: { readonly text: string; readonly upTo: number; readonly begun?: string };
+  /**
+   * Replaces the first `upTo` parts of the session that has `begun` so, whichever it is if that is absent. `ofRun`: it also has turns of the part's run,
+   * which are nowhere else, so it stays with the part where it replaces nothing.
+   */
+  readonly summary?: { readonly text: string; readonly upTo: number; readonly begun?: string; readonly ofRun?: true };
   /** Most parts that are kept, this one included: older ones are dropped. Default: all. */
   readonly keeps?: number;
 }
@@ -84,21 +93,25 @@ export class SessionStore {
     if (reply === 'own') throw tooLong(most);
     if (typeof reply === 'string') throw exceeded(this.#quota, reply, name.tenant);
     const [all, [summary, dropped, begun]] = reply;
-    const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
+    const read = all.map((text) => JSON.parse(text) as Omit<SessionPart, 'summary'> & { readonly summary?: string });
+    const wholes: Readonly<Record<string, Artifact>> = Object.assign({}, ...read.map((part) => part.wholes));
+    const summaries = [summary ?? undefined, ...read.map((part) => part.summary)].filter((text) => text !== undefined);
     return {
-      ...(summary !== null && { summary }),
+      ...(summaries.length > 0 && { summary: joined(summaries) }),
       messages: read.flatMap(({ messages }) => messages),
       parts: Number(dropped ?? 0) + all.length,
+      ...(Object.keys(wholes).length > 0 && { wholes }),
       ...(begun !== null && { begun }),
     };
   }
 
   /** Adds a part, once. Throws `STORE_UNAVAILABLE`, `STATE_STORE_FULL` and `QUOTA_EXCEEDED`. */
-  async add(name: SessionName, { key, messages, ttlMs, summary, keeps = 0 }: SessionPart): Promise<void> {
+  async add(name: SessionName, { key, messages, wholes, ttlMs, summary, keeps = 0 }: SessionPart): Promise<void> {
     const { keys, own } = keysOf(name);
-    const part = JSON.stringify({ key, messages });
+    const part = JSON.stringify({ key, messages, ...(wholes && { wholes }) });
     const { text = '', upTo = 0, begun = '' } = summary ?? {};
-    const given = [key, part, ttlMs, text, upTo, keeps, begun] as const;
+    const partsEnd = summary?.ofRun ? `,"summary":${JSON.stringify(text)}}` : '';
+    const given = [key, part, ttlMs, text, upTo, keeps, begun, partsEnd] as const;
     const refused = await reached(() => add(this.#redis, keys, own, ...limits(this.#quota), ...given));
     if (typeof refused === 'string') throw exceeded(this.#quota, refused, name.tenant);
   }
@@ -133,6 +146,16 @@ export class SessionStore {
   }
 }
 
+/** Several summaries as one. Those of simultaneous runs begin alike: a line that one before has is left out. */
+function joined(summaries: readonly string[]): string {
+  const lines: string[] = [];
+  for (const summary of summaries) {
+    const before = new Set(lines);
+    lines.push(...summary.split('\n').filter((line) => !before.has(line)));
+  }
+  return lines.join('\n');
+}
+
 const load = script<
   Keys,
   [own: string, mostSessions: number, mostBytes: number, mostOfOwn: number],
@@ -160,6 +183,7 @@ const add = script<
     upTo: number,
     keeps: number,
     begun: string,
+    partsEnd: string,
   ],
   Refusal | 0 | 1
 >(`
@@ -173,6 +197,9 @@ local upTo, keeps = tonumber(ARGV[8]), tonumber(ARGV[9])
 local begun = redis.call('HGET', KEYS[2], 'begun')
 local isRead = ARGV[10] == '' or begun == ARGV[10]
 local summed = isRead and upTo > dropped and upTo <= dropped + count
+-- Whoever has read nothing, or this session, has nothing of an erased one.
+local stays = ARGV[11] ~= '' and not summed and (ARGV[10] == '' and upTo == 0 or ARGV[10] ~= '' and begun == ARGV[10])
+local part = stays and string.sub(ARGV[5], 1, -2) .. ARGV[11] or ARGV[5]
 local drop = summed and upTo - dropped or 0
 if keeps > 0 then drop = math.max(drop, count + 1 - keeps) end
 drop = math.min(drop, count)
@@ -182,9 +209,9 @@ local summary = redis.call('HSTRLEN', KEYS[2], 'summary')
 local bytes = (count > 0 or summary > 0) and before or 0
 for _, text in ipairs(drop > 0 and redis.call('LRANGE', KEYS[1], 0, drop - 1) or {}) do bytes = bytes - #text end
 if summed then bytes = bytes - summary + #ARGV[7] end
-bytes = math.max(0, bytes) + #ARGV[5]
+bytes = math.max(0, bytes) + #part
 if mostBytes > 0 and bytes > before and total - before + bytes > mostBytes then return 'bytes' end
-redis.call('RPUSH', KEYS[1], ARGV[5])
+redis.call('RPUSH', KEYS[1], part)
 redis.call('HSET', KEYS[2], 'last', ARGV[4], mark, dropped + count + 1)
 if count == 0 then redis.call('HSET', KEYS[2], 'begun', ARGV[4]) end
 if summed then redis.call('HSET', KEYS[2], 'summary', ARGV[7]) end

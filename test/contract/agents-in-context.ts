@@ -109,6 +109,12 @@ export function agentsInContext(name: string, host: () => SuiteHost): void {
       // Each call that was made is in the conversation, or in the notes.
       const seen = JSON.stringify(last);
       for (let n = 1; n <= 25; n++) expect(seen).toMatch(new RegExp(`\\bn\\W+${n}\\b`));
+      // What a note names can be called.
+      for (const { messages: sent, tools } of model.requests.filter((request) => !isSummary(request))) {
+        const named = JSON.stringify(sent).matchAll(/Read more with (\w+):/g);
+        for (const [, reader] of named) expect(tools).toContain(reader);
+      }
+      expect(JSON.stringify(model.requests)).toContain('Read more with read_result:');
       // Calls and results stay together, as servers require.
       const messages = last?.messages ?? [];
       for (const [i, { role, toolCallId }] of messages.entries()) {

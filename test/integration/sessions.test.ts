@@ -1,19 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
-import { sessionKind } from '../../activities/sessions/index.js';
-import { agent, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
-import type { JsonObject } from '../../pipelines/json.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
-import type { RunContext, StageCall } from '../../pipelines/run/index.js';
-import { place } from '../../placement/place.js';
 import { connected } from '../../stores/redis/index.js';
 import { SessionStore } from '../../stores/sessions/index.js';
-import { runInProcess } from '../../workers/hosts/in-process-host.js';
 import { monitoring } from '../support/monitoring.js';
-import { poolOf } from '../support/runs.js';
-import { type ModelRequest, runScript, type Said, scripted } from '../support/scripted-model.js';
 import { testRedis } from '../support/test-worker.js';
 
 const DAY_MS = 86_400_000;
@@ -162,6 +153,48 @@ describe('a session in Redis', () => {
     expect((await store.load(of)).summary).toBe('a and b');
   });
 
+  it('keeps what a run has summed up of itself: of the first one, and of one whose summary comes late', async () => {
+    const of = name();
+    const summary = (text: string, upTo: number, begun?: string) => ({
+      summary: { text, upTo, ofRun: true as const, ...(begun !== undefined && { begun }) },
+    });
+    await store.add(of, { ...part('a'), ...summary('paid 1', 0) });
+    expect(await store.load(of)).toEqual({ summary: 'paid 1', messages: [said('a')], parts: 1, begun: 'a' });
+    // It had begun when the session had nothing yet.
+    await store.add(of, { ...part('b'), ...summary('paid 2', 0) });
+    expect(await store.load(of)).toMatchObject({ summary: 'paid 1\npaid 2', parts: 2 });
+    for (const [key, more] of [
+      ['c', 'paid 3'],
+      ['d', 'paid 4'],
+    ] as const)
+      await store.add(of, { ...part(key), ...summary(`all\npaid 1\npaid 2\n${more}`, 2, 'a') });
+    const read = { summary: 'all\npaid 1\npaid 2\npaid 3\npaid 4', messages: [said('c'), said('d')], parts: 4 };
+    expect(await store.load(of)).toEqual({ ...read, begun: 'a' });
+    const bytes = ['c', 'd'].map((key) => JSON.stringify({ key, messages: [said(key)] }).length);
+    const late = 'all\npaid 1\npaid 2\npaid 3';
+    const stays = `,"summary":${JSON.stringify(late.replace('3', '4'))}`;
+    expect(await store.bytesOf(of)).toBe((bytes[0] ?? 0) + (bytes[1] ?? 0) + late.length + stays.length);
+    await store.add(of, { ...part('e'), ...summary('all of it', 4, 'a') });
+    expect(await store.load(of)).toEqual({ summary: 'all of it', messages: [said('e')], parts: 5, begun: 'a' });
+    // Whoever has read what was erased has its words.
+    await store.erase(of);
+    await store.add(of, { ...part('f'), ...summary('all of it and paid 5', 5, 'a') });
+    expect(await store.load(of)).toEqual({ messages: [said('f')], parts: 1, begun: 'f' });
+  });
+
+  it('has the long results that its messages name, and none of what a summary has replaced', async () => {
+    const of = name();
+    const whole = (letter: string) => {
+      const sha256 = letter.repeat(64);
+      return { uri: `artifact://${tenant}/${sha256}`, sha256, mime: 'text/plain', bytes: 1 };
+    };
+    await store.add(of, { ...part('a'), wholes: { ra: whole('a') } });
+    await store.add(of, { ...part('b'), wholes: { rb: whole('b') } });
+    expect((await store.load(of)).wholes).toEqual({ ra: whole('a'), rb: whole('b') });
+    await store.add(of, { ...part('c'), summary: { text: 'a', upTo: 1 } });
+    expect((await store.load(of)).wholes).toEqual({ rb: whole('b') });
+  });
+
   it('that was erased while a run went on does not come back in the summary of that run', async () => {
     const of = name();
     for (const key of ['a', 'b']) await store.add(of, part(key));
@@ -266,124 +299,5 @@ describe('a session in Redis', () => {
       details: { unreached: true },
     });
     lost.disconnect();
-  });
-});
-
-describe('an agent with sessions', () => {
-  const weather = tool({
-    name: 'get_weather',
-    description: 'The weather',
-    input: z.object({ city: z.string() }),
-    run: ({ city }) => `sun in ${city}`,
-  });
-  const requests: ModelRequest[] = [];
-  const made = (of: string, script: (request: ModelRequest) => Said, summarizeOver: number) => {
-    const model = scripted(of, (request) => {
-      requests.push(request);
-      return script(request);
-    });
-    const use = agent({ model, instructions: 'Be kind.', tools: [weather], session: { keep: '1d', summarizeOver } });
-    const input = z.object({ q: z.string(), session: z.string().optional() });
-    return pipeline(of, { input }, ({ input: given, stage }) => {
-      const { text, turns, usage } = stage('answer', use, { prompt: given.q, session: given.session });
-      return { text, turns, usage };
-    }) as unknown as Pipeline;
-  };
-  async function run(of: Pipeline, input: JsonObject, sessionsOf?: string, id = randomUUID()): Promise<JsonObject> {
-    const kind = sessionKind(store);
-    const runner = {
-      async run(given: JsonObject, call: StageCall, { signal, attempt }: { signal: AbortSignal; attempt: number }) {
-        const { model, with: options, kind: what, path = '' } = call;
-        const context = { signal, audio: {} as never, idempotencyKey: `${id}/${path}` };
-        const ended =
-          what === 'session'
-            ? { output: await kind({ model, with: options, input: given, tenant }, context) }
-            : what === 'chat'
-              ? await runScript(call, given)
-              : { output: { result: `sun in ${String(given.city)}` } };
-        return { ...ended, endpoint: '', device: '', attempt, cache: 'off', queueMs: 0, runMs: 0 } as const;
-      },
-    };
-    const placement = place(of.plan, () => poolOf('assistant'), 'test');
-    const context: RunContext = { plan: of.plan, tenant, placement, ...(sessionsOf !== undefined && { sessionsOf }) };
-    return (await runInProcess(input, context, { runner, run: id })).output;
-  }
-  const conversation = ({ messages }: ModelRequest) => messages.map(({ role, content }) => `${role}: ${content}`);
-
-  it('goes on where the last run ended, its tool calls included', async () => {
-    requests.length = 0;
-    const talk = made(
-      'talk',
-      ({ messages, tools }) => {
-        const last = messages.at(-1)?.content ?? '';
-        if (last === 'Weather in Oslo?' && tools.length > 0) return { calls: [['get_weather', { city: 'Oslo' }]] };
-        return { text: `re: ${last}` };
-      },
-      100_000,
-    );
-    const session = randomUUID();
-    expect(await run(talk, { q: 'Weather in Oslo?', session })).toMatchObject({ text: 're: sun in Oslo' });
-    expect(await run(talk, { q: 'And now?', session })).toMatchObject({ text: 're: And now?', turns: 1 });
-    expect(conversation(requests.at(-1) as ModelRequest)).toEqual([
-      'user: Weather in Oslo?',
-      'assistant: ',
-      'tool: sun in Oslo',
-      'assistant: re: sun in Oslo',
-      'user: And now?',
-    ]);
-    await run(talk, { q: 'Who are you?', session: randomUUID() });
-    expect(conversation(requests.at(-1) as ModelRequest)).toEqual(['user: Who are you?']);
-    await run(talk, { q: 'Alone?' });
-    expect(conversation(requests.at(-1) as ModelRequest)).toEqual(['user: Alone?']);
-    // The same name, asked for by another: it is another conversation.
-    await run(talk, { q: 'And I?', session }, 'talk/key:b2');
-    expect(conversation(requests.at(-1) as ModelRequest)).toEqual(['user: And I?']);
-  });
-
-  it('makes a summary when the conversation is long, and tells it in the system message', async () => {
-    requests.length = 0;
-    const long = made(
-      'long',
-      ({ messages }) => {
-        const usage = { inputTokens: 40 * messages.length, outputTokens: 10 };
-        const last = messages.at(-1)?.content ?? '';
-        return last.includes('Sum up this conversation')
-          ? { text: 'They greeted.', usage }
-          : { text: `re: ${last}`, usage };
-      },
-      100,
-    );
-    const session = randomUUID();
-    await run(long, { q: 'one', session });
-    const second = await run(long, { q: 'two', session });
-    // The last model call had 3 messages: 130 tokens. The summary's own tokens are counted; it is no turn.
-    expect(second).toMatchObject({ turns: 1, usage: { inputTokens: 120 + 40, outputTokens: 20 } });
-    expect(conversation(requests.at(-1) as ModelRequest)[0]).toMatch(/one[\s\S]*re: one/);
-    await run(long, { q: 'three', session });
-    const third = requests.find(({ messages }) => messages.at(-1)?.content === 'three') as ModelRequest;
-    expect(conversation(third)).toEqual(['user: two', 'assistant: re: two', 'user: three']);
-    expect(third.with.system).toContain('Be kind.\n\nThe conversation so far, in short: They greeted.');
-  });
-
-  it('keeps all where the summary fails, and answers all the same', async () => {
-    const stubborn = made(
-      'stubborn',
-      ({ messages }) => {
-        if (messages.at(-1)?.content.includes('Sum up this conversation')) return { text: ' ' };
-        return { text: 'Yes.', usage: { inputTokens: 1_000, outputTokens: 1 } };
-      },
-      100,
-    );
-    const session = randomUUID();
-    for (const q of ['one', 'two', 'three'])
-      expect(await run(stubborn, { q, session })).toMatchObject({ text: 'Yes.' });
-    expect(textsOf(await store.load({ tenant, of: 'stubborn', session }))).toEqual([
-      'one',
-      'Yes.',
-      'two',
-      'Yes.',
-      'three',
-      'Yes.',
-    ]);
   });
 });

@@ -46,7 +46,7 @@ function withoutContents(decision: StageDecision): StageDecision {
 const SPARE: readonly ((row: StageRecord) => StageRecord)[] = [
   (row) => withDecisionsIn(row, 20_000),
   (row) => {
-    const { calls, conversions, ...rest } = row;
+    const { calls, earlierCalls: _, conversions, ...rest } = row;
     // Of the two a run that resumes this one needs the calls.
     return calls || conversions ? { ...rest, ...(calls && { shortened: true as const }) } : row;
   },

@@ -119,7 +119,10 @@ export class StageTable {
     const row = this.#rows.get(stage);
     if (!row) return;
     const more = calls.map(({ turn, name, end, code }) => ({ turn, name, end, ...(code !== undefined && { code }) }));
-    this.#rows.set(stage, { ...row, calls: [...(row.calls ?? []), ...more].slice(-MOST_CALLS) });
+    const all = [...(row.calls ?? []), ...more];
+    const gone = all.slice(0, -MOST_CALLS);
+    const earlier = gone.length > 0 && { earlierCalls: countedWith(gone, row.earlierCalls) };
+    this.#rows.set(stage, { ...row, calls: all.slice(-MOST_CALLS), ...earlier });
   }
 
   /** @param used by calls of the stage before it failed */
@@ -185,6 +188,13 @@ export class StageTable {
     });
     this.#onChange(this.rows);
   }
+}
+
+/** Numbers of calls that are done, by tool. */
+function countedWith(calls: readonly MadeCall[], before: StageRecord['earlierCalls'] = {}): Record<string, number> {
+  const counts = new Map(Object.entries(before));
+  for (const { name, end } of calls) if (end === 'done') counts.set(name, (counts.get(name) ?? 0) + 1);
+  return Object.fromEntries(counts);
 }
 
 function addTo(counts: Map<string, number>, stage: string, by: 1 | -1): void {

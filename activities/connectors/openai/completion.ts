@@ -59,8 +59,8 @@ export async function complete(
 }
 
 /**
- * Sends a question as its model is known to take it. One that is refused by a single parameter alone is sent again without that: nothing
- * has been computed. Each repeat takes away one more of the few that can be refused.
+ * Sends a question as its model is known to take it. One that is refused for a parameter alone, or for the tools that it lacks, is sent again
+ * as the model takes it: nothing has been computed. Each repeat is for another of these few reasons.
  */
 async function answerTo(
   question: Question,

@@ -19,6 +19,7 @@ const file = (name: string, content: string | Buffer): string => {
 const wav = file('speech.wav', Buffer.from('RIFF....WAVE'));
 const prompt = file('prompt.txt', 'Why?\nBecause.');
 const options = file('options.json', '{"style":"short","tags":["a"]}');
+const long = file('long.json', '{"style":"short","tags":[9007199254740993]}');
 
 const mixed = pipeline(
   'mixed',
@@ -67,6 +68,11 @@ describe('run --file', () => {
       'a file that is not JSON',
       { options: prompt },
       /--file options: the field is neither media nor a text, and .* is not JSON/,
+    ],
+    [
+      'an integer that a number does not hold',
+      { options: long },
+      /--file options: options\.tags\.0 is an integer of more digits than a number holds/,
     ],
   ])('refuses %s', async (_, files, message) => {
     await expect(given(files)).rejects.toThrow(message);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { asMoment } from '../../../cli/arguments.js';
+import { asMoment, asObject } from '../../../cli/arguments.js';
 import { runTable } from '../../../cli/runs.js';
 import type { RunSummary } from '../../../client/index.js';
 
@@ -40,4 +40,10 @@ test('a time is one of ISO 8601 or so long ago', () => {
   const ago = Date.now() - at;
   expect(ago).toBeGreaterThanOrEqual(7_200_000);
   expect(ago).toBeLessThan(7_230_000);
+});
+
+test('a JSON object is sent as it is written, or not at all', () => {
+  expect(asObject('{"order": "9007199254740993", "euros": 12}')).toEqual({ order: '9007199254740993', euros: 12 });
+  expect(() => asObject('{"orders": [1, 9007199254740993]}')).toThrow(/^orders\.1 is an integer of more digits/);
+  for (const text of ['{bad', '[1]', 'null']) expect(() => asObject(text)).toThrow('It must be a JSON object');
 });

@@ -24,10 +24,15 @@ const row = (more: Partial<StageRecord> = {}): StageRecord => ({
   ...more,
 });
 const DAY_MS = 86_400_000;
-const lacking = (shop: Pipeline, stage: StageRecord, kept = 0) =>
+/** @param kept calls in the record, as the store names them */
+const lacking = (shop: Pipeline, stage: StageRecord, ...kept: readonly string[]) =>
   lackingIn(
     { plan: shop.plan, stages: [stage], endedAt: new Date() },
-    { succeeded: new Map([['sell', kept]]), gaps: 0 },
+    {
+      succeeded: new Map([['sell', kept.length]]),
+      turns: new Map([['sell', new Map(kept.map((name) => [name, kept.filter((other) => other === name).length]))]]),
+      gaps: 0,
+    },
     DAY_MS,
   );
 
@@ -37,8 +42,36 @@ describe('what the record of an agent lacks', () => {
       { turn: 1, name: 'pay', end: 'done' },
       { turn: 2, name: 'pay', end: 'refused' },
     ];
-    expect(lacking(shopOf('full'), row({ calls }), 1)).toEqual(['sell (1 of 2 calls kept)']);
-    expect(lacking(shopOf('full'), row({ calls }), 2)).toEqual([]);
+    expect(lacking(shopOf('full'), row({ calls }), '1')).toEqual(['sell (1 of 2 calls kept)']);
+    expect(lacking(shopOf('full'), row({ calls }), '1', '2')).toEqual([]);
+  });
+
+  const turns = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  const madeIn = (all: readonly number[]) => all.map((turn) => ({ turn, name: 'look', end: 'done' }));
+  const keptOf = (all: readonly number[]) => all.flatMap((turn) => [`${turn}`, `${turn}/look`]);
+
+  it('is each of its calls that is not there, though there are as many others', () => {
+    const calls = madeIn(turns(1, 4));
+    const guards = turns(3, 4).flatMap((turn) => [`${turn}/guard_in`, `${turn}/guard_out`]);
+    expect(lacking(shopOf('full'), row({ calls }), ...keptOf(turns(3, 4)), ...guards)).toEqual([
+      'sell (4 of 8 calls kept)',
+    ]);
+    expect(lacking(shopOf('full'), row({ calls }), ...keptOf(turns(1, 4)), ...guards)).toEqual([]);
+    const twice = [...calls, { turn: 4, name: 'look', end: 'done' }];
+    expect(lacking(shopOf('full'), row({ calls: twice }), ...keptOf(turns(1, 4)))).toEqual([
+      'sell (8 of 9 calls kept)',
+    ]);
+  });
+
+  it('is what it did before the calls that its row still lists', () => {
+    const long = row({ calls: madeIn(turns(51, 100)), earlierCalls: { look: 50, pay: 3 } });
+    expect(lacking(shopOf('full'), long, ...keptOf(turns(51, 100)))).toEqual(['sell (100 of 200 calls kept)']);
+    const [, lost = '', ...others] = keptOf(turns(1, 100));
+    expect(lacking(shopOf('full'), long, ...others, '1')).toEqual(['sell (199 of 200 calls kept)']);
+    expect(lacking(shopOf('full'), long, ...others, '1', lost)).toEqual([]);
+    // The row of a worker of an earlier release tells of its turns alone.
+    const { earlierCalls: _, ...bare } = long;
+    expect(lacking(shopOf('full'), bare, ...keptOf(turns(51, 100)))).toEqual(['sell (100 of 150 calls kept)']);
   });
 
   it('is everything of runs that keep nothing', () => {
@@ -49,7 +82,7 @@ describe('what the record of an agent lacks', () => {
 });
 
 it('a row that is shortened may lack decisions, and calls', () => {
-  expect(lacking(shopOf('full'), row({ status: 'done', shortened: true }), 1)).toEqual([
+  expect(lacking(shopOf('full'), row({ status: 'done', shortened: true }), '1')).toEqual([
     'sell (its row lacks decisions or calls)',
   ]);
 });

@@ -18,6 +18,7 @@ class Records implements ResumableRecords {
   gone: readonly string[] = [];
   readonly heldEarlier: [run: string, runMs: number][] = [];
   succeeded = new Map<string, number>();
+  turns = new Map<string, ReadonlyMap<string, number>>();
   gaps = 0;
   absent?: true;
   forgotten?: true;
@@ -264,13 +265,17 @@ describe('a run that has failed', () => {
       { turn: 2, name: 'charge', end: 'done' },
     ];
     fails([row('think', 'failed', { kind: 'agent', calls })]);
-    for (const kept of [0, 2]) {
-      records.succeeded.set('think', kept);
-      expect(answer(await resume()), `${kept} kept`).toEqual([409, 'RECORD_INCOMPLETE']);
+    const kept = (...names: readonly string[]) => {
+      records.succeeded.set('think', names.length);
+      records.turns.set('think', new Map(names.map((name) => [name, 1])));
+    };
+    for (const names of [[], ['1', '2'], ['2', '2/charge', '2/guard_calls']]) {
+      kept(...names);
+      expect(answer(await resume()), `${names} kept`).toEqual([409, 'RECORD_INCOMPLETE']);
     }
     expect((await resume()).json<Problem>().detail).toContain('think (2 of 3 calls kept)');
     // Those of two turns of its model, and of the tool.
-    records.succeeded.set('think', 3);
+    kept('1', '2', '2/charge');
     expect((await resume()).statusCode).toBe(202);
   });
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
@@ -12,7 +13,7 @@ import {
   tool,
 } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { testPipeline, toolCalls } from '../../../testing/index.js';
+import { failure, testPipeline, toolCalls } from '../../../testing/index.js';
 
 const paid: JsonObject[] = [];
 const refund = tool({
@@ -264,6 +265,92 @@ describe('a guardrail of calls', () => {
     expect(paid).toEqual([{ euros: 5 }]);
     expect(run.events.filter(({ type }) => type === 'guardrail.checked')).toHaveLength(1);
   });
+});
+
+describe('a person whom a guardrail asks', () => {
+  const asks = (on: 'input' | 'output' | 'tool') =>
+    guardrail({ name: 'asks', on, check: () => ({ verdict: 'ask', reason: 'odd' }) });
+  type Turn = ReturnType<typeof toolCalls>;
+  /** What they were shown. */
+  const shown = async (guardrails: readonly Guardrail[], text: string, first: Turn = { text: 'Ok.' }) => {
+    const subjects: string[] = [];
+    const answer = ({ subject }: { readonly subject: string }) => {
+      subjects.push(subject);
+      return { approved: true };
+    };
+    const stages = { 'answer/turn-1': first, answer: { text: 'Done.' } };
+    await testPipeline(desk(guardrails), { text }, { stages, decisions: { answer } });
+    return subjects;
+  };
+
+  it('is shown what those before it have left of a text', async () => {
+    const card = 'It is 1234567812345678.';
+    expect(await shown([noCards('output'), asks('output')], 'Hm?', { text: card })).toEqual([
+      'asks (odd): It is [card].',
+    ]);
+    expect(await shown([noCards('input'), asks('input')], card)).toEqual(['asks (odd): It is [card].']);
+  });
+
+  it('is shown what they have left of a call, all of it', async () => {
+    const lower = guardrail({
+      name: 'lower',
+      on: 'tool',
+      tools: ['refund'],
+      check: () => ({ verdict: 'redact', arguments: { euros: 100 } }),
+    });
+    paid.length = 0;
+    const long = 'x'.repeat(500);
+    const calls = toolCalls(['refund', { euros: 500 }], ['find', { text: long }]);
+    const subjects = await shown([lower, asks('tool')], 'Pay!', calls);
+    expect(subjects.sort()).toEqual([`asks (odd): find {"text":"${long}"}`, 'asks (odd): refund {"euros":100}']);
+    expect(paid).toEqual([{ euros: 100 }]);
+  });
+
+  it('is told where something is longer than what is shown, and its digest', async () => {
+    const text = 'x'.repeat(20_000);
+    const digest = createHash('sha256').update(JSON.stringify({ text })).digest('hex');
+    const [subject = ''] = await shown([asks('tool')], 'Find!', toolCalls(['find', { text }]));
+    const before = `asks (odd), the first 16000 of 20011 characters, sha256 ${digest}: find {"text":"xxx`;
+    expect(subject.startsWith(before)).toBe(true);
+    expect(subject.length).toBeLessThan(16_200);
+    expect(subject.endsWith('x…')).toBe(true);
+  });
+});
+
+const FAILS = ['at once', 'while the person is asked'] as const;
+it.each(FAILS)('nobody is asked about a call of an agent that fails %s: the next candidate begins', async (when) => {
+  const vital = tool({
+    name: 'vital',
+    description: 'Must work',
+    input: z.object({}),
+    retry: { attempts: 1 },
+    onFailure: 'fail',
+    run: () => 'done',
+  });
+  const asks = guardrail({ name: 'asks', on: 'tool', tools: ['refund'], check: () => ({ verdict: 'ask' }) });
+  const two = pipeline('two', { input: z.object({ text: z.string() }), deadline: '4h' }, ({ input, stage }) => {
+    const use = agent({ model: 'm', tools: [vital, refund], guardrails: [asks] });
+    return { text: stage('answer', use, { prompt: input.text }, { fallback: [agent({ model: 'other' })] }).text };
+  });
+  paid.length = 0;
+  const run = await testPipeline(
+    two,
+    { text: 'Pay!' },
+    {
+      stages: { 'answer/turn-1': toolCalls(['vital', {}], ['refund', { euros: 5 }]) },
+      models: { other: { text: 'Half.' } },
+      tools: {
+        vital: async (_, { sleep }) => {
+          if (when !== 'at once') await sleep('1s');
+          return failure('BACKEND_REJECTED');
+        },
+      },
+      decisions: { answer: 'nobody' },
+    },
+  );
+  expect(run.output.text).toBe('Half.');
+  expect(run.durationMs).toBeLessThan(60_000);
+  expect(paid).toEqual([]);
 });
 
 describe('guardrails that cannot be', () => {

@@ -37,6 +37,16 @@ it('takes a start back as if it had not been', () => {
   expect(shown(table)).toEqual([['done', undefined]]);
 });
 
+it('keeps the last 50 calls of an agent, and how many before them are done', () => {
+  const table = tableOf();
+  for (let turn = 1; turn <= 60; turn++) {
+    const end = turn === 2 ? 'failed' : 'done';
+    table.called('speak', [{ turn, name: turn === 1 ? 'find' : 'pay', end }]);
+  }
+  const { calls = [], earlierCalls } = table.rows[0] ?? {};
+  expect([calls.length, calls[0]?.turn, earlierCalls]).toEqual([50, 11, { find: 1, pay: 8 }]);
+});
+
 it('takes back one of several starts', () => {
   const table = tableOf();
   table.start('speak');

@@ -14,7 +14,7 @@ import { withoutGuards } from './guardrails.js';
 import { goesOn } from './hand-over.js';
 import { ofMember, transfers } from './handoffs.js';
 import { sent } from './kept.js';
-import { reader, readerName } from './long-results.js';
+import { readerName, withWholes } from './long-results.js';
 import { openMemory, remembering } from './memory.js';
 import { begin, type Limit, limitOf, type Progress, priced, tokensOf, usedBy, withResults } from './progress.js';
 import { runTools } from './run-tools.js';
@@ -50,18 +50,25 @@ export async function runAgent(
   const planned = priced(agentOf(stage), run.context.placement[row]?.price);
   const listed = planned.servers ? await withServers({ run, stage, plan: planned, row, last }, at) : planned;
   const plan = withoutGuards(listed);
-  const own: Agent = { run, stage, plan, row, last };
+  const own: Agent = { run, stage, plan, row, last, reading: readerName(plan.tools) };
   const kept = at.memo.below('progress');
   const session = planned.session ? await openSession(own, at, input) : undefined;
   const memory = planned.memory ? await openMemory(own, at, input) : undefined;
   if (kept.value === undefined) {
-    const fresh = begin(stage.id, input, session?.messages);
+    const { messages = [], wholes } = session ?? {};
+    // What a model asks for by its name decides what is called.
+    const apart =
+      wholes && resultCharacters(own, {}) !== undefined && holds(at.host, 'session-results-stay') && { wholes };
+    const fresh = begin(stage.id, input, { messages, ...apart });
     kept.end((left ? goesOn(left, fresh, plan) : fresh) as unknown as Json);
   }
-  // A team without tools still hands over.
-  const acts = () =>
-    plan.tools.length > 0 || memory !== undefined || (plan.team !== undefined && holds(at.host, 'handoffs-are-turns'));
   let progress = kept.value as unknown as Progress;
+  // A team without tools still hands over, and results of earlier runs can be read.
+  const acts = () =>
+    plan.tools.length > 0 ||
+    memory !== undefined ||
+    (progress.inSession === true && progress.wholes !== undefined) ||
+    (plan.team !== undefined && holds(at.host, 'handoffs-are-turns'));
   if (isSearched(plan) && progress.offered === undefined) {
     progress = { ...progress, offered: await toolsFor(own, at, String(input.prompt)) };
     kept.end(progress as unknown as Json);
@@ -100,7 +107,11 @@ export async function runAgent(
         messages: [...replied.messages, { role: 'assistant', content: reply.text }],
       };
     } else {
-      const ended = await runTools(agent, inTurn, turn, reply.toolCalls, progress.calls.length);
+      const { wholes } = replied;
+      // What was kept apart in this turn may be read in it.
+      const more = wholes !== agent.wholes && holds(at.host, 'shortened-results-are-kept');
+      const acting = more ? withWholes(agent, wholes) : agent;
+      const ended = await runTools(acting, inTurn, turn, reply.toolCalls, progress.calls.length);
       if (ended === STOPPED) return STOPPED;
       run.table.called(stage.id, ended.records);
       progress = withResults(replied, reply, ended, readerName(plan.tools));
@@ -160,7 +171,6 @@ function seenBy(agent: Agent, { offered, active }: Progress): AgentPlan {
 
 /** The agent with what its conversation now has. */
 function ofTurn(agent: Agent, progress: Progress): Agent {
-  const { wholes } = progress;
   const most = resultCharacters(agent, progress);
   const plan = remembering({ ...agent, plan: seenBy(agent, progress) }, agent.plan.tools, most);
   const own = {
@@ -169,5 +179,5 @@ function ofTurn(agent: Agent, progress: Progress): Agent {
     all: ofMember(agent.plan, progress.active).tools,
     ...(most !== undefined && { resultCharacters: most }),
   };
-  return wholes ? { ...own, wholes, plan: { ...plan, tools: [...plan.tools, reader(agent)] } } : own;
+  return withWholes(own, progress.wholes);
 }

@@ -21,6 +21,8 @@ export interface Agent {
   readonly memory?: Memory;
   /** Long results that the model can read. */
   readonly wholes?: Wholes;
+  /** Name of the tool that reads them: one that no tool of the agent has. Absent: the tools are not known yet. */
+  readonly reading?: string;
   /** Maximum characters of a result in the conversation; absent where long results cannot be kept apart. */
   readonly resultCharacters?: number;
 }

@@ -48,7 +48,7 @@ export async function checkedTurn(
   }
   const text = textOf(progress);
   const both = await besides(
-    (host) => check(agent, { ...inTurn, host }, { on: 'input', turn, subject: text }, { text }),
+    (host) => check(agent, { ...inTurn, host }, { on: 'input', turn }, { text }),
     (host) => ask(host, progress),
     inTurn.host,
   );
@@ -86,7 +86,7 @@ async function checkedReply(
   const replied = spent(progress, reply);
   const { text } = reply;
   if (!checks(agent, 'output') || text.trim() === '') return { reply, progress: before, replied };
-  const checked = await check(agent, inTurn, { on: 'output', turn, subject: text }, { text });
+  const checked = await check(agent, inTurn, { on: 'output', turn }, { text });
   if (checked === STOPPED) return STOPPED;
   const left = passed(agent, checked);
   const whole = used(replied, checked.used);

@@ -5,6 +5,7 @@ import type { At } from '../state.js';
 import { callModel, type Question, type Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { charactersAround, charactersOf, contextTokens, roomIn, tokensOfRequest } from './conversation.js';
+import { withWholes } from './long-results.js';
 import type { Progress } from './progress.js';
 import { sentSummary } from './sent-summary.js';
 import { shortened } from './shorten.js';
@@ -49,13 +50,18 @@ export async function callWithin(
   return answered(agent, at, now, summary, await ask(agent, at, now, { ...turn, again: true }, summary));
 }
 
-const ask = (agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> =>
-  callModel(agent, at, {
+/** Offers the tool that reads what was kept apart just before the call, if that is known to have room for it. */
+function ask(agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> {
+  const reading = withWholes(agent, now.wholes);
+  const context = contextTokens(agent, now);
+  const fits = () => context !== undefined && tokensOf(reading, at, now, summary) <= roomIn(context, agent.plan);
+  return callModel(reading !== agent && fits() ? reading : agent, at, {
     ...turn,
     messages: now.messages,
     summary: sentSummary(at, now, summary),
     said: now.said ?? '',
   });
+}
 
 const charactersIn = ({ plan }: Agent, at: At, now: Progress, before: string | undefined): number =>
   charactersAround(plan, sentSummary(at, now, before)) + charactersOf(now.messages);

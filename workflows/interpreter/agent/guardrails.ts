@@ -8,13 +8,15 @@ import {
 } from '../../../pipelines/plan/index.js';
 import { type TokenUsage, usageOfRows, usageSum, withCost } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
+import { wellFormed } from '../../../pipelines/well-formed.js';
 import { decide } from '../approve.js';
 import { sha256 } from '../digest.js';
-import type { RunHost } from '../host.js';
+import { holds, type RunHost } from '../host.js';
 import { publish } from '../publish.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { BUILT_IN, placedOf, runPipeline, runTool } from './call-tool.js';
 import type { Agent } from './candidate.js';
+import type { Failing } from './failing.js';
 
 /** The plan without the tools that only check. */
 export function withoutGuards(plan: AgentPlan): AgentPlan {
@@ -47,8 +49,8 @@ interface Place {
   readonly call?: string;
   /** Names of the called tool. Absent for a text. */
   readonly tools?: readonly string[];
-  /** How what is checked is displayed to a person who is asked. */
-  readonly subject: string;
+  /** Of a call: whether its agent has failed while another candidate follows, so that it will not be made. */
+  readonly failing?: Failing | undefined;
 }
 
 /** Whether calls of the tool are checked by the guardrail; the agent's own tools are not. */
@@ -61,7 +63,7 @@ export const isChecked = (tool: ToolPlan): boolean =>
 
 /**
  * Lets the guardrails check one after the other, each what the one before has left, until one stops. `STOPPED` if a person is waited for
- * and the run takes a new history. Throws the error of a guardrail that fails, and `INVALID_OUTPUT` for one without a verdict.
+ * and the run takes a new history, or the agent has failed. Throws the error of a guardrail that fails, and `INVALID_OUTPUT` for one without a verdict.
  */
 export async function check(agent: Agent, at: At, place: Place, given: Seen): Promise<Checked | Stopped> {
   const { guards = [] } = agent.plan;
@@ -124,15 +126,33 @@ async function checkOne(
   if (verdict.verdict === 'stop') return { stopped: reason, ...more };
   if (verdict.verdict === 'redact') return { seen: { ...seen, ...verdict.left }, ...more };
   if (verdict.verdict === 'pass') return more;
+  const { failing } = place;
+  const withdraws = () => holds(at.host, 'guardrails-withdraw');
+  // Nobody is told of a wait that would be withdrawn at once.
+  if (failing?.failure && withdraws()) return STOPPED;
   asked.end({ ...(reason !== '' && { reason }), ...(used && { used: used as Json }) });
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
-  const subject = `${guard.name}${reason === '' ? '' : ` (${reason})`}: ${place.subject}`;
+  const subject = `${guard.name}${reason === '' ? '' : ` (${reason})`}${shown(seen)}`;
   const own = { ...at, memo: at.memo.below('decision') };
-  const decision = await decide(run, own, { subject, stage: stage.id, path, limitMs, ...guard.ask });
+  const pointless = failing?.pointless.then(() => (withdraws() ? undefined : new Promise<undefined>(() => undefined)));
+  const request = { subject, stage: stage.id, path, limitMs, ...guard.ask };
+  const decision = await decide(run, own, { ...request, ...(pointless !== undefined && { pointless }) });
   if (decision === undefined) return STOPPED;
   if (decision.approved) return more;
   const by = decision.by === 'timeout' ? 'not approved in time' : 'rejected by a person';
   return { stopped: decision.reason ? `${by}: ${decision.reason}` : by, ...more };
+}
+
+/** Maximum length of what a person is shown of a text, or of the JSON of arguments, in characters. */
+const LONGEST_SHOWN = 16_000;
+
+/** What a person decides on: what the guardrails before this one have left. Of a longer one the beginning, after the digest of the whole. */
+function shown({ text = '', tool, arguments: given = {} }: Seen): string {
+  const whole = tool === undefined ? text : canonicalJson(given);
+  const of = tool === undefined ? '' : `${tool} `;
+  if (whole.length <= LONGEST_SHOWN) return `: ${of}${whole}`;
+  const cut = `the first ${LONGEST_SHOWN} of ${whole.length} characters, sha256 ${sha256(whole)}`;
+  return `, ${cut}: ${of}${wellFormed(whole.slice(0, LONGEST_SHOWN))}…`;
 }
 
 /** Runs a guardrail's tool: a separate activity, or a separate run. */

@@ -67,5 +67,15 @@ export function goesOn({ active, ...left }: Progress, fresh: Progress, { team = 
   const added = left.calls.length === 0 ? [] : left.messages.slice(left.given, end);
   // A member of the failed candidate's team answers only if the next candidate has it too.
   const stays = active !== undefined && team.some(({ name }) => name === active);
-  return { ...left, ...(stays && { active }), given: fresh.given, messages: [...fresh.messages, ...added] };
+  const { given, messages, inSession } = fresh;
+  // The session, which this candidate has read anew, may have got further ones.
+  const wholes = fresh.wholes && { ...fresh.wholes, ...left.wholes };
+  return {
+    ...left,
+    ...(stays && { active }),
+    ...(inSession && { inSession }),
+    ...(wholes && { wholes }),
+    given,
+    messages: [...messages, ...added],
+  };
 }

@@ -1,3 +1,4 @@
+import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { freeName, resultRow, type StagePlan, type StageTool, type ToolPlan } from '../../../pipelines/plan/index.js';
 import type { WholeResult } from '../../../pipelines/run/index.js';
@@ -12,9 +13,23 @@ const READ = ['read_result', 'read_whole_result'];
 
 export const readerName = (tools: readonly ToolPlan[]): string => freeName(READ, tools);
 
+/**
+ * Name of a further long result: its number, or, in a session, a part of its content's digest. Other runs of the session name theirs too, some at the same
+ * time, and their messages stay in the conversation.
+ */
+export const nameOfResult = (number: number, { sha256 }: Artifact, inSession = false): string =>
+  inSession ? `r${sha256.slice(0, 8)}` : `r${number}`;
+
+/** The agent with the long results that its conversation has by now, and the tool that reads them. */
+export function withWholes(agent: Agent, wholes: Wholes | undefined): Agent {
+  if (!wholes || wholes === agent.wholes) return agent;
+  const { plan } = agent;
+  return { ...agent, wholes, plan: agent.wholes ? plan : { ...plan, tools: [...plan.tools, reader(agent)] } };
+}
+
 /** The tool that reads a long result in parts. */
-export const reader = ({ stage, plan }: Agent): StageTool => ({
-  name: readerName(plan.tools),
+const reader = ({ stage, plan, reading = readerName(plan.tools) }: Agent): StageTool => ({
+  name: reading,
   description: 'Reads a part of a long result, from a character on, or finds a text in it',
   schema: {
     type: 'object',

@@ -5,7 +5,7 @@ import { costAt, resultText, type TokenUsage, usageSum } from '../../../pipeline
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import type { Reply } from './call-model.js';
 import type { KeptMessage, Measured, Wholes } from './kept.js';
-import { howToRead } from './long-results.js';
+import { howToRead, nameOfResult } from './long-results.js';
 
 /** A tool call as listed in the agent's output. */
 export interface ToolRecord {
@@ -50,8 +50,10 @@ export interface Progress {
   readonly shaping?: true;
   /** Names of the tools that the model sees, where it does not see all. */
   readonly offered?: readonly string[];
-  /** Long results that are kept apart. */
+  /** Long results that are kept apart, those of earlier runs of the session included. */
   readonly wholes?: Wholes;
+  /** Its session keeps long results: no two of them have the same name. */
+  readonly inSession?: true;
   /** In place of removed messages, a session's summary included. */
   readonly summary?: string;
   /** The last request. */
@@ -62,11 +64,14 @@ export interface Progress {
   readonly rejectedIn?: number;
 }
 
-/** Throws `INVALID_INPUT` for input that a typed definition cannot produce. */
+/**
+ * Throws `INVALID_INPUT` for input that a typed definition cannot produce.
+ * @param before the messages of its session; `wholes`: the long results that they name, where the session keeps them
+ */
 export function begin(
   stage: string,
   { prompt, parts, history = [] }: JsonObject,
-  before: readonly AgentMessage[] = [],
+  { messages: before = [], wholes }: { readonly messages?: readonly AgentMessage[]; readonly wholes?: Wholes } = {},
 ): Progress {
   if (typeof prompt !== 'string')
     throw new StageError('INVALID_INPUT', `stage "${stage}": prompt must be a text`, { stage });
@@ -86,6 +91,8 @@ export function begin(
     outputTokens: 0,
     ms: 0,
     calls: [],
+    ...(wholes && { inSession: true as const }),
+    ...(wholes && Object.keys(wholes).length > 0 && { wholes }),
   };
 }
 
@@ -192,7 +199,7 @@ export function withResults(
   const answers = records.map((record, i): KeptMessage => {
     const answer = { role: 'tool', content: contentOf(record), toolCallId: toolCalls[i]?.id ?? '' } as const;
     if (!record.whole) return answer;
-    const whole = `r${Object.keys(wholes).length + 1}`;
+    const whole = nameOfResult(Object.keys(wholes).length + 1, record.whole, progress.inSession);
     wholes[whole] = record.whole;
     return { ...answer, content: `${answer.content} ${howToRead(reading, whole)}`, whole };
   });

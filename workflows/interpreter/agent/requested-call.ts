@@ -6,7 +6,6 @@ import { publish } from '../publish.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { allowed, noteOf, refusalOf } from './allowed.js';
 import type { RequestedCall } from './call-model.js';
-import { spoken } from './call-tool.js';
 import type { Agent } from './candidate.js';
 import { type BesideResult, carryOut } from './carry-out.js';
 import type { Failing } from './failing.js';
@@ -118,7 +117,7 @@ export async function toolCall(agent: Agent, at: At, place: Place, call: Request
   };
   if (plan.guards && isChecked(tool)) {
     const of = { turn: place.turn, call: place.name, tools: guardedAs(agent, tool) };
-    const where = { on: 'tool', ...of, subject: spoken(call) } as const;
+    const where = { on: 'tool', ...of, failing } as const;
     const checked = await check(agent, own, where, { tool: call.name, arguments: call.arguments });
     if (checked === STOPPED || failing?.failure) return STOPPED;
     checks = checked.used;

@@ -6,6 +6,8 @@ import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 import { contextTokens, roomIn, tokensPerCharacter } from './conversation.js';
+import type { Wholes } from './kept.js';
+import { nameOfResult } from './long-results.js';
 import { readSummary } from './notes.js';
 import type { Progress } from './progress.js';
 import { MOST_NOTES, NOTES, summaryOf } from './shorten.js';
@@ -17,6 +19,8 @@ export interface OpenSession {
   readonly summary?: string;
   readonly messages: readonly AgentMessage[];
   readonly parts: number;
+  /** Long results that the messages have the beginning of, by the names in them. Absent: they are not kept. */
+  readonly wholes?: Wholes;
   /** Tells it from one that begins under its id after it was erased. */
   readonly begun?: string;
 }
@@ -52,11 +56,22 @@ export async function closeSession(
   const after =
     progress.summary === undefined && long ? await summarized(agent, at, session, progress) : { ...progress };
   const { parts: upTo, begun } = session;
-  const replaced = { upTo, ...(begun !== undefined && { begun }) };
+  const ofRun = progress.summary !== undefined && { ofRun: true };
+  const replaced = { upTo, ...(begun !== undefined && { begun }), ...ofRun };
   const summary = after.summary !== undefined && { summary: { text: after.summary, ...replaced } };
   const of = sessionsOf(agent.run.context);
-  await call(agent, at, 'save', { session: session.id, of, part: { messages: added, ...summary } as unknown as Json });
+  const part = { messages: added, ...wholesIn(progress), ...summary };
+  await call(agent, at, 'save', { session: session.id, of, part: part as unknown as Json });
   return after;
+}
+
+/** The long results that a run's messages name: later runs read on in them. A number, of a candidate that has kept none, is no name in a session. */
+function wholesIn({ messages, given, wholes = {}, inSession }: Progress): { readonly wholes?: Wholes } {
+  const names = inSession ? messages.slice(given - 1).map(({ whole }) => whole) : [];
+  const kept = Object.entries(wholes).filter(
+    ([name, whole]) => names.includes(name) && name === nameOfResult(0, whole, true),
+  );
+  return kept.length === 0 ? {} : { wholes: Object.fromEntries(kept) };
 }
 
 /**

@@ -7,7 +7,7 @@ import { callModel } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { charactersAround, charactersOf, tokensOfRequest, tokensPerCharacter } from './conversation.js';
 import type { KeptMessage } from './kept.js';
-import { howToRead, keepTexts, readerName } from './long-results.js';
+import { howToRead, keepTexts, nameOfResult, readerName } from './long-results.js';
 import { type Keeping, middleOut, notesOf, readSummary, type Summary, summaryText, transcriptOf } from './notes.js';
 import { NOTES_BY_AGE } from './notes-by-age.js';
 import { NOTES_BY_WORTH } from './notes-by-worth.js';
@@ -115,7 +115,10 @@ async function cutResults(
     `${name}-${turns + 1}`,
     apart.map(({ message }) => message.content),
   );
-  const reading = readerName(agent.plan.tools);
+  const free = readerName(agent.plan.tools);
+  const { reading: offered = free } = agent;
+  // The length of the name decides whether the conversation fits, and hence what is commanded.
+  const reading = offered !== free && holds(at.host, 'shortened-results-are-kept') ? offered : free;
   const changed = new Map<number, KeptMessage>();
   for (const { message, i, most } of long) {
     const whole = message.whole ?? names.ids[apart.findIndex((each) => each.i === i)];
@@ -140,15 +143,18 @@ async function cutResults(
 async function keptApart(
   agent: Agent,
   at: At,
-  { wholes = {} }: Progress,
+  { wholes = {}, inSession, turns, rejectedIn }: Progress,
   name: string,
   texts: readonly string[],
 ): Promise<{ readonly ids: readonly (string | undefined)[]; readonly wholes?: Progress['wholes'] }> {
   if (texts.length === 0 || !agent.plan.context) return { ids: [] };
-  const kept = at.memo.below(`kept-${name}`);
+  // Others may have been kept before the server rejected the turn's call.
+  const others = rejectedIn === turns + 1 && at.memo.below(`kept-${name}`).value !== undefined;
+  const of = others && holds(at.host, 'shortened-results-are-kept') ? `${name}-again` : name;
+  const kept = at.memo.below(`kept-${of}`);
   try {
     if (kept.value === undefined) {
-      const path = `${at.prefix}${agent.row}/results-${name}`;
+      const path = `${at.prefix}${agent.row}/results-${of}`;
       kept.end((await keepTexts(agent, at, texts, path)) as unknown as Json);
     }
   } catch (error) {
@@ -157,7 +163,7 @@ async function keptApart(
   }
   const stored = kept.value as unknown as Awaited<ReturnType<typeof keepTexts>>;
   const first = Object.keys(wholes).length + 1;
-  const ids = stored.map((_, i) => `r${first + i}`);
+  const ids = stored.map(({ artifact }, i) => nameOfResult(first + i, artifact, inSession));
   const more = Object.fromEntries(stored.map(({ artifact }, i) => [ids[i] as string, artifact]));
   return { ids, wholes: { ...wholes, ...more } };
 }

@@ -155,6 +155,61 @@ describe('a model that takes the token limit only by its newer name', () => {
   });
 });
 
+describe('a model that takes no calls of tools without tools, as Claude behind LiteLLM', () => {
+  const LACKS = {
+    message: "litellm.UnsupportedParamsError: Anthropic doesn't support tool calling without `tools=` param specified.",
+    ...{ type: 'None', param: null, code: '400' },
+  };
+  const CHOICE = { ...LACKS, message: "litellm.UnsupportedParamsError: Bedrock doesn't support tool_choice=none." };
+  const history = [
+    { role: 'user', content: 'Weather in Paris?' },
+    { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'weather', arguments: { city: 'Paris' } }] },
+    { role: 'tool', content: 'sun', toolCallId: 'a' },
+  ];
+  const ask = () => at.chat(planned({}), { history, prompt: 'Answer now.' });
+  const choices = () => at.server.received.map(({ body }) => [body.tools !== undefined, body.tool_choice]);
+  beforeEach(() => {
+    at.server.answer = (response, { body }) => {
+      if (body.tools === undefined) return json(response, 400, { error: LACKS });
+      json(response, 200, { choices: [PARIS] });
+    };
+  });
+
+  it('gets those that were called, and may call none, from then on', async () => {
+    expect((await ask()).output).toEqual({ text: 'Paris.', finish: 'stop' });
+    expect((await ask()).output.text).toBe('Paris.');
+    expect(choices()).toEqual([
+      [false, undefined],
+      [true, 'none'],
+      [true, 'none'],
+    ]);
+    expect(at.server.received[1]?.body.tools).toEqual([
+      { type: 'function', function: { name: 'weather', parameters: { type: 'object', properties: {} } } },
+    ]);
+  });
+
+  it('may refuse that choice too', async () => {
+    const { answer } = at.server;
+    at.server.answer = (response, request) => {
+      if (request.body.tool_choice !== undefined) return json(response, 400, { error: CHOICE });
+      answer(response, request);
+    };
+    expect((await ask()).output.text).toBe('Paris.');
+    expect((await ask()).output.text).toBe('Paris.');
+    expect(choices()).toEqual([
+      [false, undefined],
+      [true, 'none'],
+      [true, undefined],
+      [true, undefined],
+    ]);
+  });
+
+  it('gets none for a conversation without calls, whose refusal is the call’s', async () => {
+    expect((await failure(at.chat(planned({})))).code).toBe('BACKEND_REJECTED');
+    expect(choices()).toEqual([[false, undefined]]);
+  });
+});
+
 describe('another refusal', () => {
   it.each([
     ['of another parameter', 400, { ...REFUSAL, param: 'top_p' }],

@@ -51,6 +51,25 @@ describe('a call', () => {
     expect(programs[0]?.files).toEqual([{ name: 'a', bytes: Uint8Array.of(1) }]);
   });
 
+  it('does not run where it may not begin any more once it has its place and its files', async () => {
+    const { all, programs } = sandboxes(() => empty);
+    const done: string[] = [];
+    const files = async () => {
+      done.push('read');
+      return [];
+    };
+    const mayBegin = async () => {
+      done.push('asked');
+      throw new Error('the attempt is over');
+    };
+    await expect(all.run('s', { ...asked(), files, mayBegin })).rejects.toThrow('the attempt is over');
+    expect(done).toEqual(['read', 'asked']);
+    expect(programs).toEqual([]);
+    await all.run('s', { ...asked(), mayBegin: async () => undefined });
+    expect(programs).toHaveLength(1);
+    expect(programs[0]).not.toHaveProperty('mayBegin');
+  });
+
   it('gives no more than its limits, whatever the sandbox gives', async () => {
     const file = (bytes: number) => ({ name: 'f', bytes: new Uint8Array(bytes) });
     const { all } = sandboxes(() => ({

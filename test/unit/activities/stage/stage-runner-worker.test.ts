@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { HandedOver } from '../../../../activities/connectors/handed-over.js';
 import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
 import type { StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
+import type { WorkerKind } from '../../../../activities/stage/worker-kind.js';
 import { isAway, MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
@@ -41,6 +42,20 @@ describe('a stage of the worker', () => {
     const { runner } = runnerOf(reply, { workerKinds: new Map([['retrieve', async () => ({ passages: 'none' })]]) });
     await expect(runner.run({}, retrieve, attempt())).rejects.toMatchObject({ code: 'INVALID_INPUT' });
     await expect(runner.run({ query: 'valve' }, retrieve, attempt())).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+  });
+
+  it('asks whether it may begin where it changes something, as code with effects does', async () => {
+    const asks: boolean[] = [];
+    const kind: WorkerKind = async (_, { mayBegin }) => {
+      asks.push(mayBegin !== undefined);
+      return { stdout: '' };
+    };
+    const { runner } = runnerOf(reply, { workerKinds: new Map([['sandbox', kind]]) });
+    const script: StageCall = { ...stage, kind: 'sandbox', model: 'scripts', with: { language: 'javascript' } };
+    const mayBegin = async () => undefined;
+    await runner.run({ code: '1' }, script, attempt({ mayBegin }));
+    await runner.run({ code: '1' }, { ...script, effects: 'intended' }, attempt({ mayBegin }));
+    expect(asks).toEqual([false, true]);
   });
 
   it('fails where the worker has none', async () => {

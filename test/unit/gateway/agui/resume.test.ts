@@ -69,3 +69,21 @@ test('who could not answer is not asked, and gets the answer when somebody else 
   expect(body).not.toContain('"type":"interrupt"');
   expect(body).toContain('So.');
 });
+
+test('an answer with an integer that a number does not hold is refused, and decides nothing', async () => {
+  gateway.temporal.waitAt(['ask']);
+  const { id } = (await post(all, '/v1/pipelines/chat/runs', { prompt: 'Why?' })).json<{ id: string }>();
+  const given = { approved: true, arguments: { order: 0 } };
+  const body = JSON.stringify(run({ resume: [{ interruptId: `${id}:1-0:n1`, status: 'resolved', payload: given }] }));
+  const response = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/agui/chat',
+    headers: { authorization: `Bearer ${all.secret}`, 'content-type': 'application/json' },
+    payload: body.replace('"order":0', '"order":9007199254740993'),
+  });
+  expect(response.json()).toMatchObject({
+    code: 'INVALID_INPUT',
+    errors: [expect.objectContaining({ field: 'resume.0.payload.arguments.order' })],
+  });
+  expect(gateway.temporal.sent).toEqual([]);
+});

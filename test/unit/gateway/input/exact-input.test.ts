@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TASKS } from '../../../../gateway/mcp/task.js';
 import type { RunDocument } from '../../../../runs/document.js';
 import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { nonceOf } from '../../../support/waits.js';
 import { wavFile } from '../../../support/wav-samples.js';
 
 /* A run gets what its caller has sent, or nothing: letters and digits are not lost without a word. */
@@ -117,5 +119,46 @@ describe('an integer that a number does not hold, at doors with errors of their 
     expect([1, 3].map((id) => batch.get(id))).toMatchObject([refused, refused]);
     expect(batch.get(2)).not.toHaveProperty('isError', true);
     expect(gateway.temporal.runs.size).toBe(1);
+  });
+});
+
+describe('an integer that a number does not hold, in a decision', () => {
+  const LONG = '9007199254740993';
+  const start = async () => {
+    const { id } = (await post({ headers, payload: '{"name": "Ada"}' }, 'greet')).json<RunDocument>();
+    gateway.temporal.waitAt(['pay']);
+    return id;
+  };
+  const sent = (url: string, payload: string, more: Record<string, string> = {}) =>
+    gateway.app.inject({ method: 'POST', url, headers: { ...headers, ...more }, payload });
+
+  it.each(['arguments', 'content'])('is refused in its %s over HTTP', async (member) => {
+    const payload = `{"nonce": "${nonceOf('pay')}", "${member}": {"order": ${LONG}}}`;
+    const refused = await sent(`/v1/runs/${await start()}/approve`, payload);
+    expect(refused.json()).toMatchObject(refusal(422, 'INVALID_INPUT', `${member}.order`));
+    expect(gateway.temporal.sent).toEqual([]);
+  });
+
+  it('is refused in the response of an MCP client that was asked', async () => {
+    const result = `{"action": "accept", "content": {"order": ${LONG}}}`;
+    const refused = await sent('/mcp', `{"jsonrpc": "2.0", "id": "answer:${await start()}:n1", "result": ${result}}`);
+    expect(refused.json()).toMatchObject({ error: { data: refusal(422, 'INVALID_INPUT', 'content.order') } });
+  });
+
+  it('is refused in what an MCP client answers to a task', async () => {
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': { extensions: { [TASKS]: {} } },
+    };
+    const taskId = await start();
+    const answers = `{"n1": {"action": "accept", "content": {"order": ${LONG}}}}`;
+    const params = `{"taskId": "${taskId}", "inputResponses": ${answers}, "_meta": ${JSON.stringify(meta)}}`;
+    const { body } = await sent('/mcp', `{"jsonrpc": "2.0", "id": 1, "method": "tasks/update", "params": ${params}}`, {
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tasks/update',
+      'mcp-name': taskId,
+    });
+    expect(body).toContain('INVALID_INPUT: inputResponses.n1.content.order: is an integer');
   });
 });

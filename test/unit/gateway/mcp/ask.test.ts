@@ -69,11 +69,20 @@ describe('what a caller or a model has written', () => {
     );
   });
 
-  it('is cut after it has been made visible', () => {
-    const given = { order: '\u202e'.repeat(1_999) };
-    const { message } = formOf({ ...wait, call: { tool: 'refund', arguments: given, digest: 'd' } }).params;
-    expect(message).toMatch(/^Approve\? A-1\nrefund \{"order":"(\\u\{202e\})+.*…$/);
-    expect(message.length).toBeLessThan(2_100);
+  it('is shown whole, or can only be rejected', () => {
+    const asked = (order: string) =>
+      formOf({ ...wait, call: { tool: 'refund', arguments: { order }, digest: 'd' } }).params;
+    const long = 'x'.repeat(15_000);
+    expect(asked(long).message).toBe(`Approve? A-1\nrefund {"order":"${long}"}`);
+    expect(asked(long).requestedSchema).toMatchObject({ required: ['confirm'] });
+    const { tool, digest } = call;
+    // Each is shown as eight characters.
+    for (const params of [asked('\u202e'.repeat(1_999)), formOf({ ...wait, call: { tool, digest } }).params]) {
+      expect(params.message).toBe(
+        'A-1\nrefund (arguments too long to be shown, sha256 d)\nIt is approved over HTTP; here it can only be rejected.',
+      );
+      expect(params.requestedSchema).toMatchObject({ required: ['reject_without_form'] });
+    }
   });
 });
 

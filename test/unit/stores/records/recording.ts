@@ -22,6 +22,7 @@ export function recording() {
   }
   const redis: Record<string, unknown> = {
     hmget: async (key: string, ...fields: readonly string[]) => fields.map((field) => hashAt(key).get(field) ?? null),
+    hgetall: async (key: string) => Object.fromEntries(hashAt(key)),
     hget: async (key: string, field: string) => hashAt(key).get(field) ?? null,
     defineCommand: (name: string) => {
       redis[name] = script;
