@@ -57,8 +57,9 @@ export async function runAgent(
   if (kept.value === undefined) {
     const { messages = [], wholes } = session ?? {};
     // What a model asks for by its name decides what is called.
-    const apart =
-      wholes && resultCharacters(own, {}) !== undefined && holds(at.host, 'session-results-stay') && { wholes };
+    const apart = wholes &&
+      resultCharacters(own, {}) !== undefined &&
+      holds(at.host, 'session-results-stay') && { wholes };
     const fresh = begin(stage.id, input, { messages, ...apart });
     kept.end((left ? goesOn(left, fresh, plan) : fresh) as unknown as Json);
   }
