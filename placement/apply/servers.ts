@@ -34,11 +34,19 @@ export interface ModelServer {
 
 const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
 /**
- * Distance between the ports of a node's devices. A port depends on the device and on servers of the same type on it, not on
- * other devices: a server that is alone of its type there has the same address in every placement, and servers before and after a change run
- * at the same time.
+ * Distance between the ports of a node's devices. Which of a device's ports a server has depends on its pool, not on what else runs
+ * there: a server that goes on has the same address in every placement, and no server of another pool is started on its port.
  */
 const PORT_STEP = 10;
+
+/** A server whose port is not chosen yet. */
+interface Draft extends Omit<ModelServer, 'port'> {
+  readonly hosted: Hosted[];
+  /** Its first device. */
+  readonly first: Device;
+  /** Its place among the ports of that device, counted on from the first one after the last. */
+  readonly wanted: number;
+}
 
 /**
  * The servers that a placement requires; replicas on a server that already runs require none. Throws
@@ -50,31 +58,34 @@ export function serversOf(
   base: Readonly<Record<string, PoolBase>> = {},
 ): ModelServer[] {
   const known = new Map(devices.map((device) => [device.id, device]));
-  const servers: (ModelServer & { hosted: Hosted[] })[] = [];
+  const typeOf = (pool: PlacedPool) => serverTypeOf(pool, base[servedModel(pool)]);
+  const onVllm = vllmPools(
+    pools.filter((pool) => typeOf(pool) === 'vllm'),
+    base,
+  );
+  const servers: Draft[] = [];
   const names = new Set<string>();
   for (const pool of pools) {
     for (const [i, replica] of pool.replicas.entries()) {
       const own = replica.devices.map((id) => known.get(id) ?? unknown(pool, i, id));
       const [first] = own;
       if (replica.endpoint !== undefined || first === undefined) continue;
-      const type = serverTypeOf(pool, base[servedModel(pool)]);
+      const type = typeOf(pool);
       if (type === 'vllm' && pool.maxQueueDelayMs > 0) throw invalid(pool, i, NO_DELAY);
-      const there = servers.filter((each) => each.type === type && each.devices[0]?.id === first.id);
+      const there = servers.filter((each) => each.type === type && each.first === first);
       const [shared] = type === 'triton' ? there : [];
       if (shared === undefined) {
         if (there.length >= PORT_STEP) throw invalid(pool, i, tooMany(first));
-        const onNode = devices.filter(({ node }) => node === first.node);
-        const place = onNode.findIndex(({ id }) => id === first.id);
-        const port = FIRST_PORT[type] + PORT_STEP * place + there.length;
         const { memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens, parallel } = replica;
         const hosted = [{ pool, instances: 1 }];
         const spread = { devices: own, parallel, memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens };
         const text = `${type === 'vllm' ? pool.model : 'triton'}-${first.id}`;
         const before = there.filter(({ hosted: [only] }) => only?.pool === pool).length;
+        const wanted = type === 'vllm' ? onVllm.indexOf(pool.model) + onVllm.length * before : 0;
         const numbered = before === 0 ? text : `${text}-${before + 1}`;
         const name = nameFor(numbered, names, `${type} ${numbered}`);
         names.add(name);
-        servers.push({ name, type, node: first.node, port, hosted, ...spread });
+        servers.push({ name, type, node: first.node, first, wanted, hosted, ...spread });
       } else {
         const at = shared.hosted.findIndex((each) => each.pool === pool);
         if (at === -1) shared.hosted.push({ pool, instances: 1 });
@@ -82,7 +93,33 @@ export function serversOf(
       }
     }
   }
-  return servers;
+  const ports = portsOf(servers, devices);
+  return servers.map((draft) => {
+    const { first: _, wanted: __, ...server } = draft;
+    return { ...server, port: ports.get(draft) as number };
+  });
+}
+
+/** Pools that vLLM serves: first those of the models file in its order, which all placements have in common. */
+function vllmPools(placed: readonly PlacedPool[], base: Readonly<Record<string, PoolBase>>): readonly string[] {
+  const listed = Object.keys(base).filter((model) => base[model]?.connector === 'openai');
+  return [...new Set([...listed, ...placed.map(({ model }) => model)])];
+}
+
+/** The first port of each server. A device has at most `PORT_STEP` servers of a type, so that each finds a free one. */
+function portsOf(servers: readonly Draft[], devices: readonly Device[]): ReadonlyMap<Draft, number> {
+  const ports = new Map<Draft, number>();
+  const taken = new Set<string>();
+  // Those within the device's ports come first: they have the place that they want, whatever else runs there.
+  for (const server of servers.toSorted((a, b) => a.wanted - b.wanted)) {
+    const { type, first, wanted } = server;
+    const place = devices.filter(({ node }) => node === first.node).indexOf(first);
+    let offset = wanted % PORT_STEP;
+    while (taken.has(`${type} ${first.id} ${offset}`)) offset = (offset + 1) % PORT_STEP;
+    taken.add(`${type} ${first.id} ${offset}`);
+    ports.set(server, FIRST_PORT[type] + PORT_STEP * place + offset);
+  }
+  return ports;
 }
 
 const NO_DELAY =
