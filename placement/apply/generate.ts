@@ -107,6 +107,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
     serviceModels,
     notes: [
       ...notesOn(servers),
+      ...notesOnTriton(servers),
       ...notesOnVllm(servers, options),
       ...routed.map(({ pool }) => noteOnRouter(pool.model)),
     ],
@@ -159,9 +160,9 @@ const json = (value: JsonObject): string => `${JSON.stringify(value, null, 2)}\n
 
 function configs(server: ModelServer, on: OnDevice, options: ApplyOptions): Record<string, string> {
   return Object.fromEntries(
-    server.hosted.map(({ pool, instances }) => {
+    server.hosted.map(({ pool, instances, spans }) => {
       const name = modelAt(options.base, pool);
-      return [name, tritonConfig(pool, on, instances, options.configOf(name))];
+      return [name, tritonConfig(pool, spans && on !== 'cpu' ? 'gpus' : on, instances, options.configOf(name))];
     }),
   );
 }
@@ -273,6 +274,18 @@ function notesOn(servers: readonly ModelServer[]): string[] {
       ),
     ],
   ];
+}
+
+/** An LLM's engine has its batch, devices and memory from files that only its author knows. */
+function notesOnTriton(servers: readonly ModelServer[]): string[] {
+  const hosted = servers.flatMap((server) => (server.type === 'triton' ? server.hosted : []));
+  return [...new Set(hosted.map(({ pool }) => pool))].flatMap(({ model, batching, maxBatch, parallel }) =>
+    batching === 'continuous'
+      ? [
+          `${model}: Triton leaves batches to the LLM's backend, whose own configuration apply does not write: state ${maxBatch} sequences there, tensor parallelism ${parallel.tensor}, pipeline parallelism ${parallel.pipeline}, and its part of the device's memory (vLLM's model.json: max_num_seqs, tensor_parallel_size, pipeline_parallel_size, gpu_memory_utilization)`,
+        ]
+      : [],
+  );
 }
 
 function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): string[] {

@@ -9,6 +9,8 @@ export interface Hosted {
   readonly pool: PlacedPool;
   /** Copies of the model on the server's device. */
   readonly instances: number;
+  /** Whether a copy is on several of the server's devices. */
+  readonly spans: boolean;
 }
 
 /** A model server to be started: a Triton for all models of one device, or a vLLM for one replica of one model. */
@@ -17,6 +19,7 @@ export interface ModelServer {
   readonly name: string;
   readonly type: 'triton' | 'vllm';
   readonly node: string;
+  /** Those of all its replicas, the ones of the narrowest first: a model that takes devices from the first on has its own. */
   readonly devices: readonly Device[];
   /** First of its ports on the node: consecutive HTTP, gRPC and metrics ports of Triton, or vLLM's single port. */
   readonly port: number;
@@ -40,8 +43,10 @@ const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
 const PORT_STEP = 10;
 
 /** A server whose port is not chosen yet. */
-interface Draft extends Omit<ModelServer, 'port'> {
+interface Draft extends Omit<ModelServer, 'port' | 'devices'> {
   readonly hosted: Hosted[];
+  /** Devices of each of its replicas. */
+  readonly replicas: (readonly Device[])[];
   /** Its first device. */
   readonly first: Device;
   /** Its place among the ports of that device, counted on from the first one after the last. */
@@ -77,8 +82,8 @@ export function serversOf(
       if (shared === undefined) {
         if (there.length >= PORT_STEP) throw invalid(pool, i, tooMany(first));
         const { memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens, parallel } = replica;
-        const hosted = [{ pool, instances: 1 }];
-        const spread = { devices: own, parallel, memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens };
+        const hosted = [{ pool, instances: 1, spans: own.length > 1 }];
+        const spread = { replicas: [own], parallel, memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens };
         const text = `${type === 'vllm' ? pool.model : 'triton'}-${first.id}`;
         const before = there.filter(({ hosted: [only] }) => only?.pool === pool).length;
         const wanted = type === 'vllm' ? onVllm.indexOf(pool.model) + onVllm.length * before : 0;
@@ -87,16 +92,20 @@ export function serversOf(
         names.add(name);
         servers.push({ name, type, node: first.node, first, wanted, hosted, ...spread });
       } else {
+        shared.replicas.push(own);
         const at = shared.hosted.findIndex((each) => each.pool === pool);
-        if (at === -1) shared.hosted.push({ pool, instances: 1 });
-        else shared.hosted[at] = { pool, instances: (shared.hosted[at]?.instances ?? 0) + 1 };
+        const { instances = 0, spans = false } = shared.hosted[at] ?? {};
+        const more = { pool, instances: instances + 1, spans: spans || own.length > 1 };
+        if (at === -1) shared.hosted.push(more);
+        else shared.hosted[at] = more;
       }
     }
   }
   const ports = portsOf(servers, devices);
   return servers.map((draft) => {
-    const { first: _, wanted: __, ...server } = draft;
-    return { ...server, port: ports.get(draft) as number };
+    const { first: _, wanted: __, replicas, ...server } = draft;
+    const seen = new Set(replicas.toSorted((a, b) => a.length - b.length).flat());
+    return { ...server, devices: [...seen], port: ports.get(draft) as number };
   });
 }
 
