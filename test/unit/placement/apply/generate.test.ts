@@ -287,6 +287,31 @@ describe('the models file', () => {
     expect(manifests).toMatch(/name: worker-gpu1\n[\s\S]*- name: MILLRACE_DEVICES\n +value: gpu1\/2\n/);
   });
 
+  it('uses none of another connector, unless the inventory says that it serves the pool', () => {
+    const at = (url: string, connector: string, models: string[] = []) => ({
+      url,
+      connector,
+      device: 'gpu1/2',
+      models,
+    });
+    const triton = at('there:8001', 'triton');
+    const replicas = [{ devices: ['gpu1/2'], queue: 'q', endpoint: triton.url }];
+    const placement = placementOf([placedPool('assistant', [], { batching: 'continuous', replicas })]);
+    const made = (...endpoints: ReturnType<typeof at>[]) => {
+      const { files, servers, notes } = generate(placement, { ...inventory, endpoints }, options);
+      const textOf = (end: string) => files.find(({ path }) => path === end)?.text ?? '';
+      expect(JSON.parse(textOf('placement.json'))).toEqual(placement);
+      const [{ url }] = JSON.parse(textOf('models.json')).assistant.endpoints;
+      const said = notes.filter((note) => note.includes('there:8001 is a server of the connector triton'));
+      return [url, servers.map(({ name }) => name), said.length];
+    };
+    expect(made(triton)).toEqual(['http://gpu1:9020/v1', ['assistant-gpu1-2'], 1]);
+    expect(made(triton, at('http://v/v1', 'openai', ['other']))).toEqual(made(triton));
+    expect(made(triton, at('http://v/v1', 'openai'))).toEqual(['http://v/v1', [], 1]);
+    for (const known of [[at(triton.url, 'triton', ['assistant'])], [at(triton.url, 'openai')], []])
+      expect(made(...known)).toEqual([triton.url, [], 0]);
+  });
+
   test.each([
     ['a device that the inventory has not', placedPool('whisper', [['gpu9/0']]), 'gpu9/0 is not in the inventory'],
     ['a pool that the models file has not', placedPool('nobody', [['cpu1/0']]), 'has the name nobody'],
