@@ -282,13 +282,13 @@ function notesOn(servers: readonly ModelServer[]): string[] {
 /** An LLM's engine has its batch, devices and memory from files that only its author knows. */
 function notesOnTriton(servers: readonly ModelServer[]): string[] {
   const hosted = servers.flatMap((server) => (server.type === 'triton' ? server.hosted : []));
-  return [...new Set(hosted.map(({ pool }) => pool))].flatMap(({ model, batching, maxBatch, parallel }) =>
-    batching === 'continuous'
-      ? [
-          `${model}: Triton leaves batches to the LLM's backend, whose own configuration apply does not write: state ${maxBatch} sequences there, tensor parallelism ${parallel.tensor}, pipeline parallelism ${parallel.pipeline}, and its part of the device's memory (vLLM's model.json: max_num_seqs, tensor_parallel_size, pipeline_parallel_size, gpu_memory_utilization)`,
-        ]
-      : [],
-  );
+  const llms = [...new Set(hosted.map(({ pool }) => pool))].filter(({ batching }) => batching === 'continuous');
+  return llms.map(({ model, maxBatch, parallel: usual, replicas }) => {
+    const ways = replicas.map(
+      ({ parallel: { tensor, pipeline } = usual }) => `tensor parallelism ${tensor}, pipeline parallelism ${pipeline}`,
+    );
+    return `${model}: Triton leaves batches to the LLM's backend, whose own configuration apply does not write: state ${maxBatch} sequences there, ${[...new Set(ways)].join(' or ')}, and its part of the device's memory (vLLM's model.json: max_num_seqs, tensor_parallel_size, pipeline_parallel_size, gpu_memory_utilization)`;
+  });
 }
 
 function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): string[] {

@@ -64,14 +64,14 @@ const isVllm = (base: string): boolean => scalarOf(base, 'backend') === 'vllm';
 /**
  * What an instance runs on. `KIND_MODEL` leaves it to the model, which takes GPUs from the first on that the server sees: so on several GPUs,
  * and with the vLLM backend, which for `KIND_GPU` overwrites `CUDA_VISIBLE_DEVICES` by the index in the server's numbering. An author's
- * `KIND_MODEL` stays, and so does the `KIND_CPU` of an LLM: the engine of TensorRT-LLM has its GPUs from parameters.
+ * `KIND_MODEL` stays, except on a CPU: a Triton there sees the node's GPUs. So does the `KIND_CPU` of an LLM: the engine of TensorRT-LLM has
+ * its GPUs from parameters.
  */
 function kindAndGpus({ batching }: PlacedPool, on: OnDevice, base: string): { kind: string; gpus: string | null } {
   const written = blocksOf(base, 'instance_group').map((group) => scalarOf(group, 'kind'));
-  if (written.includes('KIND_MODEL')) return { kind: 'kind: KIND_MODEL', gpus: null };
   if (on === 'cpu' || (batching === 'continuous' && written.includes('KIND_CPU')))
     return { kind: 'kind: KIND_CPU', gpus: null };
-  if (on === 'gpus' || isVllm(base)) return { kind: 'kind: KIND_MODEL', gpus: null };
+  if (on === 'gpus' || isVllm(base) || written.includes('KIND_MODEL')) return { kind: 'kind: KIND_MODEL', gpus: null };
   return { kind: 'kind: KIND_GPU', gpus: `gpus: [ ${on.gpu} ]` };
 }
 

@@ -31,6 +31,7 @@ describe('Triton’s configuration of an LLM', () => {
     ['an LLM on a GPU', 'continuous', { gpu: 0 }, 'backend: "python"', 'GPU gpus: [ 0 ]'],
     ['an author’s KIND_CPU', 'dynamic', { gpu: 0 }, 'instance_group { kind: KIND_CPU }', 'GPU gpus: [ 0 ]'],
     ['a CPU', 'dynamic', 'cpu', 'instance_group { kind: KIND_GPU gpus: 0 }', 'CPU'],
+    ['a CPU, whatever its author wrote', 'dynamic', 'cpu', 'instance_group { kind: KIND_MODEL }', 'CPU'],
   ] as const)('has the kind of %s', (_, batching, on, config, kind) => {
     const made = tritonConfig(placedPool('m', [['gpu1/0']], { batching }), on, 1, config);
     expect(made).toContain(`instance_group [ { count: 1 kind: KIND_${kind} } ]`);
@@ -66,6 +67,11 @@ describe('a Triton with models on one and on several GPUs', () => {
   it('gets a note on what its LLM’s engine has to be configured with', () => {
     expect(made(whisper, llm).notes).toContainEqual(
       expect.stringMatching(/^llm: .*: state 32 sequences there, tensor parallelism 2, .*max_num_seqs/),
+    );
+    const one = { devices: ['gpu1/2'], queue: 'q', parallel: { tensor: 1, pipeline: 1 } };
+    const mixed = placedPool('llm', [], { ...LLM, replicas: [...llm.replicas, one] });
+    expect(made(mixed).notes).toContainEqual(
+      expect.stringContaining('tensor parallelism 2, pipeline parallelism 1 or tensor parallelism 1, pipeline'),
     );
     expect(made(whisper).notes).toEqual([]);
   });
