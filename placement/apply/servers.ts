@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { type PlacedPool, type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
+import { partOf } from './apart.js';
 import { nameFor } from './names.js';
 import type { PoolBase } from './pool-base.js';
 
@@ -68,6 +69,7 @@ export function serversOf(
     pools.filter((pool) => typeOf(pool) === 'vllm'),
     base,
   );
+  const placeOf = (pool: PlacedPool, before: number) => onVllm.indexOf(servedModel(pool)) + onVllm.length * before;
   const servers: Draft[] = [];
   const names = new Set<string>();
   for (const pool of pools) {
@@ -86,7 +88,7 @@ export function serversOf(
         const spread = { replicas: [own], parallel, memoryBytes, cacheTokens, tokenBytes, reservedBytes, chunkTokens };
         const text = `${type === 'vllm' ? pool.model : 'triton'}-${first.id}`;
         const before = there.filter(({ hosted: [only] }) => only?.pool === pool).length;
-        const wanted = type === 'vllm' ? onVllm.indexOf(pool.model) + onVllm.length * before : 0;
+        const wanted = type === 'vllm' ? placeOf(pool, before) : 0;
         const numbered = before === 0 ? text : `${text}-${before + 1}`;
         const name = nameFor(numbered, names, `${type} ${numbered}`);
         names.add(name);
@@ -112,7 +114,7 @@ export function serversOf(
 /** Pools that vLLM serves: first those of the models file in its order, which all placements have in common. */
 function vllmPools(placed: readonly PlacedPool[], base: Readonly<Record<string, PoolBase>>): readonly string[] {
   const listed = Object.keys(base).filter((model) => base[model]?.connector === 'openai');
-  return [...new Set([...listed, ...placed.map(({ model }) => model)])];
+  return [...new Set([...listed, ...placed.map(servedModel)])];
 }
 
 /** The first port of each server. A device has at most `PORT_STEP` servers of a type, so that each finds a free one. */
@@ -124,6 +126,8 @@ function portsOf(servers: readonly Draft[], devices: readonly Device[]): Readonl
     const { type, first, wanted } = server;
     const place = devices.filter(({ node }) => node === first.node).indexOf(first);
     let offset = wanted % PORT_STEP;
+    // Some placements have a part for prompts, others do not: it takes no port of a pool, and counts from the last one down.
+    if (partOf(server) === 'prefill') offset = PORT_STEP - 1 - offset;
     while (taken.has(`${type} ${first.id} ${offset}`)) offset = (offset + 1) % PORT_STEP;
     taken.add(`${type} ${first.id} ${offset}`);
     ports.set(server, FIRST_PORT[type] + PORT_STEP * place + offset);
