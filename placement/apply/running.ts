@@ -12,7 +12,7 @@ export function atCallable(
   { endpoints }: Inventory,
   base: Readonly<Record<string, PoolBase>>,
 ): { readonly placement: PlacementDocument; readonly notes: readonly string[] } {
-  const notes: string[] = [];
+  const notes = new Set<string>();
   const pools = placement.pools.map((pool) => {
     const connector = base[servedModel(pool)]?.connector;
     const replicas = pool.replicas.map((replica) => {
@@ -24,7 +24,7 @@ export function atCallable(
       const own = there.find(
         ({ connector: its, models }) => its === connector && (models.length === 0 || models.includes(pool.model)),
       );
-      notes.push(
+      notes.add(
         `${pool.model} on ${other.device}: ${other.url} is a server of the connector ${other.connector}, and the pool’s is ${connector}: ${own ? `${own.url} is called` : 'a server is started for it'}. Name the models of each endpoint in cluster.yaml, and place again`,
       );
       const { endpoint: _, ...started } = replica;
@@ -32,5 +32,5 @@ export function atCallable(
     });
     return { ...pool, replicas };
   });
-  return { placement: { ...placement, pools }, notes };
+  return { placement: { ...placement, pools }, notes: [...notes] };
 }

@@ -295,7 +295,8 @@ describe('the models file', () => {
       models,
     });
     const triton = at('there:8001', 'triton');
-    const replicas = [{ devices: ['gpu1/2'], queue: 'q', endpoint: triton.url }];
+    const replica = { devices: ['gpu1/2'], queue: 'q', endpoint: triton.url };
+    const replicas = [replica, replica];
     const placement = placementOf([placedPool('assistant', [], { batching: 'continuous', replicas })]);
     const made = (...endpoints: ReturnType<typeof at>[]) => {
       const { files, servers, notes } = generate(placement, { ...inventory, endpoints }, options);
@@ -305,7 +306,7 @@ describe('the models file', () => {
       const said = notes.filter((note) => note.includes('there:8001 is a server of the connector triton'));
       return [url, servers.map(({ name }) => name), said.length];
     };
-    expect(made(triton)).toEqual(['http://gpu1:9020/v1', ['assistant-gpu1-2'], 1]);
+    expect(made(triton)).toEqual(['http://gpu1:9020/v1', ['assistant-gpu1-2', 'assistant-gpu1-2-2'], 1]);
     expect(made(triton, at('http://v/v1', 'openai', ['other']))).toEqual(made(triton));
     expect(made(triton, at('http://v/v1', 'openai'))).toEqual(['http://v/v1', [], 1]);
     for (const known of [[at(triton.url, 'triton', ['assistant'])], [at(triton.url, 'openai')], []])
