@@ -8,6 +8,7 @@ import { calledBy } from './ensembles.js';
 import { type ManifestOptions, manifestsOf } from './manifests.js';
 import { labelsOf, modelsFile } from './models-file.js';
 import { modelAt, type PoolBase } from './pool-base.js';
+import { atCallable } from './running.js';
 import { indexOf, type ModelServer, serversOf, threadsOf } from './servers.js';
 import { shellLine } from './shell.js';
 import { type OnDevice, tritonConfig } from './triton-config.js';
@@ -75,7 +76,8 @@ const CONTAINER_MODELS = '/models';
  * All files for a placement's servers: for machines (`commands/`, with separate ports on each node, `models.json`) and
  * for Kubernetes (`kubernetes.yaml`); Triton's repositories in `triton/<server>/`. Throws `INVALID_PLACEMENT`.
  */
-export function generate(placement: PlacementDocument, inventory: Inventory, options: ApplyOptions): Generated {
+export function generate(document: PlacementDocument, inventory: Inventory, options: ApplyOptions): Generated {
+  const { placement, notes } = atCallable(document, inventory, options.base);
   const servers = serversOf(placement, inventory, options.base);
   const isCpu = ({ devices: [first] }: ModelServer) => first !== undefined && options.cpuKinds.has(kindOf(first));
   const on = (server: ModelServer): OnDevice => (isCpu(server) ? 'cpu' : { gpu: 0 });
@@ -87,7 +89,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   const routers = new Map(routed.map(({ pool, url }) => [pool.model, url.origin]));
   const models = modelsFile(placement, servers, options.base, ({ node }) => node, routers);
   const serviceModels = json(modelsFile(placement, servers, options.base, ({ name }) => name, routers));
-  const placementText = json(placement as unknown as JsonObject);
+  const placementText = json(document as unknown as JsonObject);
   const manifests = manifestsOf(servers, {
     ...options.kubernetes,
     version: placement.version,
@@ -106,7 +108,9 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
     ),
     serviceModels,
     notes: [
+      ...notes,
       ...notesOn(servers),
+      ...notesOnTriton(servers),
       ...notesOnVllm(servers, options),
       ...routed.map(({ pool }) => noteOnRouter(pool.model)),
     ],
@@ -159,9 +163,9 @@ const json = (value: JsonObject): string => `${JSON.stringify(value, null, 2)}\n
 
 function configs(server: ModelServer, on: OnDevice, options: ApplyOptions): Record<string, string> {
   return Object.fromEntries(
-    server.hosted.map(({ pool, instances }) => {
+    server.hosted.map(({ pool, instances, spans }) => {
       const name = modelAt(options.base, pool);
-      return [name, tritonConfig(pool, on, instances, options.configOf(name))];
+      return [name, tritonConfig(pool, spans && on !== 'cpu' ? 'gpus' : on, instances, options.configOf(name))];
     }),
   );
 }
@@ -273,6 +277,18 @@ function notesOn(servers: readonly ModelServer[]): string[] {
       ),
     ],
   ];
+}
+
+/** An LLM's engine has its batch, devices and memory from files that only its author knows. */
+function notesOnTriton(servers: readonly ModelServer[]): string[] {
+  const hosted = servers.flatMap((server) => (server.type === 'triton' ? server.hosted : []));
+  const llms = [...new Set(hosted.map(({ pool }) => pool))].filter(({ batching }) => batching === 'continuous');
+  return llms.map(({ model, maxBatch, parallel: usual, replicas }) => {
+    const ways = replicas.map(
+      ({ parallel: { tensor, pipeline } = usual }) => `tensor parallelism ${tensor}, pipeline parallelism ${pipeline}`,
+    );
+    return `${model}: Triton leaves batches to the LLM's backend, whose own configuration apply does not write: state ${maxBatch} sequences there, ${[...new Set(ways)].join(' or ')}, and its part of the device's memory (vLLM's model.json: max_num_seqs, tensor_parallel_size, pipeline_parallel_size, gpu_memory_utilization)`;
+  });
 }
 
 function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): string[] {

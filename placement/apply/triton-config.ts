@@ -11,8 +11,8 @@ const LEAST_QUEUED = 32;
 
 const MICROSECONDS = 1_000;
 
-/** Where a server runs a model: on the GPU of this index, in the server's numbering, or on the CPU. */
-export type OnDevice = { readonly gpu: number } | 'cpu';
+/** Where a server runs a model: on the GPU of this index, in the server's numbering, on several of its GPUs, or on the CPU. */
+export type OnDevice = { readonly gpu: number } | 'gpus' | 'cpu';
 
 /**
  * The model's configuration for a server on one device: instances, batches and queue come from the placement, merged field by
@@ -21,7 +21,8 @@ export type OnDevice = { readonly gpu: number } | 'cpu';
  *
  * - an ensemble has no instances and no batches of its own;
  * - `max_batch_size: 0` says that the model has no batch dimension: it gets instances only;
- * - a sequence batcher, or no batcher beside an explicit `max_batch_size` of 1, keeps its own.
+ * - a sequence batcher, or no batcher beside an explicit `max_batch_size` of 1, keeps its own;
+ * - an LLM gets instances only: its engine batches, and the vLLM backend does not load with a `max_batch_size` above 0.
  * @param instances of the model on the device
  */
 export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, base = ''): string {
@@ -32,13 +33,13 @@ export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, 
     return `${header}${base}`;
   const group = instanceGroup(base, {
     count: `count: ${instances}`,
-    kind: on === 'cpu' ? 'kind: KIND_CPU' : 'kind: KIND_GPU',
-    gpus: on === 'cpu' ? null : `gpus: [ ${on.gpu} ]`,
+    ...kindAndGpus(pool, on, base),
   });
-  if (scalarOf(base, 'max_batch_size') === '0' || (base !== '' && !names.has('max_batch_size') && names.has('input'))) {
+  const isUnbatched =
+    scalarOf(base, 'max_batch_size') === '0' || (base !== '' && !names.has('max_batch_size') && names.has('input'));
+  if (isUnbatched || names.has('sequence_batching') || pool.batching === 'continuous' || isVllm(base)) {
     return withFields(base, { instance_group: `${header}${group}` });
   }
-  if (names.has('sequence_batching')) return withFields(base, { instance_group: `${header}${group}` });
   const queued = Math.max(LEAST_QUEUED, QUEUED_BATCHES * maxBatch * instances);
   const before = blocksOf(base, 'dynamic_batching')[0] ?? '';
   // Triton refuses a preferred size above the largest batch: the author's may be.
@@ -56,6 +57,22 @@ export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, 
       more: { default_queue_policy: `default_queue_policy {${inBraces(policy)}}` },
     }),
   });
+}
+
+const isVllm = (base: string): boolean => scalarOf(base, 'backend') === 'vllm';
+
+/**
+ * What an instance runs on. `KIND_MODEL` leaves it to the model, which takes GPUs from the first on that the server sees: so on several GPUs,
+ * and with the vLLM backend, which for `KIND_GPU` overwrites `CUDA_VISIBLE_DEVICES` by the index in the server's numbering. An author's
+ * `KIND_MODEL` stays, except on a CPU: a Triton there sees the node's GPUs. So does the `KIND_CPU` of an LLM: the engine of TensorRT-LLM has
+ * its GPUs from parameters.
+ */
+function kindAndGpus({ batching }: PlacedPool, on: OnDevice, base: string): { kind: string; gpus: string | null } {
+  const written = blocksOf(base, 'instance_group').map((group) => scalarOf(group, 'kind'));
+  if (on === 'cpu' || (batching === 'continuous' && written.includes('KIND_CPU')))
+    return { kind: 'kind: KIND_CPU', gpus: null };
+  if (on === 'gpus' || isVllm(base) || written.includes('KIND_MODEL')) return { kind: 'kind: KIND_MODEL', gpus: null };
+  return { kind: 'kind: KIND_GPU', gpus: `gpus: [ ${on.gpu} ]` };
 }
 
 /** Settings of a model that decide how Triton batches its requests. */

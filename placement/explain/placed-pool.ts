@@ -42,9 +42,9 @@ export function placedPool(problem: Problem, candidate: Candidate, p: number): P
     queue: poolQueue(model),
     replicas: replicas.map(({ devices }) => {
       const ids = devices.map((device) => problem.devices[device]?.id ?? '');
-      const running = endpoints.find(
-        ({ device, models }) => device === ids[0] && (models.length === 0 || models.includes(model)),
-      );
+      const there = endpoints.filter(({ device }) => device === ids[0]);
+      const running =
+        there.find(({ models }) => models.includes(model)) ?? there.find(({ models }) => models.length === 0);
       const cache = cacheOf(problem, candidate, { pool: p, devices });
       const profile = useOn(problem, candidate, p, devices[0] ?? 0)?.profile;
       const own = profile?.parallel ?? parallel;

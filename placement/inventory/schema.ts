@@ -95,7 +95,7 @@ const endpoint = z.strictObject({
   url: z.string().min(1),
   connector: z.string().min(1),
   device: z.string({ error: 'name the device that it runs on, e.g. gpu1/0' }),
-  /** The models that it serves, by their pools' names. */
+  /** The models that it serves, by their pools' names; empty: any of its connector. */
   models: z.array(z.string().min(1)).default([]),
 });
 

@@ -36,6 +36,19 @@ describe('a plan', SLOW, () => {
     expect(placement.next?.p99Ms).toBeLessThan(placement.predicted.p99Ms);
   });
 
+  it('uses the server on its device that names its model, before one that names none', () => {
+    const input = plannerInput();
+    const at = (url: string, ...models: string[]) => ({ url, connector: 'triton', device: 'gpu1/0', models });
+    const used = (...endpoints: ReturnType<typeof at>[]) => {
+      const problem = buildProblem({ ...input, inventory: { ...input.inventory, endpoints } });
+      const candidate = { configs: [0, 0], replicas: [0, 1].map((pool) => ({ pool, devices: [pool] })) };
+      return placedPool(problem, candidate, 0).replicas[0]?.endpoint;
+    };
+    expect(used(at('any:1'), at('own:1', 'whisper'))).toBe('own:1');
+    expect(used(at('others:1', 'tts'), at('any:1'))).toBe('any:1');
+    expect(used(at('others:1', 'tts'))).toBeUndefined();
+  });
+
   it('of an LLM says how prompts are divided among steps, on each kind of device as its profile does', () => {
     type Stated = { readonly chunkTokens?: number };
     const of = (kind: string, promptMs: number, tokenMs: number, stated: Stated) => {

@@ -186,6 +186,41 @@ describe('the models file', () => {
     expect(addressIn(first, assistant, other)).toMatchObject({ 'assistant-gpu1-1': 9010, 'other-gpu1-1': 9011 });
   });
 
+  it('gives a vLLM a port of its pool, whichever others are beside it', () => {
+    const openai = (model: string, kind: string) => ({ connector: 'openai', model, kind });
+    const known = { whisper: base.whisper, e: openai('e', 'embed'), r: openai('r', 'rerank') };
+    const portsOf = (e: readonly string[], r: readonly string[]) => {
+      const pools = [
+        placedPool(
+          'e',
+          e.map((id) => [id]),
+        ),
+        placedPool(
+          'r',
+          r.map((id) => [id]),
+        ),
+      ];
+      const { servers, files } = generate(placementOf(pools), inventory, { ...options, base: known });
+      const { endpoints } = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '').r;
+      expect(endpoints).toMatchObject(r.map(() => ({ url: 'http://gpu1:9001/v1' })));
+      return Object.fromEntries(servers.map(({ name, port }) => [name, port]));
+    };
+    // One hour after another: the reranker goes on, and none of the servers that start beside it has its port.
+    expect(portsOf(['gpu1/0'], ['gpu1/0'])).toEqual({ 'e-gpu1-0': 9000, 'r-gpu1-0': 9001 });
+    expect(portsOf(['gpu1/1'], ['gpu1/0'])).toEqual({ 'e-gpu1-1': 9010, 'r-gpu1-0': 9001 });
+    expect(portsOf(['gpu1/0', 'gpu1/0'], ['gpu1/0'])).toEqual({
+      'e-gpu1-0': 9000,
+      'e-gpu1-0-2': 9002,
+      'r-gpu1-0': 9001,
+    });
+    // More than the ports that are left between those of the others: each has one nevertheless.
+    const many = portsOf(
+      Array.from({ length: 9 }, () => 'gpu1/0'),
+      ['gpu1/0'],
+    );
+    expect(Object.values(many).toSorted()).toEqual(Array.from({ length: 10 }, (_, i) => 9000 + i));
+  });
+
   it('names each server as a cluster takes it, and no two alike', () => {
     const node = 'gke-my-cluster-gpu-pool-a100-1b2c3d4e-abcd';
     const devices = '[{ kind: a100, count: 2, memory: 80GiB }]';
@@ -217,7 +252,7 @@ describe('the models file', () => {
     for (const name of names) expect(name).toMatch(/^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/);
     expect(manifests).toContain('kubernetes.io/hostname: a.lan\n');
     const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
-    expect(models._x.endpoints).toEqual([{ url: 'http://a.lan:9010/v1', device: 'a.lan/1', concurrency: 8 }]);
+    expect(models._x.endpoints).toEqual([{ url: 'http://a.lan:9012/v1', device: 'a.lan/1', concurrency: 8 }]);
   });
 
   it('has each of the servers of an LLM with several replicas on a device, which share its memory', () => {
@@ -225,7 +260,7 @@ describe('the models file', () => {
     const replicas = [replica, { ...replica, devices: ['gpu1/1'] }, replica];
     const llm = placedPool('assistant', [], { batching: 'continuous', memoryBytes: 20 * GIB, replicas });
     const { files, servers } = generate(placementOf([llm]), inventory, options);
-    const named = { 'assistant-gpu1-0': 9000, 'assistant-gpu1-1': 9010, 'assistant-gpu1-0-2': 9001 };
+    const named = { 'assistant-gpu1-0': 9000, 'assistant-gpu1-1': 9010, 'assistant-gpu1-0-2': 9002 };
     expect(Object.fromEntries(servers.map(({ name, port }) => [name, port]))).toEqual(named);
     for (const [name, port] of Object.entries(named)) {
       const command = files.find(({ path }) => path === `commands/${name}.sh`)?.text;
@@ -235,7 +270,7 @@ describe('the models file', () => {
     expect(models.assistant.endpoints).toEqual([
       { url: 'http://gpu1:9000/v1', device: 'gpu1/0', concurrency: 8 },
       { url: 'http://gpu1:9010/v1', device: 'gpu1/1', concurrency: 8 },
-      { url: 'http://gpu1:9001/v1', device: 'gpu1/0', concurrency: 8 },
+      { url: 'http://gpu1:9002/v1', device: 'gpu1/0', concurrency: 8 },
     ]);
   });
 
@@ -250,6 +285,32 @@ describe('the models file', () => {
     // Their calls wait in the queues of their devices for workers.
     const manifests = files.find(({ path }) => path === 'kubernetes.yaml')?.text ?? '';
     expect(manifests).toMatch(/name: worker-gpu1\n[\s\S]*- name: MILLRACE_DEVICES\n +value: gpu1\/2\n/);
+  });
+
+  it('uses none of another connector, unless the inventory says that it serves the pool', () => {
+    const at = (url: string, connector: string, models: string[] = []) => ({
+      url,
+      connector,
+      device: 'gpu1/2',
+      models,
+    });
+    const triton = at('there:8001', 'triton');
+    const replica = { devices: ['gpu1/2'], queue: 'q', endpoint: triton.url };
+    const replicas = [replica, replica];
+    const placement = placementOf([placedPool('assistant', [], { batching: 'continuous', replicas })]);
+    const made = (...endpoints: ReturnType<typeof at>[]) => {
+      const { files, servers, notes } = generate(placement, { ...inventory, endpoints }, options);
+      const textOf = (end: string) => files.find(({ path }) => path === end)?.text ?? '';
+      expect(JSON.parse(textOf('placement.json'))).toEqual(placement);
+      const [{ url }] = JSON.parse(textOf('models.json')).assistant.endpoints;
+      const said = notes.filter((note) => note.includes('there:8001 is a server of the connector triton'));
+      return [url, servers.map(({ name }) => name), said.length];
+    };
+    expect(made(triton)).toEqual(['http://gpu1:9020/v1', ['assistant-gpu1-2', 'assistant-gpu1-2-2'], 1]);
+    expect(made(triton, at('http://v/v1', 'openai', ['other']))).toEqual(made(triton));
+    expect(made(triton, at('http://v/v1', 'openai'))).toEqual(['http://v/v1', [], 1]);
+    for (const known of [[at(triton.url, 'triton', ['assistant'])], [at(triton.url, 'openai')], []])
+      expect(made(...known)).toEqual([triton.url, [], 0]);
   });
 
   test.each([

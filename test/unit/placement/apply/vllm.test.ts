@@ -157,7 +157,7 @@ describe('vLLM', () => {
       const made = generate(placementOf([placedPool('other', [['gpu1/2']])]), inventory, { ...options, base: pools });
       return made.files.find(({ path }) => path === 'commands/other-gpu1-2.sh')?.text;
     };
-    const command = 'CUDA_VISIBLE_DEVICES=2 vllm serve org/o --served-model-name org/o other --port 9020';
+    const command = 'CUDA_VISIBLE_DEVICES=2 vllm serve org/o --served-model-name org/o other --port 9021';
     for (const kind of ['embed', 'rerank']) expect(serving(kind)).toContain(`${command} --runner pooling`);
     // The connector classifies by a chat, which the pooling runner does not have.
     expect(serving('classify')).toContain(command);
@@ -276,7 +276,7 @@ describe('an LLM whose prompts and answers are served apart', () => {
 
   it('gets servers that give and take caches, under one name', () => {
     const [prompts, answers] = [textOf('commands/assistant-prefill-gpu1-2.sh'), textOf('commands/assistant-gpu1-1.sh')];
-    expect(prompts).toContain('VLLM_NIXL_SIDE_CHANNEL_HOST=gpu1 VLLM_NIXL_SIDE_CHANNEL_PORT=5620 vllm serve');
+    expect(prompts).toContain('VLLM_NIXL_SIDE_CHANNEL_HOST=gpu1 VLLM_NIXL_SIDE_CHANNEL_PORT=5629 vllm serve');
     expect(prompts).toContain(`--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_producer"}'`);
     expect(answers).toContain('VLLM_NIXL_SIDE_CHANNEL_PORT=5610 ');
     expect(answers).toContain(`--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_consumer"}'`);
@@ -307,7 +307,7 @@ describe('an LLM whose prompts and answers are served apart', () => {
     expect(models.assistant?.endpoints).toEqual([{ url: 'http://gpu1:8080/v1', device: 'gpu1/0', concurrency: 64 }]);
     expect(models['assistant.prefill']).toBeUndefined();
     expect(textOf('commands/assistant-router.sh')).toContain(
-      'exec vllm-router --vllm-pd-disaggregation --kv-connector nixl --policy round_robin --prefill http://gpu1:9020 ' +
+      'exec vllm-router --vllm-pd-disaggregation --kv-connector nixl --policy round_robin --prefill http://gpu1:9029 ' +
         '--decode http://gpu1:9000 --decode http://gpu1:9010 --host 0.0.0.0 --port 8080\n',
     );
     expect(made({ assistant: 'http://gpu1:8080' }).notes).toContainEqual(
@@ -324,9 +324,20 @@ describe('an LLM whose prompts and answers are served apart', () => {
     expect(worker.spec.template.spec.containers[0].env).toContainEqual({ name: 'MILLRACE_DEVICES', value: 'gpu1/0' });
   });
 
+  it('moves no port of a server beside it', () => {
+    const other = placedPool('other', [['gpu1/2'], ['gpu1/2']], { memoryBytes: GIB });
+    const portsOf = (...pools: typeof apart.pools) => {
+      const of = { ...options, routers: { assistant: 'http://gpu1:8080' } };
+      const { servers } = generate(placementOf([other, ...pools]), inventory, of);
+      return servers.filter(({ name }) => !name.startsWith('assistant')).map(({ port }) => port);
+    };
+    expect(portsOf(...apart.pools)).toEqual(portsOf(placedPool('assistant', [['gpu1/0']], llm)));
+    expect(portsOf(...apart.pools)).toEqual([9021, 9023]);
+  });
+
   it('is refused without a router, with a command that starts one', () => {
     expect(() => made({})).toThrow(
-      /--router: assistant is served apart: .*"vllm-router --vllm-pd-disaggregation .*--prefill http:\/\/gpu1:9020.*--router assistant=http:/,
+      /--router: assistant is served apart: .*"vllm-router --vllm-pd-disaggregation .*--prefill http:\/\/gpu1:9029.*--router assistant=http:/,
     );
     expect(() => made({ assistant: 'http://gpu1:8080/v1' })).toThrow(/give a URL without a path/);
   });
