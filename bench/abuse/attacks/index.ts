@@ -6,6 +6,7 @@ import { largeBodies } from './bodies.js';
 import { tinyChunks } from './chunks.js';
 import { emptyElements } from './elements.js';
 import { manyFollowers } from './followers.js';
+import { callHeaders } from './headers.js';
 import { foreignSession, foreignSignature } from './identities.js';
 import { largeJson, readiness, spacedNumbers } from './json.js';
 import { leavers } from './leavers.js';
@@ -28,6 +29,7 @@ export const LOADS: readonly Load[] = [
   batches,
   sessions,
   packedAudio,
+  callHeaders,
   largeJson,
   spacedNumbers,
   readiness,
