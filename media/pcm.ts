@@ -21,6 +21,16 @@ const MOST_SECONDS = 12 * 3_600;
 /** Longest work in one turn of the event loop, in milliseconds: a chunk of a file may be a minute of audio, and to convert that takes a second. */
 const TURN_MS = 10;
 
+let lastTurn: Promise<void> = Promise.resolve();
+
+/**
+ * The next turn of the event loop that no other conversion of the process goes on in: many of them at once delay others no longer than one does.
+ */
+function ownTurn(): Promise<void> {
+  lastTurn = lastTurn.then(() => nextTurn());
+  return lastTurn;
+}
+
 /** Rejects audio that is longer than `MOST_SECONDS` so far. */
 export function refuseEndless(bytes: number, { frameBytes, sampleRate }: WavFormat): void {
   if (bytes > MOST_SECONDS * sampleRate * frameBytes)
@@ -66,7 +76,7 @@ export async function* decodeChannels(
         }
         for (const block of frames.push(samples, format)) {
           if (performance.now() - turn > TURN_MS) {
-            await nextTurn();
+            await ownTurn();
             turn = performance.now();
           }
           const converted = toChannels(block, format, channels).map((one, i) => resamplers?.[i]?.push(one) ?? one);

@@ -155,6 +155,31 @@ test('a minute streams through: nothing is read ahead, and nothing that was give
   expect(kept).toBeLessThan(given.length / 10);
 }, 120_000);
 
+test('of conversions at once one goes on in a turn of the event loop', async () => {
+  const file = wavFile({ sampleRate: 48_000, seconds: 4 });
+  const begun = new Set<number>();
+  const inTurn = new Set<number>();
+  let most = 0;
+  let isOver = false;
+  const watching = (async () => {
+    while (!isOver) {
+      await new Promise(setImmediate);
+      most = Math.max(most, inTurn.size);
+      inTurn.clear();
+    }
+  })();
+  const convert = async (n: number) => {
+    for await (const _ of decodeWav(pieces(file, file.length), { sampleRate: 16_000 })) {
+      begun.add(n);
+      if (begun.size === 10) inTurn.add(n);
+    }
+  };
+  await Promise.all(Array.from({ length: 10 }, (_, n) => convert(n)));
+  isOver = true;
+  await watching;
+  expect(most).toBeLessThanOrEqual(2);
+});
+
 test('what is written can be read', async () => {
   const written = Int16Array.from({ length: 70_000 }, (_, i) => ((i * 7919) % 65_536) - 32_768);
   const file = Buffer.concat([...writeWav(written, { sampleRate: 24_000 })]);
