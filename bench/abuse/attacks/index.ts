@@ -4,6 +4,7 @@ import { packedAudio } from './audio.js';
 import { batches } from './batches.js';
 import { largeBodies } from './bodies.js';
 import { tinyChunks } from './chunks.js';
+import { storedSamples } from './conversions.js';
 import { emptyElements } from './elements.js';
 import { manyFollowers } from './followers.js';
 import { callHeaders } from './headers.js';
@@ -29,6 +30,7 @@ export const LOADS: readonly Load[] = [
   batches,
   sessions,
   packedAudio,
+  storedSamples,
   callHeaders,
   largeJson,
   spacedNumbers,
