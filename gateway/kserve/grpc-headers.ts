@@ -40,6 +40,7 @@ export function boundCallHeaders(server: Server, warnings: RationedWarnings): vo
   for (const listener of listeners) {
     const handlers = listener.listeners('stream') as OnStream[];
     const receive: OnStream = (stream, headers, flags, raw) => {
+      stream.on('error', () => undefined);
       // Nothing can be sent any more: to try is an error that nobody would catch.
       if (stream.closed) return;
       const excess = excessOf(raw);
@@ -80,7 +81,6 @@ const isBinary = (name: string): boolean => name.endsWith('-bin');
 const isReadable = (name: string, value: string): boolean => NAME.test(name) && (isBinary(name) || VALUE.test(value));
 
 function refuse(stream: ServerHttp2Stream, { code, message }: MillraceError): void {
-  stream.on('error', () => undefined);
   const headers = {
     ':status': constants.HTTP_STATUS_OK,
     'content-type': 'application/grpc+proto',

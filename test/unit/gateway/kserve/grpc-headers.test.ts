@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import http2 from 'node:http2';
 import { Server } from '@grpc/grpc-js';
 import { pino } from 'pino';
@@ -109,6 +109,17 @@ test('the stream of an unknown method is closed, though its client does not end 
   const closed = once(stream, 'close');
   expect(await statusOf(stream)).toEqual([12, undefined]);
   await closed;
+});
+
+test('a call that is reset as it arrives is left alone, and what its stream reports is no error of the process', () => {
+  const handle = vi.fn();
+  const listener = new EventEmitter().on('stream', handle);
+  const server = { http2Servers: new Map([[listener, {}]]) } as unknown as Server;
+  boundCallHeaders(server, new RationedWarnings(silent));
+  const stream = Object.assign(new EventEmitter(), { closed: true });
+  listener.emit('stream', stream, {}, 0, []);
+  stream.emit('error', new Error('closed with error code NGHTTP2_INTERNAL_ERROR'));
+  expect(handle).not.toHaveBeenCalled();
 });
 
 test('a release of grpc-js without these internals is an error at the start', () => {
