@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createAudioPort, inspectorOf } from '../../../media/index.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
 import { encoded, ffmpeg } from '../../support/ffmpeg.js';
@@ -36,4 +37,23 @@ test.each([
   const { share, seconds } = await busy(file);
   expect(seconds).toBeGreaterThan(89);
   expect(share).toBeLessThan(0.6);
+});
+
+test('a short compressed file waits for no thread', async () => {
+  const file = encoded(wavFile({ sampleRate: 16_000, seconds: 1 }), 'webm');
+  expect(file.length).toBeLessThan(32 * 1024);
+  const asked = vi.spyOn(Worker.prototype, 'postMessage');
+  const { seconds } = await busy(file);
+  expect(asked).not.toHaveBeenCalled();
+  expect(seconds).toBeCloseTo(1, 1);
+  asked.mockRestore();
+});
+
+test('a small compressed file that turns out to be long is given whole, by the thread', async () => {
+  const wav = wavFile({ sampleRate: 8_000, seconds: 30, hz: 0 });
+  const asked = vi.spyOn(Worker.prototype, 'postMessage');
+  const { seconds } = await busy(encoded(wav, 'flac'));
+  expect(asked).toHaveBeenCalledOnce();
+  expect(seconds).toBe(30);
+  asked.mockRestore();
 });
