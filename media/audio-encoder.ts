@@ -6,7 +6,8 @@ import { MillraceError } from '../pipelines/errors.js';
 import { FairSlots } from '../runtime/fair-slots.js';
 import { TenantSlots } from '../runtime/tenant-slots.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
-import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
+import { createAudioPort, DEFAULT_FFMPEG, firstOf } from './audio-port.js';
+import { decodeInThread } from './decoding/decode-in-thread.js';
 import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
 import { type LiveAudio, liveWav } from './live-wav.js';
 import { openAudio } from './open-audio.js';
@@ -49,8 +50,8 @@ const AT_ONCE = ['-f', 'wav', '-probesize', '32', '-analyzeduration', '0'];
 const SAME_BYTES = ['-fflags', '+bitexact', '-flags:a', '+bitexact', '-flush_packets', '1'];
 
 /**
- * Most live encodings at once for each core, and of one tenant: a process of ffmpeg with some 20 MB each, which mostly
- * waits for more audio.
+ * Most live encodings at once for each core, and of one tenant, those of stored files included: a process of ffmpeg with some 20 MB each, which
+ * mostly waits for more audio, or for its client.
  */
 const LIVE_PER_CORE = { all: 16, tenant: 8 };
 
@@ -81,6 +82,11 @@ export class AudioEncoder {
     AT_ONCE_PER_CORE.tenant * availableParallelism(),
     { ms: 60_000, what: 'place to convert audio' },
   );
+  /** Of stored files, chunk by chunk: a client that reads slowly holds none, so that a wait needs no bound. */
+  readonly #turns = new FairSlots(
+    AT_ONCE_PER_CORE.all * availableParallelism(),
+    AT_ONCE_PER_CORE.tenant * availableParallelism(),
+  );
   readonly #live = new TenantSlots(
     LIVE_PER_CORE.all * availableParallelism(),
     LIVE_PER_CORE.tenant * availableParallelism(),
@@ -105,18 +111,18 @@ export class AudioEncoder {
 
   /**
    * Encodes audio that is made while it is read: as soon as there is some of it. The same audio gives the same bytes,
-   * whenever it is read, and also when it is read from the whole. Undefined if the tenant has too many such streams open,
-   * or everyone together. Throws the signal's reason.
+   * whenever it is read, and also when it is read from the whole. A stored file is converted beside the event loop, in turns with other
+   * files. Undefined if the tenant has too many such streams open, or everyone together. Throws the signal's reason.
    */
   live(audio: LiveAudio, format: GivenFormat, signal: AbortSignal): GivenAudio | undefined {
     signal.throwIfAborted();
     const { mime } = GIVEN_FORMATS[format];
+    const { tenant, stored } = audio;
     const wav = liveWav(this.#store, audio, { ffmpeg: this.#program, signal });
-    const unencoded =
-      format === 'wav' ? wav : format === 'pcm' ? samples(decodeWav(wav, { sampleRate: PCM_HZ })) : undefined;
+    const unencoded = format === 'wav' ? wav : format === 'pcm' ? asPcm(wav, audio, signal) : undefined;
     // What is being made needs no decoder, and no more samples are converted than are made.
-    if (unencoded && !audio.stored) return { mime, chunks: unencoded };
-    const leave = this.#live.take(audio.tenant);
+    if (unencoded && !stored) return { mime, chunks: unencoded };
+    const leave = this.#live.take(tenant);
     if (leave === undefined) return undefined;
     // The chunks may never be read.
     signal.addEventListener('abort', leave, { once: true });
@@ -124,16 +130,18 @@ export class AudioEncoder {
       signal.removeEventListener('abort', leave);
       leave();
     };
-    if (unencoded) return { mime, chunks: thenDone(unencoded, done) };
-    return { mime, chunks: this.#throughProgram(wav, format as Encoded, { signal, live: true }, done) };
+    const chunks = unencoded
+      ? thenDone(unencoded, done)
+      : this.#throughProgram(wav, format as Encoded, { signal, live: true }, done);
+    return { mime, chunks: stored ? inTurns(chunks, (next) => this.#turns.use(tenant, signal, next)) : chunks };
   }
 
   /** The chunks throw the errors of `require` and `AudioPort.read`, `OVERLOADED` without a place within a minute, and the signal’s reason. */
   async encode(tenant: string, artifact: Artifact, format: GivenFormat, signal: AbortSignal): Promise<GivenAudio> {
-    const { mime, bytes } = await this.#store.stat(tenant, artifact.uri);
+    const stored = await this.#store.stat(tenant, artifact.uri);
+    const { mime, bytes } = stored;
     const wanted = GIVEN_FORMATS[format].mime;
     if (mime === wanted) return { mime, bytes, chunks: this.#store.read(tenant, artifact.uri) };
-    const stored = { ...artifact, mime, bytes };
     if (format !== 'pcm') return { mime: wanted, chunks: this.#encoded(tenant, stored, format, signal) };
     return { mime: wanted, chunks: samples(this.samples(tenant, stored, PCM_HZ, signal)) };
   }
@@ -197,6 +205,33 @@ export class AudioEncoder {
     } finally {
       done();
     }
+  }
+}
+
+/** OpenAI's samples of a 16-bit mono WAV file. Of a stored one all is there at once, which may be hours: they are converted in the thread. */
+function asPcm(
+  wav: AsyncIterable<Uint8Array>,
+  { tenant, stored }: LiveAudio,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  if (!stored) return samples(decodeWav(wav, { sampleRate: PCM_HZ }));
+  return samples(firstOf(decodeInThread(wav, { sampleRate: PCM_HZ, channels: 1 }, undefined, { tenant, signal })));
+}
+
+/** Each chunk is made in a turn of its own, while its reader waits for it. */
+async function* inTurns<T>(
+  chunks: AsyncIterable<T>,
+  turn: (next: () => Promise<IteratorResult<T>>) => Promise<IteratorResult<T>>,
+): AsyncGenerator<T, void> {
+  const source = chunks[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await turn(() => source.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await source.return?.();
   }
 }
 

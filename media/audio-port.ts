@@ -51,7 +51,7 @@ export function createAudioPort(store: ArtifactStore, tenant: string, options: A
 }
 
 /** The first channel. */
-async function* firstOf(blocks: AsyncIterable<readonly Float32Array[]>): AsyncGenerator<Float32Array, void> {
+export async function* firstOf(blocks: AsyncIterable<readonly Float32Array[]>): AsyncGenerator<Float32Array, void> {
   for await (const [channel] of blocks) yield channel as Float32Array;
 }
 

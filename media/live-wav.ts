@@ -1,7 +1,7 @@
 import type { Artifact } from '../pipelines/artifact.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { decodeAudio } from './decode-audio.js';
 import { openAudio } from './open-audio.js';
-import { decodeWav } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
 import { invalidMedia, isPlain, type WavFormat } from './wav-format.js';
@@ -19,7 +19,7 @@ export interface LiveAudio {
    * why there is none.
    */
   readonly whole: () => Promise<Artifact | undefined>;
-  /** It is a file that is stored already, of any encoding and rate. */
+  /** It is a file that is stored already, of any encoding, rate and length. */
   readonly stored?: boolean;
 }
 
@@ -67,15 +67,16 @@ export async function* liveWav(
     skip -= samples.length - part.length;
     return part;
   };
-  const open = () => openAudio(store, tenant, rest, { program: ffmpeg, signal }).bytes;
+  const open = () => openAudio(store, tenant, rest, { program: ffmpeg, signal });
   const reader = new WavReader();
-  for await (const chunk of open()) {
+  for await (const chunk of open().bytes) {
     for (const samples of reader.push(chunk)) {
       const format = reader.format as WavFormat;
       if (!isPlain(format)) {
         yield* begin(format.sampleRate);
-        for await (const floats of decodeWav(open(), { sampleRate: sampleRate ?? format.sampleRate })) {
-          const { buffer, byteOffset, byteLength } = toInt16(floats);
+        const wanted = { sampleRate: sampleRate ?? format.sampleRate, channels: 1 };
+        for await (const [mono] of decodeAudio(rest, open(), wanted)) {
+          const { buffer, byteOffset, byteLength } = toInt16(mono as Float32Array);
           yield behind(new Uint8Array(buffer, byteOffset, byteLength));
         }
         return;

@@ -21,6 +21,23 @@ const MOST_SECONDS = 12 * 3_600;
 /** Longest work in one turn of the event loop, in milliseconds: a chunk of a file may be a minute of audio, and to convert that takes a second. */
 const TURN_MS = 10;
 
+/** When the turn of the event loop began in which the conversions of this thread go on. */
+let begun = Number.NEGATIVE_INFINITY;
+let line: Promise<void> = Promise.resolve();
+
+/**
+ * Waits in line for a turn of the event loop in which conversions have not worked for `TURN_MS` yet: many of them at once delay others no longer than
+ * one does, and share a turn where their blocks are short, as those of live audio are.
+ */
+function turnInLine(): Promise<void> {
+  line = line.then(async () => {
+    if (performance.now() - begun <= TURN_MS) return;
+    await nextTurn();
+    begun = performance.now();
+  });
+  return line;
+}
+
 /** Rejects audio that is longer than `MOST_SECONDS` so far. */
 export function refuseEndless(bytes: number, { frameBytes, sampleRate }: WavFormat): void {
   if (bytes > MOST_SECONDS * sampleRate * frameBytes)
@@ -66,7 +83,7 @@ export async function* decodeChannels(
         }
         for (const block of frames.push(samples, format)) {
           if (performance.now() - turn > TURN_MS) {
-            await nextTurn();
+            await turnInLine();
             turn = performance.now();
           }
           const converted = toChannels(block, format, channels).map((one, i) => resamplers?.[i]?.push(one) ?? one);

@@ -22,14 +22,17 @@ export function connection(port: number): http2.ClientHttp2Session {
 export function open(
   session: http2.ClientHttp2Session,
   method: string,
-  secret: string,
+  /** Absent: no caller that is known. */
+  secret?: string,
+  headers: http2.OutgoingHttpHeaders = {},
 ): { stream: http2.ClientHttp2Stream; answer: Promise<string> } {
   const stream = session.request({
     ':method': 'POST',
     ':path': `/inference.GRPCInferenceService/${method}`,
     'content-type': 'application/grpc',
     te: 'trailers',
-    'x-api-key': secret,
+    ...(secret !== undefined && { 'x-api-key': secret }),
+    ...headers,
   });
   const answer = new Promise<string>((resolve) => {
     const onHeaders = (headers: http2.IncomingHttpHeaders) => {

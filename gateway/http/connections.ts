@@ -8,7 +8,7 @@ import { swallowRest } from '../input/upload.js';
 import { headersTooLarge } from './broken-request.js';
 
 /** Most header fields of a request: several times what browsers and proxies send. */
-const MOST_HEADERS = 100;
+export const MOST_HEADERS = 100;
 /**
  * Most concurrent requests of a connection. No client in use pipelines; but one chunk of a connection can contain a
  * thousand small requests, which would all be processed before other connections.

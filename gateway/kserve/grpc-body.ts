@@ -17,7 +17,7 @@ const WINDOW_BYTES = 65_535;
 /** Small frames that may arrive on a paused stream: a window of messages of 16 bytes. A client that sends more of them attacks. */
 const MOST_FRAMES = 4_096;
 /** How long a client may keep sending after its response, in milliseconds. */
-const LINGER_MS = 1_000;
+export const LINGER_MS = 1_000;
 
 /** Bytes of a message in the body budget. */
 export const costOf = (bytes: number): number => bytes + PREFIX_BYTES + PER_MESSAGE_BYTES;

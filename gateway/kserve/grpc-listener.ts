@@ -4,11 +4,12 @@ import { type ConnectionInjector, type Server, ServerCredentials } from '@grpc/g
 import type { RationedWarnings } from '../../telemetry/warnings.js';
 import type { GatewayLimits } from '../deps.js';
 import { boundConnections, PROBED } from '../http/connections.js';
+import { boundCallHeaders } from './grpc-headers.js';
 
 /** Length of the start of an HTTP/2 connection: the client preface, and an empty SETTINGS frame (RFC 9113 §3.4). */
 const GREETING_BYTES = 24 + 9;
 
-/** The gRPC listener. Applies the connection limits of the HTTP listener before the protocol starts. */
+/** The gRPC listener. Applies the connection limits of the HTTP listener before the protocol starts, and its limits of headers before grpc-js reads them. */
 export class GrpcListener {
   readonly #listener: NetServer;
   readonly #connections: ConnectionInjector;
@@ -16,6 +17,7 @@ export class GrpcListener {
 
   constructor(server: Server, limits: GatewayLimits, warnings: RationedWarnings) {
     this.#connections = server.createConnectionInjector(ServerCredentials.createInsecure());
+    boundCallHeaders(server, warnings);
     this.#listener = createServer({ noDelay: true, ...PROBED });
     boundConnections(this.#listener, limits, warnings);
     this.#listener.on('connection', (socket) => {

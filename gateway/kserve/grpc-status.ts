@@ -21,6 +21,7 @@ const BY_STATUS: Readonly<Record<number, status>> = {
   415: status.UNIMPLEMENTED,
   422: status.INVALID_ARGUMENT,
   429: status.RESOURCE_EXHAUSTED,
+  431: status.RESOURCE_EXHAUSTED,
   503: status.UNAVAILABLE,
   504: status.DEADLINE_EXCEEDED,
 };

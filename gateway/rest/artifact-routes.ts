@@ -99,11 +99,11 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
         artifact = artifactNamed(name, run);
       }
       if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
-      const { mime, bytes } = await deps.artifacts.stat(caller.tenant, artifact.uri);
+      const stored = await deps.artifacts.stat(caller.tenant, artifact.uri);
+      const { mime, bytes } = stored;
       if (format !== undefined && mime !== GIVEN_FORMATS[format].mime) {
         if (!mime.startsWith('audio/')) throw noAudio(name, mime);
-        const whole = { ...artifact, mime, bytes };
-        const audio = { tenant: caller.tenant, pieces: nothing(), whole: async () => whole, stored: true };
+        const audio = { tenant: caller.tenant, pieces: nothing(), whole: async () => stored, stored: true };
         return await sendLive(request, reply, deps, { audio, format, signal });
       }
       return await send(request, reply, deps, caller.tenant, { ...artifact, mime, bytes }, fileName(name, mime));

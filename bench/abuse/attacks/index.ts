@@ -4,8 +4,10 @@ import { packedAudio } from './audio.js';
 import { batches } from './batches.js';
 import { largeBodies } from './bodies.js';
 import { tinyChunks } from './chunks.js';
+import { storedSamples } from './conversions.js';
 import { emptyElements } from './elements.js';
 import { manyFollowers } from './followers.js';
+import { callHeaders } from './headers.js';
 import { foreignSession, foreignSignature } from './identities.js';
 import { largeJson, readiness, spacedNumbers } from './json.js';
 import { leavers } from './leavers.js';
@@ -28,6 +30,8 @@ export const LOADS: readonly Load[] = [
   batches,
   sessions,
   packedAudio,
+  storedSamples,
+  callHeaders,
   largeJson,
   spacedNumbers,
   readiness,

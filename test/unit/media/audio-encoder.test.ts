@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { AudioEncoder, GIVEN_FORMATS, type GivenFormat, inspectorOf } from '../../../media/index.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
@@ -187,6 +188,54 @@ test('a stored file takes a place of its tenant’s in every format, since it ma
   const again = Array.from({ length: 8 * availableParallelism() }, () => encoder.live(stored, 'pcm', never));
   expect(again.every((each) => each !== undefined)).toBe(true);
 });
+
+test('the event loop is free while a long stored file is given as samples', async () => {
+  const encoder = new AudioEncoder(store, ffmpeg);
+  const long = storedFile(await put(wavFile({ sampleRate: 1_000, encoding: 'u8', seconds: 200 })));
+  const first = encoder.live(storedFile(await put(speech)), 'pcm', never); // starts the thread
+  for await (const _ of first?.chunks ?? []);
+  const before = performance.eventLoopUtilization();
+  let bytes = 0;
+  for await (const chunk of encoder.live(long, 'pcm', never)?.chunks ?? []) bytes += chunk.length;
+  expect(bytes).toBe(200 * 24_000 * 2);
+  expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.6);
+});
+
+test('stored files of a tenant are converted so many at once, and one that is not read holds up none', async () => {
+  const left = new AbortController();
+  const file = storedFile(await put(wavFile({ sampleRate: 48_000, seconds: 30 })));
+  let begun = 0;
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  async function* stuck(): AsyncGenerator<Uint8Array, void> {
+    begun += 1;
+    await held;
+    yield Buffer.alloc(0);
+  }
+  const stuckStore: ArtifactStore = {
+    put: store.put.bind(store),
+    stat: store.stat.bind(store),
+    check: store.check.bind(store),
+    read: stuck,
+  };
+  const open = (encoder: AudioEncoder) =>
+    Array.from({ length: availableParallelism() + 2 }, () =>
+      encoder.live(file, 'pcm', left.signal)?.chunks[Symbol.asyncIterator](),
+    );
+  const asked = open(new AudioEncoder(stuckStore, ffmpeg)).map((each) => each?.next());
+  await vi.waitFor(() => expect(begun).toBe(availableParallelism()));
+  await sleep(50);
+  expect(begun).toBe(availableParallelism());
+  const unread = open(new AudioEncoder(store, ffmpeg));
+  for (const each of unread) expect((await each?.next())?.value?.length).toBeGreaterThan(0);
+  left.abort(new Error('left'));
+  letGo();
+  await Promise.allSettled([...asked, ...unread.map((each) => each?.return?.())]);
+});
+
+const storedFile = (whole: Artifact) => ({ tenant: 'acme', pieces: nothing(), whole: async () => whole, stored: true });
 
 async function* nothing(): AsyncGenerator<never, void> {}
 

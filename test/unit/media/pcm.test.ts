@@ -155,6 +155,57 @@ test('a minute streams through: nothing is read ahead, and nothing that was give
   expect(kept).toBeLessThan(given.length / 10);
 }, 120_000);
 
+test('of conversions at once one goes on in a turn of the event loop', async () => {
+  const file = wavFile({ sampleRate: 48_000, seconds: 2 });
+  const begun = new Set<number>();
+  const inTurn = new Set<number>();
+  let most = 0;
+  let isOver = false;
+  const watching = (async () => {
+    while (!isOver) {
+      await new Promise(setImmediate);
+      most = Math.max(most, inTurn.size);
+      inTurn.clear();
+    }
+  })();
+  const convert = async (n: number) => {
+    for await (const _ of decodeWav(pieces(file, file.length), { sampleRate: 96_000 })) {
+      begun.add(n);
+      if (begun.size === 10) inTurn.add(n);
+    }
+  };
+  await Promise.all(Array.from({ length: 10 }, (_, n) => convert(n)));
+  isOver = true;
+  await watching;
+  expect(most).toBeLessThanOrEqual(2);
+});
+
+test('short blocks of many conversions share a turn of the event loop', async () => {
+  const [READERS, PIECES] = [40, 5];
+  let turns = 0;
+  let isOver = false;
+  const busy = (async () => {
+    for (; !isOver; turns++) {
+      for (const begun = performance.now(); performance.now() - begun < 5; );
+      await new Promise(setImmediate);
+    }
+  })();
+  async function* live() {
+    yield wavOf(Buffer.alloc(0), { sampleRate: 24_000, dataSize: 0xffffffff });
+    for (let piece = 0; piece < PIECES; piece++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      yield Buffer.alloc(4_800);
+    }
+  }
+  const read = async () => {
+    for await (const _ of decodeWav(live(), { sampleRate: 24_000 }));
+  };
+  await Promise.all(Array.from({ length: READERS }, read));
+  isOver = true;
+  await busy;
+  expect(turns).toBeLessThan((READERS * PIECES) / 2);
+});
+
 test('what is written can be read', async () => {
   const written = Int16Array.from({ length: 70_000 }, (_, i) => ((i * 7919) % 65_536) - 32_768);
   const file = Buffer.concat([...writeWav(written, { sampleRate: 24_000 })]);
