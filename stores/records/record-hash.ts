@@ -15,7 +15,7 @@ export const GAPS = '@gaps';
 const BYTES = '@bytes';
 /** Before the name of a call: its failure. */
 export const FAILED = '!';
-/** Before a path: the name of the call that has succeeded there, empty if none has. */
+/** Before a path (`placeOf`): the name of the call that has succeeded there, empty if none has. */
 export const PATH = '=';
 
 /** How far the clocks of a worker and of Temporal may differ, in milliseconds. */

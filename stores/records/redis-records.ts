@@ -5,7 +5,7 @@ import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
 import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS } from '../redis/index.js';
-import { CHILD, nameOf, pathOf, turnCallOf } from './call-names.js';
+import { CHILD, nameOf, pathOf, placeOf, turnCallOf } from './call-names.js';
 import { endedBefore } from './ended-before.js';
 import { type Entry, entryOf, isStored, outcomeIn } from './entry.js';
 import { UncountedGaps } from './gaps.js';
@@ -92,7 +92,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     try {
       const name = nameOf(run, call);
       const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
-      const path = `${PATH}${pathOf(run, call)}`;
+      const path = `${PATH}${placeOf(pathOf(run, call))}`;
       const values = [field, JSON.stringify(entry), path, succeeded, ofRun] as const;
       const ageMs = ageOf(begunAt);
       const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES, ageMs);
