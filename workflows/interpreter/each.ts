@@ -73,8 +73,10 @@ const AGAIN = '~again';
 
 /** Steps of an item of which a call has ended in a segment that has lost its entry, in the memo of their graph: only its journal has the values. */
 const ENDED = '~ended';
+const endsIn = (memo: Memo) => (memo.valueBelow(ENDED) ?? []) as readonly string[];
+/** Beside those of another segment of the graph. */
 export const noteEnds = ({ memo }: Pick<At, 'memo'>, steps: readonly string[]): void =>
-  memo.below(ENDED).end([...steps]);
+  memo.below(ENDED).end([...endsIn(memo), ...steps]);
 
 /**
  * Where the steps of an item are. One that begins again with another piece has a place of its own: journals, channels, idempotency keys and ids of
@@ -114,7 +116,7 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
 /** Whether a step of an item that may have effects has ended, or is a loop or an agent that has begun. */
 function hasHadEffects({ body }: EachPlan, memo: Memo): boolean {
   if (memo.value !== undefined) return mayHaveEffects(body);
-  const ended = (memo.valueBelow(ENDED) ?? []) as readonly string[];
+  const ended = endsIn(memo);
   return body.stages.some(
     (step) =>
       (ended.includes(step.id) || memo.parts.get(step.id)?.isEmpty === false) &&

@@ -8,7 +8,7 @@ import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import type { Ended, Journal } from '../../../workers/hosts/journal.js';
 import { digestOf } from '../../../workflows/interpreter/digest.js';
-import { endOf, placeOf } from '../../../workflows/interpreter/each.js';
+import { endOf, noteEnds, placeOf } from '../../../workflows/interpreter/each.js';
 import { interpret } from '../../../workflows/interpreter/index.js';
 import { Memo } from '../../../workflows/interpreter/memo.js';
 import type { At } from '../../../workflows/interpreter/state.js';
@@ -195,6 +195,23 @@ it('repeats no effect that only the journal of a segment has, which has lost its
   expect(await runAgain(elsewhere, [])).toEqual({ paid: elsewhere, segments: 3, code: undefined });
   // Of the same piece it begins again by its journal.
   expect(await runAgain(PIECES, ['note', 'pay'])).toEqual({ paid: PIECES, segments: 4, code: undefined });
+});
+
+it('repeats none that one of two segments has had, whichever of them tells last', () => {
+  const pay = code('pay', { input: one, output: one }, (given) => given);
+  const { plan } = pipeline('paid', { input: z.object({ texts: z.array(z.string()) }) }, ({ input, stage, each }) => ({
+    all: each('all', input.texts, (text) => {
+      stage('note', chat({ model: 'm' }), { prompt: text });
+      return stage('pay', pay, { text }).text;
+    }),
+  }));
+  const at = { memo: new Memo(), host: { since: () => true } } as unknown as At;
+  const item = { memo: at.memo.below('all[0]') };
+  item.memo.below('~item').end(digestOf('One,'));
+  noteEnds(item, ['pay']);
+  noteEnds(item, ['note']);
+  const again = () => endOf(plan.stages[0] as EachPlan, at, 0, { digest: digestOf('One, two.') }, true);
+  expect(again).toThrow('item 0 of "all" may have had effects');
 });
 
 it('asks anew for a piece that is cut elsewhere, whatever a journal has of the first one', async () => {
