@@ -46,3 +46,9 @@ export function idempotencyKeyOf(
   const origin = keyTag === undefined ? originOf(root) : `${originOf(root)}~${keyTag}`;
   return [origin, ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
 }
+
+/**
+ * A path without the marks of items that have begun again with another piece (`said[0~2]`): in a run that resumes this one they may begin at once with
+ * that piece, or begin again where they have not here.
+ */
+export const resumedPath = (path: string): string => path.replaceAll('~2]', ']');

@@ -10,12 +10,6 @@ export function pathOf(run: string, { path, stage }: StageCall): string {
 }
 
 /**
- * A path without the marks of items that have begun again with another piece (`said[0~2]`): in a run that resumes this one they may begin at once with
- * that piece, or begin again where they have not here.
- */
-export const placeOf = (path: string): string => path.replaceAll('~2]', ']');
-
-/**
  * Whether a child run belongs to one of these stages: its path starts with the stage's id, after enclosing items and
  * rounds.
  */

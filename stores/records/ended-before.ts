@@ -2,9 +2,9 @@ import type { Redis } from 'ioredis';
 import { type ErrorDetails, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { resumedRun, resumedRuns, type StageCall, splitRun } from '../../pipelines/run/index.js';
+import { resumedPath, resumedRun, resumedRuns, type StageCall, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
-import { isInside, nameOf, pathOf, placeOf, turnAfter } from './call-names.js';
+import { isInside, nameOf, pathOf, turnAfter } from './call-names.js';
 import { type Entry, entryOf, outcomeIn } from './entry.js';
 import type { CallAt } from './kept-value.js';
 import { reached } from './reached.js';
@@ -76,8 +76,8 @@ function* readTogether(runs: readonly string[]): Generator<readonly string[], vo
 type Fields = readonly (string | null)[];
 
 async function fieldsIn(redis: Redis, from: string, { name, path }: AskedFor): Promise<Fields> {
-  const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${placeOf(path)}`, `${PATH}${placeOf(turnAfter(path))}`];
-  return await reached(() => redis.hmget(recordKey(from), ...fields));
+  const places = [`${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`].map(resumedPath);
+  return await reached(() => redis.hmget(recordKey(from), HELD, name, ...places));
 }
 
 /** @param mayRepeat whether the resumption of a later run permits that calls which records lack are made again */

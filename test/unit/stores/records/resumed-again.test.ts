@@ -143,6 +143,12 @@ describe('an item that has begun again with another piece', () => {
     await expect(asked(at(asking), { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
   });
 
+  it.each(ITEMS)('is left out again where it was at %s, and is now at %s', async (made, asking) => {
+    const { asked } = await chain([[at(made), { n: 1 }, 'CODE_FAILED']], { over: ['pay'] });
+    expect(await asked(at(asking), { n: 1 })).toMatchObject({ failure: { code: 'CODE_FAILED' } });
+    await expect(asked(at(asking), { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
+  });
+
   it('is known in a child run', async () => {
     const { records } = await chain([[pay, { n: 1 }, { receipt: 1 }]], { child: '/said[0~2]/child' });
     expect(await records.before('run-r2/said[0]/child', pay, { n: 1 })).toMatchObject(receipt);
