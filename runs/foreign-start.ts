@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { MillraceError } from '../pipelines/errors.js';
@@ -48,6 +49,8 @@ export function prepareForeign(deps: ForeignStarting, start: StartCall['start'],
     input,
     options: { ...(priority && { priority }), ...(outputs && { outputs: knownOutputs(outputs, plan) }) },
     events: true,
+    // The times of run ids are alike.
+    keyTag: createHash('sha256').update(start.chain).digest('hex').slice(0, 16),
   });
   return { input, context, memo: memo as unknown as JsonObject };
 }

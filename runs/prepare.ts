@@ -34,6 +34,8 @@ export interface RunRequest {
   readonly subscribable?: boolean;
   /** What its door keeps with it. */
   readonly notes?: JsonObject | undefined;
+  /** As in its context. */
+  readonly keyTag?: string | undefined;
   /** Whether stages publish events. */
   readonly events?: boolean;
   /** Whether the caller waits for the result. */
@@ -101,7 +103,7 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
 
 function contextOf(
   deps: Preparing,
-  { id, pipeline, tenant, owner, trace = traceOfRun(id), options = {}, events, resumes }: RunRequest,
+  { id, pipeline, tenant, owner, trace = traceOfRun(id), options = {}, events, keyTag, resumes }: RunRequest,
   answerTo: string | undefined,
   guarded: string | undefined,
 ): RunContext {
@@ -113,6 +115,7 @@ function contextOf(
     tenant,
     sealed: true,
     streamTag: randomUUID().slice(0, 8),
+    ...(keyTag !== undefined && { keyTag }),
     ...(owner !== undefined && { sessionsOf: `${pipeline.plan.name}/${owner}` }),
     ...wanted,
     trace,

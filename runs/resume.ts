@@ -41,7 +41,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   const notes = await answerOf(deps, id, () => notesIn(deps.temporal, id, description));
   const stages = await stagesThere(deps, id);
   const next = resumptionOf(id);
-  const { plan, priority, outputs, sessionsOf } = context;
+  const { plan, priority, outputs, sessionsOf, keyTag } = context;
   // The run has had those of the runs before it, for places that it may not have come to.
   const decisions = { ...context.decisions, ...decisionsOf(stages ?? []) };
   const request: RunRequest = {
@@ -54,6 +54,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
     notes,
     options: { ...(outputs && { outputs }), ...(priority && { priority }) },
     events: true,
+    keyTag,
     resumes: {
       id,
       fingerprint: memo.fingerprint,

@@ -38,8 +38,10 @@ export async function prepareStart(input: Json | undefined, options: Json | unde
     retry: { initialInterval: 200, maximumAttempts: 3 },
     summary: 'checks the input and prepares the run',
   });
-  const { workflowType: pipeline } = workflowInfo();
-  const start = { pipeline, input: input ?? null, options: options ?? null };
+  const { workflowType: pipeline, firstExecutionRunId, originalExecutionRunId, cronSchedule } = workflowInfo();
+  // All runs of a cron schedule are one chain of Temporal's.
+  const chain = cronSchedule === undefined ? firstExecutionRunId : originalExecutionRunId;
+  const start = { pipeline, input: input ?? null, options: options ?? null, chain };
   try {
     // A local activity that is cancelled just as it ends costs the run a workflow task.
     const prepared = await CancellationScope.nonCancellable(() => prepare({}, { start, ...taskTime() }));

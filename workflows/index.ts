@@ -1,5 +1,6 @@
-import { defineSearchAttributeKey, TemporalFailure } from '@temporalio/common';
+import { CancelledFailure, defineSearchAttributeKey, TemporalFailure } from '@temporalio/common';
 import {
+  CancellationScope,
   continueAsNew,
   defineQuery,
   defineUpdate,
@@ -81,6 +82,8 @@ export default async function run(
     const result = await interpret(input, context, own);
     if ('carried' in result) {
       if (own.busy) await own.settled();
+      // With what the run has stopped after came its cancellation, which Temporal does not tell the next history.
+      if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the run was cancelled');
       const carried = { ...result.carried, decided: own.waits.carried, ...own.told };
       // Temporal may remove the history that this run began with while it still runs.
       return await continueAsNew<typeof run>(input, { ...context, carried }, ...(notes ? [notes] : []));

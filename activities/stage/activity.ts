@@ -29,7 +29,7 @@ import { FRESH_MS, isCurrent, isExpected, TaskAges } from './late-task.js';
 import { attemptsBefore, isReported, MOST_LOSSES, OwnAttempts, workerLost } from './lost-workers.js';
 import { isPending } from './pending.js';
 import type { StageRunner } from './stage-runner.js';
-import { unreported } from './unreported.js';
+import { unreported, unreportedSince } from './unreported.js';
 
 /** What runs the attempts. Absent `earlier`: nothing is recorded. */
 type Runner = Pick<StageRunner, 'run' | 'stepStreams'> & Partial<Pick<StageRunner, 'lost' | 'earlier'>>;
@@ -75,8 +75,9 @@ export function createActivities(
       let progress = kept;
       const calls = callsBefore(info.attempt, tried);
       const isSpent = calls >= call.retry.attempts;
-      const asked = { call, input, run, note: lost, isSpent, beatEveryMs: HEARTBEAT_INTERVAL_MS };
-      const earlier = await unreported(runner, context, asked).catch((error: unknown) => {
+      const asked = { call, input, run, note: lost, isSpent };
+      const beats = { beatEveryMs: HEARTBEAT_INTERVAL_MS };
+      const earlier = await unreported(runner, context, { ...asked, ...beats }).catch((error: unknown) => {
         // It leaves no end, so that the next attempt asks too.
         if (context.cancellationSignal.aborted) throw new CancelledFailure('the stage was cancelled');
         const failure = known(error);
@@ -100,6 +101,9 @@ export function createActivities(
         },
       });
       const leave = (...state: Parameters<typeof noted>) => context.heartbeat(noted(...state));
+      // With entries to read it is known only then what its input is. An attempt that ends before leaves no end, so that the next one asks too.
+      let isToAsk = call.held !== undefined && unreportedSince(call, info, lost) !== undefined;
+      const end = () => (isToAsk ? undefined : info.attempt);
       // An attempt that is lost while it rests counts as none.
       const waits = () => (rests ? Math.min(tried.waits + 1, info.attempt) : tried.waits);
       // If its worker is lost or stops, the next one must tell a start: this one may have told text.
@@ -166,6 +170,12 @@ export function createActivities(
       const ask = (question: Question) => askRun(context, call, question, signal);
       try {
         const [whole, ofKind] = await withEntries(runner, input, call, run, signal);
+        if (isToAsk) {
+          const ofAttempt = { leftMs: endsAt - performance.now(), signal };
+          const made = await unreported(runner, context, { ...asked, call: ofKind, input: whole, ...ofAttempt });
+          if (made) return made;
+          isToAsk = false;
+        }
         const outcome = await runner.run(whole, ofKind, {
           signal,
           attempt: calls + 1,
@@ -212,7 +222,7 @@ export function createActivities(
         return outcome;
       } catch (error) {
         if (context.cancellationSignal.aborted) {
-          leave(now(), info.attempt);
+          leave(now(), end());
           if (!(signal.reason instanceof HandedOver)) afterwards.do();
           throw new CancelledFailure('the stage was cancelled');
         }
@@ -222,7 +232,7 @@ export function createActivities(
         const next = nextAttempt(call.retry, call.patienceMs, failure, made, tried, Math.random());
         // The failure report carries the last heartbeat's details, so the next attempt has them however fast this one
         // was.
-        leave(stateAfter(call, failure, next, progress), info.attempt);
+        leave(stateAfter(call, failure, next, progress), end());
         const isLast = progress === null || next.delayMs === undefined;
         if (isLast && !superseded.signal.aborted && !(signal.reason instanceof HandedOver)) afterwards.do();
         throw asFailure(failure, call, made, next);

@@ -15,32 +15,47 @@ interface Asked {
   readonly note: LossNote | undefined;
   /** No attempt is left: without an outcome the call fails. */
   readonly isSpent: boolean;
-  readonly beatEveryMs: number;
+  /** Absent: the attempt sends heartbeats itself. */
+  readonly beatEveryMs?: number;
+  /** What is left of the attempt, in milliseconds. Absent: all of it. */
+  readonly leftMs?: number;
+  /** Aborts when the attempt ends. Absent: when it is cancelled. */
+  readonly signal?: AbortSignal;
 }
+
+/** Since when an attempt before this one may have recorded an outcome that nobody knows of, in milliseconds since 1970; undefined: none has. */
+export const unreportedSince = (
+  { since }: Pick<StageCall, 'since'>,
+  { attempt, scheduledTimestampMs }: Pick<Context['info'], 'attempt' | 'scheduledTimestampMs'>,
+  note: LossNote | undefined,
+): number | undefined =>
+  note?.ended === attempt - 1 ? undefined : (since ?? (attempt === 1 ? undefined : scheduledTimestampMs));
 
 /**
  * What an attempt before this one has recorded and could not report: its worker was lost at that moment, or Temporal was away. It may have been
  * made on another queue. Undefined if there is none, or if the store does not say so: a call that has effects, or has no attempt left, waits for
- * it. Not looked for where the call has entries of channels, which may take longer to read than Temporal waits for a heartbeat. Throws
- * `RECORD_GONE` if the outcome of a call with effects is recorded and cannot be read, since the call has ended, and the reason of the cancellation
- * if the attempt is cancelled before it is known.
+ * it. Not looked for where the input has entries of channels: an attempt asks with the whole input once it has read them. Throws
+ * `RECORD_GONE` if the outcome of a call with effects is recorded and cannot be read, since the call has ended, and the reason of the signal
+ * if that aborts before it is known.
  */
 export async function unreported(
   runner: Partial<Pick<StageRunner, 'earlier'>>,
   context: Pick<Context, 'info' | 'heartbeat' | 'cancellationSignal'>,
-  { call, input, run, note, isSpent, beatEveryMs }: Asked,
+  { call, input, run, note, isSpent, beatEveryMs, ...own }: Asked,
 ): Promise<StageOutcome | undefined> {
-  const { info, cancellationSignal: signal } = context;
-  const since = call.since ?? (info.attempt === 1 ? undefined : info.scheduledTimestampMs);
-  if (call.held || since === undefined || note?.ended === info.attempt - 1) return undefined;
+  const { info } = context;
+  const { leftMs = info.startToCloseTimeoutMs, signal = context.cancellationSignal } = own;
+  const since = unreportedSince(call, info, note);
+  if (call.held || since === undefined) return undefined;
   const hasEffects = changesElsewhere(call);
   let ended: MillraceError | undefined;
   // A store that is slow must not count as the loss of this worker.
-  const beating = setInterval(() => context.heartbeat(info.heartbeatDetails), beatEveryMs);
+  const beat = () => context.heartbeat(info.heartbeatDetails);
+  const beating = beatEveryMs === undefined ? undefined : setInterval(beat, beatEveryMs);
   try {
     const ask = async (withinMs: number) => await runner.earlier?.(input, call, run, since, undefined, withinMs);
     const outcome = await askedAgain(ask, {
-      leftMs: info.startToCloseTimeoutMs,
+      leftMs,
       signal,
       again(error) {
         if (isRecorded(error)) ended = error;

@@ -134,7 +134,7 @@ function readOutside(graph: Graph, steps: readonly Step[]): string[] {
 
 /** The part of the run's context that the segment needs. */
 function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['context'] {
-  const { plan, placement, tenant, sessionsOf, priority, trace, events, runMs, sealed, streamTag } = context;
+  const { plan, placement, tenant, sessionsOf, priority, trace, events, runMs, sealed, streamTag, keyTag } = context;
   const rows = Object.entries(placement).filter(([key]) => stages.has(key.split('~', 1)[0] as string));
   return {
     plan: { ...plan, stages: [], output: null },
@@ -147,5 +147,6 @@ function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['c
     ...(runMs !== undefined && { runMs }),
     ...(sealed && { sealed }),
     ...(streamTag !== undefined && { streamTag }),
+    ...(keyTag !== undefined && { keyTag }),
   };
 }

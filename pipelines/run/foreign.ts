@@ -59,7 +59,13 @@ export interface StartOptions {
 
 /** Second argument of the local activity that prepares such a run, with the arguments of its workflow. */
 export interface StartCall extends TaskTime {
-  readonly start: { readonly pipeline: string; readonly input: Json; readonly options: Json };
+  readonly start: {
+    readonly pipeline: string;
+    readonly input: Json;
+    readonly options: Json;
+    /** The same in every attempt of the run, and after a reset; another one in each other run under its id. */
+    readonly chain: string;
+  };
 }
 
 /** What it returns: what a gateway gives to the workflow of a run, and its memo. */

@@ -36,12 +36,19 @@ export function splitRun(run: string): { readonly root: string; readonly inside:
 
 /**
  * Identical in every attempt of a call of a run, and in every run that resumes it, so that a service can drop a call
- * that it has already carried out.
+ * that it has already carried out. `keyTag`: as in the context of the run.
  */
 export function idempotencyKeyOf(
-  { path, stage }: { readonly path?: string; readonly stage: string },
+  { path, stage, keyTag }: { readonly path?: string; readonly stage: string; readonly keyTag?: string },
   run: string,
 ): string {
   const { root, inside } = splitRun(run);
-  return [originOf(root), ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
+  const origin = keyTag === undefined ? originOf(root) : `${originOf(root)}~${keyTag}`;
+  return [origin, ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
 }
+
+/**
+ * A path without the marks of items that have begun again with another piece (`said[0~2]`): in a run that resumes this one they may begin at once with
+ * that piece, or begin again where they have not here.
+ */
+export const resumedPath = (path: string): string => path.replaceAll('~2]', ']');

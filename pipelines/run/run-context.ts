@@ -46,6 +46,12 @@ export interface RunContext {
    * run, or where a client uses an id of its own again. Of a child run: that of its run. Absent: an earlier release has started it.
    */
   readonly streamTag?: string;
+  /**
+   * Part of the idempotency keys of its calls, beside its id: of a run that a client or workflow of Temporal has started, whose id a later run may have
+   * too. The same in its new histories, its child runs and the runs that resume it. Absent: a gateway has started it, whose
+   * id is new or that of the same request, or an earlier release.
+   */
+  readonly keyTag?: string;
   /** Id of the workflow that tells receivers of webhooks about waits for a person (`deliveryId`). Absent: nobody. */
   readonly waitsTo?: string;
   /** Of a child run: how many waits it tells at most, with those of its own child runs. Absent: 100, as in child runs of earlier releases. */

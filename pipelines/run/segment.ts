@@ -69,6 +69,8 @@ export interface SegmentOutcome {
    */
   readonly away?: 'store' | 'worker';
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
+  /** With a `failure` because an entry is lost: its steps of which a call has ended, as its journal has it. Absent: none. */
+  readonly ended?: readonly string[];
 }
 
 /** Attempts of a call, and its final failure, if any. */

@@ -21,6 +21,8 @@ export interface StageCall {
   readonly stage: string;
   /** The stage with its enclosing items and rounds: `chunks[3]/transcribe`. Absent if it is the stage's id. */
   readonly path?: string;
+  /** `keyTag` of the run. */
+  readonly keyTag?: string;
   readonly kind: string;
   /** Effects of a kind made with `defineKind`. */
   readonly effects?: Effects;

@@ -250,6 +250,11 @@ export class SegmentJournal {
     return this.#ended.size > 0;
   }
 
+  /** Names of the calls that have ended. */
+  get ends(): Iterable<string> {
+    return this.#ended.keys();
+  }
+
   /** Number of attempts of a call that have begun, over all workers, as far as this one knows. */
   begun(call: string): number {
     return this.#begun.get(call) ?? 0;

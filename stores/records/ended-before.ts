@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { type ErrorDetails, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { resumedRun, resumedRuns, type StageCall, splitRun } from '../../pipelines/run/index.js';
+import { resumedPath, resumedRun, resumedRuns, type StageCall, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
 import { isInside, nameOf, pathOf, turnAfter } from './call-names.js';
 import { type Entry, entryOf, outcomeIn } from './entry.js';
@@ -76,8 +76,8 @@ function* readTogether(runs: readonly string[]): Generator<readonly string[], vo
 type Fields = readonly (string | null)[];
 
 async function fieldsIn(redis: Redis, from: string, { name, path }: AskedFor): Promise<Fields> {
-  const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
-  return await reached(() => redis.hmget(recordKey(from), ...fields));
+  const places = [`${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`].map(resumedPath);
+  return await reached(() => redis.hmget(recordKey(from), HELD, name, ...places));
 }
 
 /** @param mayRepeat whether the resumption of a later run permits that calls which records lack are made again */
@@ -110,9 +110,8 @@ async function endIn(
   if (succeeded === undefined && failure?.failure && failure.digest === digest && wentOn) {
     return { end: { failure: failure.failure }, repeat };
   }
-  // With more time left another candidate would come first; the stage ended with the recorded one.
-  const others =
-    succeeded === undefined && other ? entryOf(await reached(() => redis.hget(recordKey(from), other))) : undefined;
+  // With more time left another candidate would come first; the stage ended with the recorded one. And an item may have begun again elsewhere.
+  const others = other && other !== name ? entryOf(await reached(() => redis.hget(recordKey(from), other))) : undefined;
   if (other && others?.digest === digest) return await endOf(others, { root: from, call: other });
   if ((succeeded || other) && changesElsewhere(call))
     throw diverged(call, 'has succeeded with another input', { differs: true });

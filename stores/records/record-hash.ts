@@ -13,9 +13,9 @@ export const FORGOTTEN = '@forgotten';
 export const GAPS = '@gaps';
 /** Field: size of all entries. */
 const BYTES = '@bytes';
-/** Before the name of a call: its failure. */
+/** Before the name of a call, by its `resumedPath`: its failure. */
 export const FAILED = '!';
-/** Before a path: the name of the call that has succeeded there, empty if none has. */
+/** Before a path (`resumedPath`): the name of the call that has succeeded there, empty if none has. */
 export const PATH = '=';
 
 /** How far the clocks of a worker and of Temporal may differ, in milliseconds. */

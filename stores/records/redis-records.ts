@@ -2,7 +2,14 @@ import type { Redis } from 'ioredis';
 import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
-import { resumedRun, resumedRuns, type StageCall, type StageOutcome, splitRun } from '../../pipelines/run/index.js';
+import {
+  resumedPath,
+  resumedRun,
+  resumedRuns,
+  type StageCall,
+  type StageOutcome,
+  splitRun,
+} from '../../pipelines/run/index.js';
 import { ageOf, momentAgo } from '../../runtime/moment.js';
 import { ERASED_MS } from '../redis/index.js';
 import { CHILD, nameOf, pathOf, turnCallOf } from './call-names.js';
@@ -91,8 +98,8 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const gaps = this.#gaps.taken(root);
     try {
       const name = nameOf(run, call);
-      const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
-      const path = `${PATH}${pathOf(run, call)}`;
+      const [field, succeeded] = entry.failure ? [resumedPath(`${FAILED}${name}`), ''] : [name, name];
+      const path = resumedPath(`${PATH}${pathOf(run, call)}`);
       const values = [field, JSON.stringify(entry), path, succeeded, ofRun] as const;
       const ageMs = ageOf(begunAt);
       const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES, ageMs);

@@ -124,6 +124,15 @@ describe('a run that a bare Temporal client starts', () => {
     expect(await failure(start(args, type))).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
+  it('under an id that has been used makes its calls under idempotency keys of its own', async () => {
+    const id = `foreign-keyed-${randomUUID()}`;
+    const keyOf = async () => ((await (await start([{}], 'foreign-keyed', id)).result()) as RunResult).output.key;
+    const [first, second] = [await keyOf(), await keyOf()];
+    const own = new RegExp(`^${id}~[0-9a-f]{16}/keyed$`);
+    expect([first, second]).toEqual([expect.stringMatching(own), expect.stringMatching(own)]);
+    expect(second).not.toBe(first);
+  });
+
   it('with the id of a run that resumes another is refused', async () => {
     const failed = await failure(start([{ text: 'x' }], 'foreign-shouting', `${idOf()}-r1`));
     expect(failed).toMatchObject({ code: 'INVALID_INPUT', fields: [{ field: 'workflowId' }] });

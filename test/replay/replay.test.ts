@@ -14,8 +14,54 @@ const recorded = readdirSync(HISTORIES, { recursive: true, encoding: 'utf8' }).f
   /\.json(\.gz)?$/.test(file),
 );
 
+interface RecordedEvent {
+  readonly eventTime?: string;
+  readonly workflowExecutionStartedEventAttributes?: { readonly workflowId?: string };
+  readonly workflowTaskStartedEventAttributes?: object;
+  readonly workflowTaskCompletedEventAttributes?: object;
+}
 interface Recorded {
-  readonly events: readonly { readonly workflowExecutionStartedEventAttributes?: { readonly workflowId?: string } }[];
+  readonly events: readonly RecordedEvent[];
+}
+
+/** The history of a run that has gone on in a new one, as if it had been cancelled before its last workflow task, and had ended with it. */
+function cancelledAtEnd({ events }: Recorded): Recorded {
+  const [scheduled, started, completed] = events.slice(-4);
+  const first = events.length - 3;
+  const [scheduledEventId, startedEventId, workflowTaskCompletedEventId] = [1, 2, 3].map((i) => String(first + i));
+  const tail = [
+    {
+      eventType: 'EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED',
+      workflowExecutionCancelRequestedEventAttributes: { identity: 'test' },
+    },
+    scheduled,
+    {
+      ...started,
+      workflowTaskStartedEventAttributes: { ...started?.workflowTaskStartedEventAttributes, scheduledEventId },
+    },
+    {
+      ...completed,
+      workflowTaskCompletedEventAttributes: {
+        ...completed?.workflowTaskCompletedEventAttributes,
+        ...{ scheduledEventId, startedEventId },
+      },
+    },
+    {
+      eventType: 'EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED',
+      workflowExecutionCanceledEventAttributes: { workflowTaskCompletedEventId },
+    },
+  ];
+  const eventTime = scheduled?.eventTime;
+  return {
+    events: [
+      ...events.slice(0, -4),
+      ...tail.map((event, i) => ({
+        ...(eventTime !== undefined && { eventTime }),
+        ...event,
+        eventId: String(first + i),
+      })),
+    ],
+  };
 }
 
 /** Runs of earlier releases must go on under this one: each committed history replays without a difference. */
@@ -72,6 +118,11 @@ describe('the interpreter replays', () => {
       'lost-stream.json',
       'untaken-calls.json',
     ]);
+  });
+
+  it('and ends a run that is cancelled when it is to go on in a new history: that would not be told of it', async () => {
+    const history = read(recorded.find((name) => name.endsWith('/new-history.json.gz')) ?? '');
+    await Worker.runReplayHistory(options, cancelledAtEnd(history));
   });
 
   it('and counts none of these runs again', async () => {

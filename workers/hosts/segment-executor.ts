@@ -7,6 +7,7 @@ import { isStreamLost, MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
+import { allSteps } from '../../pipelines/plan/index.js';
 import {
   callName,
   type RunResult,
@@ -95,6 +96,7 @@ export function createSegmentActivity(
     if (ends?.aborted) abort();
     let ending: true | undefined;
     let kept: KeptJournal | undefined;
+    let opened: Awaited<ReturnType<typeof openRecord>> | undefined;
     const elsewhere = (away: NonNullable<SegmentOutcome['away']>): SegmentOutcome => {
       void passOn(client, workflowId, runId);
       return { ...NOTHING, away };
@@ -110,7 +112,7 @@ export function createSegmentActivity(
       const mayBeLost = async () =>
         (await losses.mayLack()) && (mayBeBegun || !(await isFirstAttempt(client, workflowId, runId)));
       const opening = { segment, workflowId, runId, leftMs, begun, askedAt, begunAt, signal, mayBeLost, own };
-      const opened = await openRecord(redis, opening);
+      opened = await openRecord(redis, opening);
       if (opened.ranOut) return { ...NOTHING, left: true };
       const record = opened.journal;
       // Until Temporal has its outcome it may begin again, by its journal.
@@ -148,8 +150,11 @@ export function createSegmentActivity(
       // The result of an abandoned segment is ignored.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
       // The items of its `each` begin again with their values.
-      if (isStreamLost(error))
-        return { ...NOTHING, failure: { code: error.code, message: error.message, details: {} } };
+      if (isStreamLost(error)) {
+        const ended = opened ? stepsEnded(segment, opened.journal.ends) : [];
+        const failure = { code: error.code, message: error.message, details: {} };
+        return { ...NOTHING, failure, ...(ended.length > 0 && { ended }) };
+      }
       // Its workflow task timed out while this process was stalled; Temporal ignores the result.
       if (error instanceof SupersededError) return { ...NOTHING, away: 'worker' };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
@@ -166,6 +171,22 @@ export function createSegmentActivity(
 }
 
 const NOTHING = { done: {}, rows: [] } as const;
+
+/**
+ * Steps of a segment of which a call has ended.
+ * @param calls names of ended calls in its journal
+ */
+export function stepsEnded({ prefix, steps }: Pick<Segment, 'prefix' | 'steps'>, calls: Iterable<string>): string[] {
+  const paths = [...calls].map((name) => name.slice(prefix.length));
+  const hasEnds = (id: string) =>
+    paths.some((path) => path.startsWith(id) && ENDS_OF_IDS.includes(path.charAt(id.length)));
+  return steps.flatMap((step) =>
+    [...allSteps({ stages: [step], output: null })].some(({ id }) => hasEnds(id)) ? [step.id] : [],
+  );
+}
+
+/** What follows the id of a step in the name of a call: an item or round, another candidate, a call of an agent, or what serves it. */
+const ENDS_OF_IDS = '[~/ ';
 
 interface Opening {
   readonly segment: Pick<Segment, 'path' | 'guarded' | 'leftMs'>;

@@ -21,7 +21,7 @@ interface OwnCall {
 
 /** Call argument of a stage's activity. `path`: position of the call in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
-  const { plan, tenant, sessionsOf, placement, trace } = run.context;
+  const { plan, tenant, sessionsOf, placement, trace, keyTag } = run.context;
   const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
   const { cache, streams, turn, held, entryMs, again = false } = own;
   const { retry, timeout, hedge } = policy;
@@ -34,6 +34,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = 
     tenant,
     stage: id,
     ...(path !== id && { path }),
+    ...(keyTag !== undefined && { keyTag }),
     kind,
     ...(effects !== undefined && { effects }),
     model,

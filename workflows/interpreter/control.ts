@@ -125,6 +125,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
       runMs: context.runMs ?? context.plan.deadlineMs,
       ...(context.sealed && { sealed: context.sealed }),
       ...(context.streamTag !== undefined && { streamTag: context.streamTag }),
+      ...(context.keyTag !== undefined && { keyTag: context.keyTag }),
       ...(context.priority && { priority: context.priority }),
       ...(context.trace !== undefined && { trace: context.trace }),
       ...(context.events && { events: context.events }),

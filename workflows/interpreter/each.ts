@@ -71,6 +71,13 @@ const BEGUN = '~item';
 /** Set in the memo of an item that has begun with another piece before, and begins again, maybe in a later history. */
 const AGAIN = '~again';
 
+/** Steps of an item of which a call has ended in a segment that has lost its entry, in the memo of their graph: only its journal has the values. */
+const ENDED = '~ended';
+const endsIn = (memo: Memo) => (memo.valueBelow(ENDED) ?? []) as readonly string[];
+/** Beside those of another segment of the graph. */
+export const noteEnds = ({ memo }: Pick<At, 'memo'>, steps: readonly string[]): void =>
+  memo.below(ENDED).end([...endsIn(memo), ...steps]);
+
 /**
  * Where the steps of an item are. One that begins again with another piece has a place of its own: journals, channels, idempotency keys and ids of
  * child runs know a call by its path, and would have what was made of the first piece.
@@ -109,8 +116,11 @@ export function endOf(step: EachPlan, at: At, i: number, piece: Piece, lost = fa
 /** Whether a step of an item that may have effects has ended, or is a loop or an agent that has begun. */
 function hasHadEffects({ body }: EachPlan, memo: Memo): boolean {
   if (memo.value !== undefined) return mayHaveEffects(body);
+  const ended = endsIn(memo);
   return body.stages.some(
-    (step) => memo.parts.get(step.id)?.isEmpty === false && mayHaveEffects({ stages: [step], output: null }),
+    (step) =>
+      (ended.includes(step.id) || memo.parts.get(step.id)?.isEmpty === false) &&
+      mayHaveEffects({ stages: [step], output: null }),
   );
 }
 

@@ -3,6 +3,7 @@ import { allSteps, type Graph, graphsOf, isStage, type Step } from '../../pipeli
 import { buildSegment, readsOfAll } from '../../pipelines/run/build-segment.js';
 import { callName, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
+import { noteEnds } from './each.js';
 import { holds, type RunHost } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
@@ -75,7 +76,9 @@ export async function runSegment(
     if (outcome.failure) {
       const { code, message, details } = outcome.failure;
       const failure = new StageError(code, message, details);
-      throw held && isLost(failure) ? entryLost(failure) : failure;
+      if (!held || !isLost(failure)) throw failure;
+      if (outcome.ended) noteEnds(at, outcome.ended);
+      throw entryLost(failure);
     }
     tried = outcome.tried;
   }

@@ -17,7 +17,7 @@ const shouting = pipeline(
 );
 const deps = { pipelines: [shouting as never], placementOf: () => contextOf(shouting).placement };
 const prepared = (input: Json, options: Json = null, name = 'shouting', id = 'shouting-1') =>
-  prepareForeign(deps, { pipeline: name, input, options }, id);
+  prepareForeign(deps, { pipeline: name, input, options, chain: 'execution-1' }, id);
 const refusal = (...args: Parameters<typeof prepared>) => {
   try {
     prepared(...args);
@@ -37,6 +37,7 @@ describe('a run that no gateway starts', () => {
       tenant: 'default',
       sealed: true,
       streamTag: expect.stringMatching(/^[0-9a-f]{8}$/),
+      keyTag: expect.stringMatching(/^[0-9a-f]{16}$/),
       trace: expect.stringMatching(/^[0-9a-f]{32}-01$/),
       events: true,
     });

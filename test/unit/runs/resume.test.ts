@@ -76,9 +76,9 @@ const fails = (stages: readonly StageRecord[] = []) =>
   gateway.temporal.only().end(ApplicationFailure.create({ type: 'CODE_FAILED', message: 'no', details: [{ stages }] }));
 
 describe('a run that has failed', () => {
-  test('goes on as a new run with its input, plan, decisions and conversations, linked both ways', async () => {
+  test('goes on as a new run with its input, plan, decisions, conversations and idempotency keys, linked both ways', async () => {
     const { options } = gateway.temporal.only();
-    (options.args[1] as { sessionsOf?: string }).sessionsOf = 'greet/key:ada';
+    Object.assign(options.args[1], { sessionsOf: 'greet/key:ada', keyTag: 'k' });
     const decision = { approved: true, by: 'ada', about: 'f00' };
     fails([row('echo', 'done'), row('ask', 'done', { kind: 'approve', decisions: [{ path: 'ask', ...decision }] })]);
     records.succeeded.set('echo', 1);
@@ -92,7 +92,7 @@ describe('a run that has failed', () => {
     );
     expect(next?.options.args).toMatchObject([
       { name: 'Ada' },
-      { plan: options.args[1].plan, sessionsOf: 'greet/key:ada', decisions: { ask: decision } },
+      { plan: options.args[1].plan, sessionsOf: 'greet/key:ada', keyTag: 'k', decisions: { ask: decision } },
     ]);
     const [held] = records.held;
     expect(held?.slice(0, 2)).toEqual([id, { ended: [], repeat: false }]);

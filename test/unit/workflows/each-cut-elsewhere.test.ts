@@ -3,12 +3,12 @@ import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { chat, code, codeStream, type Pipeline, pipeline, text as textOf } from '../../../pipelines/index.js';
 import type { EachPlan } from '../../../pipelines/plan/index.js';
-import type { RunResult } from '../../../pipelines/run/index.js';
+import type { RunResult, SegmentOutcome } from '../../../pipelines/run/index.js';
 import { MemoryChannelLog } from '../../../stores/channels/index.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import type { Ended, Journal } from '../../../workers/hosts/journal.js';
 import { digestOf } from '../../../workflows/interpreter/digest.js';
-import { endOf, placeOf } from '../../../workflows/interpreter/each.js';
+import { endOf, noteEnds, placeOf } from '../../../workflows/interpreter/each.js';
 import { interpret } from '../../../workflows/interpreter/index.js';
 import { Memo } from '../../../workflows/interpreter/memo.js';
 import type { At } from '../../../workflows/interpreter/state.js';
@@ -138,6 +138,80 @@ it('repeats none whose effect was under way then, where the list is cut elsewher
   const { paid, ended } = await runBeside(['One, two, three.', 'Four.']);
   expect(ended).toMatchObject({ code: 'RESUME_DIVERGED', message: expect.stringContaining('item 0 of "all"') });
   expect(paid).toEqual(['pay One, two,']);
+});
+
+/** Runs a segment and a queued stage for each piece; the first segment has lost its entry when it begins again. @param ended what its journal has */
+async function runAgain(list: readonly string[], ended: readonly string[]) {
+  const channels = new MemoryChannelLog();
+  const paid: string[] = [];
+  const pay = code('pay', { input: one, output: one }, ({ text }) => {
+    paid.push(text);
+    return { text };
+  });
+  const tell = code('tell', { input: one, output: one }, ({ text }) => ({ text }));
+  const of = pipeline('paid', { input: z.object({}) }, ({ stage, each }) => ({
+    all: each(
+      'all',
+      stage('said', said, {}).entries,
+      (piece) => {
+        const note = stage('note', chat({ model: 'm' }), { prompt: piece }, { execution: 'inline' });
+        const { text } = stage('pay', pay, { text: note.text }, { execution: 'inline' });
+        return stage('tell', tell, { text }, { execution: 'queued' }).text;
+      },
+      { concurrency: 1 },
+    ),
+  })) as unknown as Pipeline;
+  const runner = functionRunner(of.code, channels);
+  const functions = runner.run.bind(runner);
+  runner.run = async (input, call, attempt) => {
+    if (call.kind !== 'chat') return await functions(input, call, attempt);
+    const output = { text: input.prompt as string };
+    return { output, endpoint: '', device: '', cache: 'off', attempt: 1, queueMs: 0, runMs: 0 };
+  };
+  let segments = 0;
+  const own = referring(new InProcessHost({ runner, run: 'r' }), { runner, run: 'r', segments: true });
+  const host = changed(own, (inner) => ({
+    async runSegment(segment) {
+      segments += 1;
+      if (segments > 1) return (await inner.runSegment?.(segment)) as SegmentOutcome;
+      const failure = { code: 'STREAM_LOST', message: 'gone', details: {} };
+      return { done: {}, rows: [], failure, ...(ended.length > 0 && { ended }) };
+    },
+    async runStage(stage, ...given) {
+      const outcome = await inner.runStage(stage, ...given);
+      return stage.id === 'said' ? { ...outcome, output: { items: list } } : outcome;
+    },
+  }));
+  return await interpret({}, contextOf(of), host).then(
+    () => ({ paid, segments, code: undefined }),
+    (error: { code: string }) => ({ paid, segments, code: error.code }),
+  );
+}
+
+it('repeats no effect that only the journal of a segment has, which has lost its entry', async () => {
+  const elsewhere = ['One, two, three.', 'Four.'];
+  expect(await runAgain(elsewhere, ['note', 'pay'])).toEqual({ paid: [], segments: 1, code: 'RESUME_DIVERGED' });
+  expect(await runAgain(elsewhere, ['note'])).toEqual({ paid: elsewhere, segments: 3, code: undefined });
+  expect(await runAgain(elsewhere, [])).toEqual({ paid: elsewhere, segments: 3, code: undefined });
+  // Of the same piece it begins again by its journal.
+  expect(await runAgain(PIECES, ['note', 'pay'])).toEqual({ paid: PIECES, segments: 4, code: undefined });
+});
+
+it('repeats none that one of two segments has had, whichever of them tells last', () => {
+  const pay = code('pay', { input: one, output: one }, (given) => given);
+  const { plan } = pipeline('paid', { input: z.object({ texts: z.array(z.string()) }) }, ({ input, stage, each }) => ({
+    all: each('all', input.texts, (text) => {
+      stage('note', chat({ model: 'm' }), { prompt: text });
+      return stage('pay', pay, { text }).text;
+    }),
+  }));
+  const at = { memo: new Memo(), host: { since: () => true } } as unknown as At;
+  const item = { memo: at.memo.below('all[0]') };
+  item.memo.below('~item').end(digestOf('One,'));
+  noteEnds(item, ['pay']);
+  noteEnds(item, ['note']);
+  const again = () => endOf(plan.stages[0] as EachPlan, at, 0, { digest: digestOf('One, two.') }, true);
+  expect(again).toThrow('item 0 of "all" may have had effects');
 });
 
 it('asks anew for a piece that is cut elsewhere, whatever a journal has of the first one', async () => {

@@ -35,9 +35,10 @@ const outer = pipeline('outer', { input: one }, ({ input, run }) => ({
 }));
 
 const given = (of: unknown): RunContext => contextOf(of as Pipeline);
-const prepared = (text: string): RunContext => {
-  const deps = { pipelines: [spoken as unknown as Pipeline], placementOf: () => given(spoken).placement };
-  return prepareForeign(deps, { pipeline: 'spoken', input: { text }, options: null }, ID).context;
+const prepared = (text: string, chain = 'execution-1', of: unknown = spoken): RunContext => {
+  const { name } = of as Pipeline;
+  const deps = { pipelines: [of as Pipeline], placementOf: () => given(of).placement };
+  return prepareForeign(deps, { pipeline: name, input: { text }, options: null, chain }, ID).context;
 };
 
 /** A log, and the paths of the channels that were opened in it. */
@@ -92,5 +93,42 @@ describe('a run under an id that has been used', () => {
       text: stage('loud', loud, { text: input.text }, { execution: 'inline' }).text,
     }));
     expect(wholeRun({ text: 'a' }, { ...given(near), streamTag: 't' })?.context.streamTag).toBe('t');
+  });
+});
+
+describe('idempotency keys of runs under one id', () => {
+  const keyed = code('keyed', { input: one, output: one }, (_, { idempotencyKey }) => ({ text: idempotencyKey }));
+  const inner = pipeline('inner', { input: one }, ({ input, stage }) => ({
+    text: stage('deep', keyed, { text: input.text }).text,
+  }));
+  const paying = pipeline('paying', { input: one }, ({ input, stage, run }) => ({
+    inline: stage('near', keyed, { text: input.text }, { execution: 'inline' }).text,
+    queued: stage('far', keyed, { text: input.text }, { execution: 'queued' }).text,
+    child: run('child', inner, { text: input.text }, { as: 'child' }).text,
+  })) as unknown as Pipeline;
+  async function keysOf(context: RunContext, run = ID) {
+    const runner = functionRunner(paying.code, new MemoryChannelLog());
+    const host = referring(new InProcessHost({ runner, run }), { runner, run, segments: true });
+    return ((await interpret({ text: 'a' }, context, host)) as RunResult).output;
+  }
+  const started = (chain: string) => prepared('a', chain, paying);
+  const keysWith = (id: string) => ({ inline: `${id}/near`, queued: `${id}/far`, child: `${id}/child/deep` });
+
+  it('differ in each run that Temporal has started, its child runs included', async () => {
+    const [first, second] = [started('execution-1'), started('execution-2')];
+    expect(first.keyTag).toMatch(/^[0-9a-f]{16}$/);
+    expect(second.keyTag).not.toBe(first.keyTag);
+    expect(await keysOf(first)).toEqual(keysWith(`${ID}~${first.keyTag}`));
+    expect(await keysOf(second)).toEqual(keysWith(`${ID}~${second.keyTag}`));
+  });
+
+  it('are the same in its other attempts, after a reset, and in a run that resumes it', async () => {
+    const { keyTag } = started('execution-1');
+    expect(started('execution-1').keyTag).toBe(keyTag);
+    expect(await keysOf(started('execution-1'), `${ID}-r2`)).toEqual(keysWith(`${ID}~${keyTag}`));
+  });
+
+  it('are those of the id in runs of a gateway, or that an earlier release has started', async () => {
+    expect(await keysOf(given(paying))).toEqual(keysWith(ID));
   });
 });

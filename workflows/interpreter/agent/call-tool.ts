@@ -105,6 +105,7 @@ export function runPipeline(
     runMs: run.context.runMs ?? run.context.plan.deadlineMs,
     ...(run.context.sealed && { sealed: run.context.sealed }),
     ...(run.context.streamTag !== undefined && { streamTag: run.context.streamTag }),
+    ...(run.context.keyTag !== undefined && { keyTag: run.context.keyTag }),
     ...(priority && { priority }),
     ...(trace !== undefined && { trace }),
     ...(run.context.events && { events: run.context.events }),

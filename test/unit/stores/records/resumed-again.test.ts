@@ -127,3 +127,41 @@ it('a call that has ended without an outcome in the record is not made again', a
   await records.hold('run', none, 1);
   await expect(records.before('run-r1', pay, { n: 1 })).rejects.toMatchObject({ code: 'RECORD_GONE' });
 });
+
+describe('an item that has begun again with another piece', () => {
+  const at = (item: string, more: Partial<StageCall> = {}) => callOf({ path: `${item}/pay`, ...more });
+  const receipt = { outcome: { output: { receipt: 1 }, resumed: true } };
+  const ITEMS: readonly (readonly [string, string])[] = [
+    ['said[0~2]', 'said[0]'],
+    ['said[0]', 'said[0~2]'],
+    ['all[1~2]/said[0~2]', 'all[1]/said[0]'],
+  ];
+
+  it.each(ITEMS)('is known at %s as the same at %s, also where its loop has ended', async (made, asking) => {
+    const { asked } = await chain([[at(made), { n: 1 }, { receipt: 1 }]], { over: ['pay'] });
+    expect(await asked(at(asking), { n: 1 })).toMatchObject(receipt);
+    await expect(asked(at(asking), { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
+  });
+
+  it.each(ITEMS)('is left out again where it was at %s, and is now at %s', async (made, asking) => {
+    const { asked } = await chain([[at(made), { n: 1 }, 'CODE_FAILED']], { over: ['pay'] });
+    expect(await asked(at(asking), { n: 1 })).toMatchObject({ failure: { code: 'CODE_FAILED' } });
+    await expect(asked(at(asking), { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
+  });
+
+  it('is known in a child run', async () => {
+    const { records } = await chain([[pay, { n: 1 }, { receipt: 1 }]], { child: '/said[0~2]/child' });
+    expect(await records.before('run-r2/said[0]/child', pay, { n: 1 })).toMatchObject(receipt);
+  });
+
+  it('takes the answer to the piece that it has, of two that it was asked for', async () => {
+    const say = (item: string) => at(item, { kind: 'chat', model: 'large' });
+    const { asked } = await chain([
+      [say('said[0]'), { n: 1 }, { text: 'first' }],
+      [say('said[0~2]'), { n: 2 }, { text: 'second' }],
+    ]);
+    expect(await asked(say('said[0]'), { n: 1 })).toMatchObject({ outcome: { output: { text: 'first' } } });
+    expect(await asked(say('said[0]'), { n: 2 })).toMatchObject({ outcome: { output: { text: 'second' } } });
+    expect(await asked(say('said[0]'), { n: 3 })).toBeUndefined();
+  });
+});
