@@ -62,13 +62,19 @@ function timeOf(value: unknown, name: string, at: string, parts?: number): numbe
   throw wrong(at, message, 'INVALID_TRACE');
 }
 
+/** A size: a number from 0. Undefined: the value is none. */
+function sizeOf(value: unknown): number | undefined {
+  const isSpelt = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
+  const size = isSpelt ? Number(value) : Number.NaN;
+  return Number.isFinite(size) && size >= 0 ? size : undefined;
+}
+
 /** Those of these sizes that are numbers from 0. */
 function sizesOf(all: readonly (readonly [column: string, value: unknown])[]): Record<string, number> {
   const sizes: Record<string, number> = {};
   for (const [column, value] of all) {
-    const isSpelt = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
-    const size = isSpelt ? Number(value) : Number.NaN;
-    if (Number.isFinite(size) && size >= 0) sizes[column] = size;
+    const size = sizeOf(value);
+    if (size !== undefined) sizes[column] = size;
   }
   return sizes;
 }
@@ -128,7 +134,7 @@ const TIME = /^(timestamp|time|arrival|arrived|start|ts|date)/i;
 
 /**
  * Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. Whole numbers far apart without
- * a unit are refused, as those of a trace of Millrace, which has decimals once it is imported.
+ * a unit are refused, as those of a trace of Millrace, which has decimals once it is imported. So are two numbers that would be one size.
  */
 function* csvRequests(lines: Lines, file: string): Requests {
   let known: ReturnType<typeof columnsOf> | undefined;
@@ -136,11 +142,19 @@ function* csvRequests(lines: Lines, file: string): Requests {
   let isClear = false;
   for (const { at, line, cells } of rowsOf(lines, file, 'INVALID_TRACE')) {
     known ??= columnsOf(Object.keys(cells), file);
-    const { name, parts, columns } = known;
+    const { name, parts, columns, clashes } = known;
     const cell = cells[name] ?? '';
     const seconds = timeOf(cell, name, at, parts);
     // What differs from its number is of ISO 8601, or since 1970 in a unit that its size tells.
     isClear ||= parts !== undefined || cell.includes('.') || Number(cell) !== seconds;
+    for (const { one, other, size } of clashes) {
+      if (sizeOf(cells[one]) === undefined || sizeOf(cells[other]) === undefined) continue;
+      throw wrong(
+        at,
+        `${one} and ${other} would both be ${size}: remove or rename one of the columns`,
+        'INVALID_TRACE',
+      );
+    }
     rows += 1;
     first = Math.min(first, seconds);
     last = Math.max(last, seconds);
@@ -152,12 +166,15 @@ function* csvRequests(lines: Lines, file: string): Requests {
   throw wrong(file, message, 'INVALID_TRACE');
 }
 
-/** The column of the times with its unit, and the others, each with the name that its sizes get. */
+/** The column of the times with its unit, the others, each with the name that its sizes get, and those of them that would get the same. */
 function columnsOf(all: readonly string[], file: string) {
   const name = all.find((column) => TIME.test(column));
   if (name !== undefined) {
-    const others = all.filter((column) => column !== name);
-    return { name, parts: unitOf(name), columns: others.map((column) => [column, renamed(column)] as const) };
+    const columns = all.filter((column) => column !== name).map((column) => [column, renamed(column)] as const);
+    const clashes = columns.flatMap(([other, size], i) =>
+      columns.slice(0, i).flatMap(([one, same]) => (same === size ? [{ one, other, size }] : [])),
+    );
+    return { name, parts: unitOf(name), columns, clashes };
   }
   const message = `no column is named like a time: name one timestamp, time, arrival or start; there are ${all.join(', ')}`;
   throw wrong(file, message, 'INVALID_TRACE');
