@@ -81,8 +81,8 @@ export async function rounds(
   }
 }
 
-export async function warmUp(call: (serial: number) => Promise<unknown>): Promise<void> {
-  for (let i = 0; i < WARM_UP; i += 1) await call(i);
+export async function warmUp(call: () => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < WARM_UP; i += 1) await call();
 }
 
 /** Most warm-up calls of one shape, and by how much two in a row may differ: compilation takes many times a call. */
