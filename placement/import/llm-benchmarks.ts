@@ -1,6 +1,6 @@
 import type { ProfileFile } from '../profiles/index.js';
 import { checkOptions } from './check-options.js';
-import { type LlmRun, type Step, stepsOf } from './decode-steps.js';
+import { ALIKE, type LlmRun, type Step, stepsOf } from './decode-steps.js';
 import { type Entry, entriesOf } from './json.js';
 import { type ProfileImport, rising, type Times } from './measurements.js';
 import { wrong } from './wrong.js';
@@ -34,17 +34,14 @@ export function llmBenchmarks(lines: readonly string[], file: string, options: P
   );
 }
 
-/** Lengths of runs are averages of their prompts: those that differ by less are the same. */
-const ALIKE = 1.1;
 const areAlike = (a: LlmRun, b: LlmRun): boolean =>
   Math.max(a.tokensIn, b.tokensIn) <= ALIKE * Math.min(a.tokensIn, b.tokensIn);
 
 /** Whether `a` says better what prompts of `b` take alone: fewer were allowed at once, and they were as long, or longer and took no longer. */
 const isBetter = (a: LlmRun, b: LlmRun): boolean =>
-  a.concurrency < b.concurrency &&
-  (areAlike(a, b) || (a.tokensIn > b.tokensIn && a.ttftMs.p50Ms <= b.ttftMs.p50Ms));
+  a.concurrency < b.concurrency && (areAlike(a, b) || (a.tokensIn > b.tokensIn && a.ttftMs.p50Ms <= b.ttftMs.p50Ms));
 
-/** Says which prompts were measured beside others. */
+/** Says which prompts were measured beside others, and whether steps contain them for want of prompts alone. */
 function crowdedNote(prompts: readonly LlmRun[]): readonly string[] {
   const crowded = prompts.filter(({ concurrency }) => concurrency > 1);
   if (crowded.length === 0) return [];
@@ -52,8 +49,9 @@ function crowdedNote(prompts: readonly LlmRun[]): readonly string[] {
   const lengths = crowded.map(({ tokensIn }) => Math.round(tokensIn));
   const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)];
   const said = shortest === longest ? `${shortest}` : `${shortest} to ${longest}`;
+  const steps = crowded.length === prompts.length ? ', and its time per token contains prompts of others' : '';
   return [
-    `its prompts of ${said} tokens were measured with up to ${most} at once, and take longer than alone: run them at a concurrency of 1 too, and import again`,
+    `its prompts of ${said} tokens were measured with up to ${most} at once, and take longer than alone${steps}: run them at a concurrency of 1 too, and import again`,
   ];
 }
 
@@ -95,7 +93,7 @@ function llmProfile(rows: readonly LlmRun[], model: string, deviceKind: string, 
       .map(({ tokensIn, ttftMs }) => ({ tokens: tokensIn, ...rising(ttftMs) }))
       .sort((a, b) => a.tokens - b.tokens),
     decode: once([...steps, ...first], ({ batch, tokensIn }) => `${batch} ${tokensIn}`)
-      .map(({ batch, tokensIn, tokensOut, tpotMs }) => ({ batch, tokens: tokensIn + tokensOut / 2, ...rising(tpotMs) }))
+      .map(({ batch, tokensIn, tokensOut, stepMs }) => ({ batch, tokens: tokensIn + tokensOut / 2, ...rising(stepMs) }))
       .sort((a, b) => a.batch - b.batch || a.tokens - b.tokens),
   };
 }
@@ -110,6 +108,7 @@ function vllmRow({ at, value: run }: Entry, { model }: ProfileImport): LlmRun {
   return {
     model: modelOf(at, [run.model_id, run.model, model], 'model_id'),
     concurrency,
+    requests: completed,
     ...measured('tokensPerSecond', run.output_throughput),
     tokensIn: need(run.total_input_tokens, 'total_input_tokens') / completed,
     tokensOut: need(run.total_output_tokens, 'total_output_tokens') / completed,
@@ -150,6 +149,7 @@ function perfRow({ at, value: run }: Entry, { model }: ProfileImport): LlmRun {
   return {
     model: modelOf(at, named, 'input_config.endpoint.model_names'),
     concurrency,
+    ...measured('requests', count),
     ...measured('tokensPerSecond', throughput),
     tokensIn: mean('input_sequence_length'),
     tokensOut: mean('output_sequence_length'),
