@@ -134,7 +134,7 @@ const TIME = /^(timestamp|time|arrival|arrived|start|ts|date)/i;
 
 /**
  * Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. Whole numbers far apart without
- * a unit are refused, as those of a trace of Millrace, which has decimals once it is imported. So are two numbers that would be one size.
+ * a unit are refused, as those of a trace of Millrace, which has decimals once it is imported. So are two numbers that would be one size and differ.
  */
 function* csvRequests(lines: Lines, file: string): Requests {
   let known: ReturnType<typeof columnsOf> | undefined;
@@ -142,23 +142,15 @@ function* csvRequests(lines: Lines, file: string): Requests {
   let isClear = false;
   for (const { at, line, cells } of rowsOf(lines, file, 'INVALID_TRACE')) {
     known ??= columnsOf(Object.keys(cells), file);
-    const { name, parts, columns, clashes } = known;
+    const { name, parts, columns } = known;
     const cell = cells[name] ?? '';
     const seconds = timeOf(cell, name, at, parts);
     // What differs from its number is of ISO 8601, or since 1970 in a unit that its size tells.
     isClear ||= parts !== undefined || cell.includes('.') || Number(cell) !== seconds;
-    for (const { one, other, size } of clashes) {
-      if (sizeOf(cells[one]) === undefined || sizeOf(cells[other]) === undefined) continue;
-      throw wrong(
-        at,
-        `${one} and ${other} would both be ${size}: remove or rename one of the columns`,
-        'INVALID_TRACE',
-      );
-    }
     rows += 1;
     first = Math.min(first, seconds);
     last = Math.max(last, seconds);
-    yield { seconds, sizes: sizesOf(columns.map(([column, size]) => [size, cells[column]])), place: line };
+    yield { seconds, sizes: namedSizes(columns, cells, at), place: line };
   }
   const gapS = (last - first) / Math.max(1, rows - 1);
   if (known === undefined || isClear || !seemMilliseconds(rows, gapS)) return;
@@ -166,15 +158,28 @@ function* csvRequests(lines: Lines, file: string): Requests {
   throw wrong(file, message, 'INVALID_TRACE');
 }
 
-/** The column of the times with its unit, the others, each with the name that its sizes get, and those of them that would get the same. */
+/** The sizes of a row by the names that columns get. Throws `INVALID_TRACE` if two columns get the same name and differ. */
+function namedSizes(columns: readonly (readonly [string, string])[], cells: TableRow['cells'], at: string) {
+  const sizes: Record<string, number> = {};
+  for (const [column, size] of columns) {
+    const value = sizeOf(cells[column]);
+    if (value === undefined) continue;
+    if (Object.hasOwn(sizes, size) && sizes[size] !== value) {
+      const [other] = columns.find(([each, same]) => same === size && sizeOf(cells[each]) !== undefined) ?? [];
+      const message = `${other} and ${column} would both be ${size}: remove or rename one of the columns`;
+      throw wrong(at, message, 'INVALID_TRACE');
+    }
+    sizes[size] = value;
+  }
+  return sizes;
+}
+
+/** The column of the times with its unit, and the others, each with the name that its sizes get. */
 function columnsOf(all: readonly string[], file: string) {
   const name = all.find((column) => TIME.test(column));
   if (name !== undefined) {
-    const columns = all.filter((column) => column !== name).map((column) => [column, renamed(column)] as const);
-    const clashes = columns.flatMap(([other, size], i) =>
-      columns.slice(0, i).flatMap(([one, same]) => (same === size ? [{ one, other, size }] : [])),
-    );
-    return { name, parts: unitOf(name), columns, clashes };
+    const others = all.filter((column) => column !== name);
+    return { name, parts: unitOf(name), columns: others.map((column) => [column, renamed(column)] as const) };
   }
   const message = `no column is named like a time: name one timestamp, time, arrival or start; there are ${all.join(', ')}`;
   throw wrong(file, message, 'INVALID_TRACE');

@@ -165,8 +165,11 @@ describe('a foreign trace', () => {
     expect(refusal(() => importTrace('csv', 'a,b\n1,2\n', 'c.csv')).fields[0]).toMatch(
       /^c\.csv: no column is named like a time: .*; there are a, b$/,
     );
-    // Columns of text may have any names.
+    // Columns of text may have any names, and two columns may say the same.
     expect(importTrace('csv', 'time,用户,模型,n\n0,a,b,1\n', 'c.csv')).toBe('timestamp_s,n\n0.000000,1\n');
+    expect(importTrace('csv', 'time,prompt_tokens,input_tokens,constructor\n0,9,9.0,1\n', 'c.csv')).toBe(
+      'timestamp_s,tokens_in,constructor\n0.000000,9,1\n',
+    );
   });
 
   it.each<[TraceFormat, string, RegExp]>([
