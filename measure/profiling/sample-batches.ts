@@ -16,8 +16,8 @@ const BEGUN = 0.3;
  * Times of a model served by batches, by batch size and input size. If the server keeps statistics, each burst's
  * batches are read from them, without queue time, and the rest of a call's time is its overhead. Otherwise the time
  * from a burst's start to its last answer is used. Each shape, a batch size with an input size, is called before it is
- * measured, until two bursts take about as long: servers compile per shape, or search for algorithms. Throws
- * `PROFILE_UNMEASURED` if other clients call the model all the time.
+ * measured, until two bursts take about as long: servers compile per shape, or search for algorithms. Once that takes as long
+ * as the time limit, the other shapes are called once. Throws `PROFILE_UNMEASURED` if other clients call the model all the time.
  */
 export async function sampleBatches(subject: Subject, kind: string, example: Example): Promise<BatchSamples> {
   const meter = await Meter.of(subject, kind, example);
@@ -25,7 +25,8 @@ export async function sampleBatches(subject: Subject, kind: string, example: Exa
   // Without a size variable there are no sizes to choose.
   const sizes = (example.variable === undefined ? undefined : subject.sizes) ?? example.sizes;
   const batches = subject.batches.filter((batch) => batch === 1 || batching === undefined || batch <= batching.most);
-  for (const size of sizes) for (const batch of batches) await steady(() => meter.burst(batch, size));
+  const until = performance.now() + subject.timeLimitMs;
+  for (const size of sizes) for (const batch of batches) await steady(() => meter.burst(batch, size), until);
   meter.forget();
   await rounds(subject, async () => {
     for (const size of sizes) for (const batch of batches) await meter.undisturbed(batch, size);

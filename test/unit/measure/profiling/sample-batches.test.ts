@@ -66,6 +66,12 @@ describe('what a batching server takes', () => {
     expect(of((await sampleBatches(late, 'embed', embed)).cells)).toBe(5);
   });
 
+  it('is warmed up by one burst of each shape when that takes longer than the limit', async () => {
+    const backend = batchingBackend({ computeMs: () => 5 });
+    await sampleBatches({ ...subject(backend, { batches: [1] }), timeLimitMs: 1 }, 'embed', embed);
+    expect(backend.calls).toHaveLength(2 * (1 + 5));
+  });
+
   it('leaves out what others called meanwhile, and says so when they never stop', async () => {
     const once = batchingBackend({ others: new Set([12]), computeMs: () => 5 });
     const samples = await sampleBatches(subject(once, { batches: [1] }), 'embed', embed);
