@@ -26,8 +26,9 @@ export interface Step extends LlmRun {
 
 /** As many sequences as were allowed are taken to have run from this share of them on: the last requests of a run leave places empty. */
 const FULL = 0.8;
-/** Lengths of runs are averages of their prompts: those that differ by less are the same. */
-export const ALIKE = 1.1;
+/** Lengths of runs are averages of their requests: those that differ by less are the same. */
+const ALIKE = 1.1;
+export const areAlike = (a: number, b: number): boolean => Math.max(a, b) <= ALIKE * Math.min(a, b);
 /** Of a step with longer prompts: it reads the weights too, which is at least this share of it. */
 const LEAST_SHARE = 0.5;
 const MS_A_SECOND = 1_000;
@@ -38,8 +39,8 @@ const meanOf = ({ p50Ms, meanMs = p50Ms }: Times): number => meanMs;
  * The steps of decoding, by the sequences in them, from benchmarks with a limit of requests at once.
  *
  * Of a run let X be its requests a millisecond, O the output tokens of a request, and p the time of its prompt alone, from the runs with one
- * request at a time. TPOT, or inter-token latency, is (latency - TTFT) / (O - 1) in vLLM, GenAI-Perf and AIPerf: a request decodes
- * for D = (O - 1) TPOT.
+ * request at a time, but no more than its TTFT: times of much shorter prompts say little of it. TPOT, or inter-token latency, is
+ * (latency - TTFT) / (O - 1) in vLLM, GenAI-Perf and AIPerf: a request decodes for D = (O - 1) TPOT.
  *
  * **Sequences at once.** The limit is no measurement: there may be fewer requests, or the server may run fewer, and the others wait, which is
  * in TTFT and not in TPOT. By Little's law (the mean number in a system is the rate of arrivals times the mean time in it) M = X (D + p)
@@ -62,8 +63,9 @@ export function stepsOf(runs: readonly LlmRun[]): readonly Step[] {
   const steps: Step[] = [];
   const counted = runs
     .map((run) => {
-      const promptMs = alone.length > 0 ? meanPromptAt(curve, run.tokensIn, 0) : undefined;
-      const worked = sequencesAtOnce(run, promptMs ?? meanOf(run.ttftMs));
+      const ttftMs = meanOf(run.ttftMs);
+      const promptMs = alone.length > 0 ? Math.min(ttftMs, meanPromptAt(curve, run.tokensIn, 0)) : undefined;
+      const worked = sequencesAtOnce(run, promptMs ?? ttftMs);
       const batch = worked < FULL * run.concurrency ? Math.max(1, Math.round(worked)) : run.concurrency;
       return { run, batch, promptsMs: Math.max(0, Math.min(worked - 1, mostOthers(run))) * (promptMs ?? 0) };
     })

@@ -1,6 +1,6 @@
 import type { ProfileFile } from '../profiles/index.js';
 import { checkOptions } from './check-options.js';
-import { ALIKE, type LlmRun, type Step, stepsOf } from './decode-steps.js';
+import { areAlike, type LlmRun, type Step, stepsOf } from './decode-steps.js';
 import { type Entry, entriesOf } from './json.js';
 import { type ProfileImport, rising, type Times } from './measurements.js';
 import { wrong } from './wrong.js';
@@ -34,12 +34,10 @@ export function llmBenchmarks(lines: readonly string[], file: string, options: P
   );
 }
 
-const areAlike = (a: LlmRun, b: LlmRun): boolean =>
-  Math.max(a.tokensIn, b.tokensIn) <= ALIKE * Math.min(a.tokensIn, b.tokensIn);
-
 /** Whether `a` says better what prompts of `b` take alone: fewer were allowed at once, and they were as long, or longer and took no longer. */
 const isBetter = (a: LlmRun, b: LlmRun): boolean =>
-  a.concurrency < b.concurrency && (areAlike(a, b) || (a.tokensIn > b.tokensIn && a.ttftMs.p50Ms <= b.ttftMs.p50Ms));
+  a.concurrency < b.concurrency &&
+  (areAlike(a.tokensIn, b.tokensIn) || (a.tokensIn > b.tokensIn && a.ttftMs.p50Ms <= b.ttftMs.p50Ms));
 
 /** Says which prompts were measured beside others, and whether steps contain them for want of prompts alone. */
 function crowdedNote(prompts: readonly LlmRun[]): readonly string[] {
@@ -65,23 +63,34 @@ function fewerNote(steps: readonly Step[]): readonly string[] {
     .sort((a, b) => b.concurrency - a.concurrency)
     .map(({ batch, concurrency }) => `${batch} of ${concurrency}`);
   if (fewer.length === 0) return [];
-  const said = [...fewer.slice(0, MOST_SAID), ...(fewer.length > MOST_SAID ? ['…'] : [])].join(', ');
+  const runs = [...new Set(fewer)];
+  const said = [...runs.slice(0, MOST_SAID), ...(runs.length > MOST_SAID ? ['…'] : [])].join(', ');
   return [`fewer requests ran at once than were allowed, by its throughput and time per token, and count: ${said}`];
+}
+
+/** Tokens in the cache of a sequence, on average over its steps. */
+const contextOf = ({ tokensIn, tokensOut }: LlmRun): number => tokensIn + tokensOut / 2;
+
+/** The first of the steps with as many sequences and as much context: between lengths that hardly differ, noise would be a slope. */
+function apart(steps: readonly Step[]): readonly Step[] {
+  const kept: Step[] = [];
+  for (const step of steps) {
+    if (!kept.some((each) => each.batch === step.batch && areAlike(contextOf(each), contextOf(step)))) kept.push(step);
+  }
+  return kept;
 }
 
 /** Prompts by the rows that say best what they take alone, steps by all. */
 function llmProfile(rows: readonly LlmRun[], model: string, deviceKind: string, options: ProfileImport): ProfileFile {
-  const once = <T>(all: readonly T[], keyOf: (each: T) => string) => [
-    ...new Map([...all].reverse().map((each) => [keyOf(each), each])).values(),
-  ];
   const prompts = rows.filter((row) => !rows.some((other) => isBetter(other, row)));
   const weights = options.memory[model];
   const perToken = options.perToken[model];
-  const steps = once(stepsOf(rows), ({ batch, tokensIn }) => `${batch} ${tokensIn}`);
+  const counted = stepsOf(rows);
+  const steps = apart(counted);
   const least = Math.min(...steps.map(({ batch }) => batch));
   // A step of the fewest measured stands for one sequence.
   const first = steps.filter(({ batch }) => least > 1 && batch === least).map((step) => ({ ...step, batch: 1 }));
-  const note = [...crowdedNote(prompts), ...fewerNote(steps)].join('; ');
+  const note = [...crowdedNote(prompts), ...fewerNote(counted)].join('; ');
   return {
     format: 1,
     model,
@@ -89,11 +98,12 @@ function llmProfile(rows: readonly LlmRun[], model: string, deviceKind: string, 
     batching: 'continuous',
     ...(weights !== undefined && { memory: { weights, ...(perToken !== undefined && { perToken }) } }),
     ...(note !== '' && { note }),
-    prefill: once(prompts, ({ tokensIn }) => `${tokensIn}`)
+    prefill: prompts
+      .filter(({ tokensIn }, i) => prompts.findIndex((each) => each.tokensIn === tokensIn) === i)
       .map(({ tokensIn, ttftMs }) => ({ tokens: tokensIn, ...rising(ttftMs) }))
       .sort((a, b) => a.tokens - b.tokens),
-    decode: once([...steps, ...first], ({ batch, tokensIn }) => `${batch} ${tokensIn}`)
-      .map(({ batch, tokensIn, tokensOut, stepMs }) => ({ batch, tokens: tokensIn + tokensOut / 2, ...rising(stepMs) }))
+    decode: [...steps, ...first]
+      .map((step) => ({ batch: step.batch, tokens: contextOf(step), ...rising(step.stepMs) }))
       .sort((a, b) => a.batch - b.batch || a.tokens - b.tokens),
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { importProfiles } from '../../../placement/import/index.js';
 import { type Profile, readProfiles } from '../../../placement/profiles/index.js';
-import { loadOf, tableOf } from '../../../placement/simulator/index.js';
+import { loadOf, stepAt, tableOf } from '../../../placement/simulator/index.js';
 import { pool, simulate, stage } from './simulated.js';
 
 interface Benchmark {
@@ -142,6 +142,35 @@ describe('a profile of a benchmark', () => {
     expect(crowded.note).toMatch(
       /, and its time per token contains prompts of others: run them at a concurrency of 1 too/,
     );
+  });
+
+  it('takes no longer for the prompts of others than a run waited for its own, however short those are that were measured alone', () => {
+    const run = (max_concurrency: number, tokens: number, mean_ttft_ms: number, mean_tpot_ms: number) => ({
+      ...{ model_id: 'llm', max_concurrency, completed: 6_400, mean_ttft_ms, mean_tpot_ms },
+      ...{ total_input_tokens: 6_400 * tokens, total_output_tokens: 1_280_000 },
+    });
+    // In proportion, 4,000 tokens would take 1,200 ms.
+    const profile = imported([run(1, 100, 30, 20), run(8, 4_000, 300, 40)]);
+    expect(stepOf(profile, 8)).toBeCloseTo(40 - (7 * 300) / 199, 1);
+  });
+
+  it('has one step of those with as many sequences and hardly differing lengths, since their noise would be a slope', () => {
+    const run = (max_concurrency: number, tokens: number, mean_ttft_ms: number, mean_tpot_ms: number) => ({
+      ...{ model_id: 'llm', max_concurrency, completed: 10_240, mean_ttft_ms, mean_tpot_ms },
+      ...{ total_input_tokens: 10_240 * tokens, total_output_tokens: 2_048_000 },
+      // The server runs 256.
+      output_throughput: (200_000 * Math.min(max_concurrency, 256)) / (5 + 199 * mean_tpot_ms),
+    });
+    const runs = [
+      run(1, 1_000, 5, 20),
+      run(256, 1_000.2, 60, 30),
+      run(512, 1_000.5, 6_000, 31),
+      run(1_024, 1_001, 18_000, 32),
+    ];
+    const profile = imported(runs);
+    const { steps } = tableOf(profile) as Extract<ReturnType<typeof tableOf>, { batching: 'continuous' }>;
+    expect(stepAt(steps, 256, 8_000)).toBeLessThan(40);
+    expect(profile.note).toMatch(/: 256 of 1024, 256 of 512$/);
   });
 
   it('has as many sequences as the server ran, of those that were allowed', () => {
