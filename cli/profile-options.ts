@@ -24,8 +24,12 @@ export function profileOptions(command: Command): Command {
       'input sizes, in the unit of the stage’s kind; for an LLM characters of the prompt',
       asSizes,
     )
-    .option('--variant <name>', 'name of this way of serving the model, e.g. fp16', 'default')
-    .option('--quality <number>', 'of the answers, from 0 to 1', asShare, 1)
+    .option(
+      '--variant <name>',
+      'name of this way of serving the model, e.g. fp16, as in the pool’s variants',
+      'default',
+    )
+    .option('--quality <number>', 'of the answers, from 0 to 1; default: that of the pool’s variant, or 1', asShare)
     .option('--memory <model=amount>', 'memory of a model’s weights, e.g. whisper=1.6GiB; repeatable', asPairs, {})
     .option(
       '--per-token <model=amount>',

@@ -34,7 +34,7 @@ export interface ProfileCommandOptions {
   readonly batches: readonly number[];
   readonly sizes?: readonly number[];
   readonly variant: string;
-  readonly quality: number;
+  readonly quality?: number;
   readonly memory: Readonly<Record<string, string>>;
   readonly perToken: Readonly<Record<string, string>>;
   readonly audio?: string;
@@ -50,7 +50,7 @@ export async function profilePipeline(settings: Settings, name: string, options:
   const { plan, kinds } = await findPipeline(settings, name, options.module);
   const named = shapeOf(plan).stages.map(({ model }) => model);
   const models = await withListed(settings, await loadModels(settings), named, new AbortController().signal);
-  const targets = targetsOf(plan, models, await kindsOf(options), options.stage);
+  const targets = targetsOf(plan, models, await kindsOf(options), options.stage, options.variant);
   checkMemory('--memory', options.memory, targets);
   checkMemory('--per-token', options.perToken, targets);
   checkTokens(options, targets);

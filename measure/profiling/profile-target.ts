@@ -42,7 +42,8 @@ export interface MeasureOptions {
   /** Ascending; absent: those of the kind. */
   readonly sizes?: readonly number[] | undefined;
   readonly variant: string;
-  readonly quality: number;
+  /** Of its answers, from 0 to 1. Absent: what the pool says of the variant, or 1. */
+  readonly quality?: number | undefined;
   /** By the pool's name. */
   readonly memory: Readonly<Record<string, string>>;
   /** Of LLMs: bytes of a token in the key-value cache, by the pool's name. */
@@ -69,7 +70,8 @@ export interface Measured {
  */
 export async function profileTarget(target: Target, backend: Backend, options: MeasureOptions): Promise<Measured> {
   const { model, pool, endpoint, deviceKind } = target;
-  const { variant, quality, audio, machine, signal } = options;
+  const { variant, audio, machine, signal } = options;
+  const quality = options.quality ?? pool.variants?.[variant]?.quality ?? 1;
   // Every call of a burst adds a listener: more than the ten above which Node warns of a leak.
   setMaxListeners(0, signal);
   const fingerprint = await fingerprintAt(target, backend, machine, signal);

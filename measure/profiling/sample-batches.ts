@@ -3,7 +3,7 @@ import type { Batching, ServerWork } from '../../activities/connectors/index.js'
 import { MillraceError } from '../../pipelines/errors.js';
 import type { BatchSamples } from '../../placement/profiles/index.js';
 import { type Example, typicalOf } from './examples.js';
-import { Cells, leastSamples, median, rounds, type Subject, settles, timed, warmUp } from './sampling.js';
+import { Cells, leastSamples, median, rounds, type Subject, settles, steady, timed } from './sampling.js';
 
 /** A server counts a call a moment after it has answered it. */
 const COUNTED_WITHIN_MS = 2_000;
@@ -15,8 +15,9 @@ const BEGUN = 0.3;
 /**
  * Times of a model served by batches, by batch size and input size. If the server keeps statistics, each burst's
  * batches are read from them, without queue time, and the rest of a call's time is its overhead. Otherwise the time
- * from a burst's start to its last answer is used. Throws `PROFILE_UNMEASURED` if other clients call the model all the
- * time.
+ * from a burst's start to its last answer is used. Each shape, a batch size with an input size, is called before it is
+ * measured, until two bursts take about as long: servers compile per shape, or search for algorithms. Once that takes as long
+ * as the time limit, the other shapes are called once. Throws `PROFILE_UNMEASURED` if other clients call the model all the time.
  */
 export async function sampleBatches(subject: Subject, kind: string, example: Example): Promise<BatchSamples> {
   const meter = await Meter.of(subject, kind, example);
@@ -24,7 +25,9 @@ export async function sampleBatches(subject: Subject, kind: string, example: Exa
   // Without a size variable there are no sizes to choose.
   const sizes = (example.variable === undefined ? undefined : subject.sizes) ?? example.sizes;
   const batches = subject.batches.filter((batch) => batch === 1 || batching === undefined || batch <= batching.most);
-  await warmUp((serial) => timed(subject, { kind, with: example.with, input: example.input(sizes[0] ?? 1, serial) }));
+  const until = performance.now() + subject.timeLimitMs;
+  for (const size of sizes) for (const batch of batches) await steady(() => meter.burst(batch, size), until);
+  meter.forget();
   await rounds(subject, async () => {
     for (const size of sizes) for (const batch of batches) await meter.undisturbed(batch, size);
   });
@@ -54,10 +57,12 @@ export async function sampleBatches(subject: Subject, kind: string, example: Exa
 type Key = `${number}/${number}`;
 
 class Meter {
-  readonly cells = new Cells<Key>();
-  readonly overheadMs: number[] = [];
+  cells = new Cells<Key>();
+  overheadMs: number[] = [];
   calls = 0;
   disturbed = 0;
+  /** Number of the last input: no two calls have the same, those that are not measured included. */
+  #serial = 0;
   readonly #subject: Subject;
   readonly #kind: string;
   readonly #example: Example;
@@ -86,10 +91,17 @@ class Meter {
     );
   }
 
+  /** Leaves out all samples and calls so far. */
+  forget(): void {
+    this.cells = new Cells();
+    this.overheadMs = [];
+    this.calls = 0;
+  }
+
   /** A burst without other clients' calls, within a few tries. */
   async undisturbed(batch: number, size: number): Promise<void> {
     for (let i = 0; i < TRIES; i += 1) {
-      if (await this.#burst(batch, size)) return;
+      if (await this.burst(batch, size)) return;
       this.disturbed += 1;
     }
   }
@@ -97,7 +109,7 @@ class Meter {
   /**
    * Concurrent calls that the server should combine into one batch. False: other clients called the model meanwhile.
    */
-  async #burst(batch: number, size: number): Promise<boolean> {
+  async burst(batch: number, size: number): Promise<boolean> {
     const before = await this.#work();
     // While each instance computes a call, the others wait and are taken together.
     const { instances = 0, delayMs = 0 } = this.batching ?? {};
@@ -120,7 +132,8 @@ class Meter {
 
   #call(size: number): Promise<unknown> {
     this.calls += 1;
-    const input = this.#example.input(size, this.calls);
+    this.#serial += 1;
+    const input = this.#example.input(size, this.#serial);
     return timed(this.#subject, { kind: this.#kind, with: this.#example.with, input });
   }
 

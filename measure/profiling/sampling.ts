@@ -81,20 +81,24 @@ export async function rounds(
   }
 }
 
-export async function warmUp(call: (serial: number) => Promise<unknown>): Promise<void> {
-  for (let i = 0; i < WARM_UP; i += 1) await call(i);
+export async function warmUp(call: () => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < WARM_UP; i += 1) await call();
 }
 
 /** Most warm-up calls of one shape, and by how much two in a row may differ: compilation takes many times a call. */
 const SHAPE = { most: 5, steady: 0.3 } as const;
 
-/** Calls of one shape, a batch size with an input size, until two take about as long: servers compile per shape. */
-export async function steady(call: () => Promise<unknown>): Promise<void> {
+/**
+ * Calls of one shape, a batch size with an input size, until two take about as long: servers compile per shape. After `until`, of
+ * `performance.now()`, only one.
+ */
+export async function steady(call: () => Promise<unknown>, until = Number.POSITIVE_INFINITY): Promise<void> {
   let before: number | undefined;
   for (let i = 0; i < SHAPE.most; i += 1) {
     const start = performance.now();
     await call();
     const took = performance.now() - start;
+    if (performance.now() > until) return;
     if (before !== undefined && Math.abs(took - before) <= SHAPE.steady * Math.max(took, before)) return;
     before = took;
   }

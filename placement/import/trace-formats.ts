@@ -62,13 +62,19 @@ function timeOf(value: unknown, name: string, at: string, parts?: number): numbe
   throw wrong(at, message, 'INVALID_TRACE');
 }
 
+/** A size: a number from 0. Undefined: the value is none. */
+function sizeOf(value: unknown): number | undefined {
+  const isSpelt = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
+  const size = isSpelt ? Number(value) : Number.NaN;
+  return Number.isFinite(size) && size >= 0 ? size : undefined;
+}
+
 /** Those of these sizes that are numbers from 0. */
 function sizesOf(all: readonly (readonly [column: string, value: unknown])[]): Record<string, number> {
   const sizes: Record<string, number> = {};
   for (const [column, value] of all) {
-    const isSpelt = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
-    const size = isSpelt ? Number(value) : Number.NaN;
-    if (Number.isFinite(size) && size >= 0) sizes[column] = size;
+    const size = sizeOf(value);
+    if (size !== undefined) sizes[column] = size;
   }
   return sizes;
 }
@@ -128,7 +134,7 @@ const TIME = /^(timestamp|time|arrival|arrived|start|ts|date)/i;
 
 /**
  * Any CSV: the first column that is named like a time, by its unit; numbers of the other columns are sizes. Whole numbers far apart without
- * a unit are refused, as those of a trace of Millrace, which has decimals once it is imported.
+ * a unit are refused, as those of a trace of Millrace, which has decimals once it is imported. So are two numbers that would be one size and differ.
  */
 function* csvRequests(lines: Lines, file: string): Requests {
   let known: ReturnType<typeof columnsOf> | undefined;
@@ -144,12 +150,28 @@ function* csvRequests(lines: Lines, file: string): Requests {
     rows += 1;
     first = Math.min(first, seconds);
     last = Math.max(last, seconds);
-    yield { seconds, sizes: sizesOf(columns.map(([column, size]) => [size, cells[column]])), place: line };
+    yield { seconds, sizes: namedSizes(columns, cells, at), place: line };
   }
   const gapS = (last - first) / Math.max(1, rows - 1);
   if (known === undefined || isClear || !seemMilliseconds(rows, gapS)) return;
   const message = `${known.name}: the times look like milliseconds: as seconds they are ${Math.round(gapS)} s apart on average. Name the column timestamp_ms or timestamp_s`;
   throw wrong(file, message, 'INVALID_TRACE');
+}
+
+/** The sizes of a row by the names that columns get. Throws `INVALID_TRACE` if two columns get the same name and differ. */
+function namedSizes(columns: readonly (readonly [string, string])[], cells: TableRow['cells'], at: string) {
+  const sizes: Record<string, number> = {};
+  for (const [column, size] of columns) {
+    const value = sizeOf(cells[column]);
+    if (value === undefined) continue;
+    if (Object.hasOwn(sizes, size) && sizes[size] !== value) {
+      const [other] = columns.find(([each, same]) => same === size && sizeOf(cells[each]) !== undefined) ?? [];
+      const message = `${other} and ${column} would both be ${size}: remove or rename one of the columns`;
+      throw wrong(at, message, 'INVALID_TRACE');
+    }
+    sizes[size] = value;
+  }
+  return sizes;
 }
 
 /** The column of the times with its unit, and the others, each with the name that its sizes get. */

@@ -35,6 +35,7 @@ export {
   meanAt,
   meanPromptAt,
   promptAt,
+  promptCurve,
   quantileAt,
   type Table,
   tableOf,

@@ -103,6 +103,10 @@ const dynamicTable = ({ latency, size, overheadMs }: DynamicProfile): DynamicTab
 /** The column with the tokens of a prompt that a prefix cache has, if the profile names no other. */
 export const CACHED_COLUMN = 'tokens_cached';
 
+/** The times of prompts by their tokens. */
+export const promptCurve = (prefill: ContinuousProfile['prefill']): Curve =>
+  curveOf(prefill.map(({ tokens, ...row }) => ({ ...row, batch: 1, size: tokens })));
+
 function continuousTable(profile: ContinuousProfile, routing: PrefixRouting | undefined): ContinuousTable {
   const { prefill, decode, size, overheadMs } = profile;
   const chunkTokens = chunkTokensOf(profile);
@@ -114,7 +118,7 @@ function continuousTable(profile: ContinuousProfile, routing: PrefixRouting | un
     columnOut: size.out,
     typicalIn: size.typicalIn ?? Number.NaN,
     typicalOut: size.typicalOut ?? Number.NaN,
-    prefill: curveOf(prefill.map(({ tokens, ...row }) => ({ ...row, batch: 1, size: tokens }))),
+    prefill: promptCurve(prefill),
     steps: stepTimes(profile, (i) => meanAt(rows[i] as Curve, 1, 1)),
     chunkTokens: chunkTokens > 0 ? chunkTokens : Number.POSITIVE_INFINITY,
     columnCached: size.cached ?? CACHED_COLUMN,

@@ -60,7 +60,7 @@ r,cpu,9,2,30,33,31,9,90
 
   it('of vLLM’s benchmark have prompts and steps at the measured concurrencies', () => {
     const run = (max_concurrency: number, ms: number) => ({
-      ...{ model_id: 'llm', max_concurrency, completed: 10, total_input_tokens: 5_000, total_output_tokens: 1_000 },
+      ...{ model_id: 'llm', max_concurrency, completed: 200, total_input_tokens: 100_000, total_output_tokens: 20_000 },
       ...{
         median_ttft_ms: 40,
         p99_ttft_ms: 60,
@@ -78,7 +78,8 @@ r,cpu,9,2,30,33,31,9,90
       prefill: [{ tokens: 500, p50Ms: 40, p99Ms: 60 }],
       decode: [
         { batch: 1, tokens: 550, p50Ms: 10, p99Ms: 12 },
-        { batch: 8, tokens: 550, p50Ms: 14, p99Ms: 16 },
+        // Without 7 prompts of 41 ms among 99 steps; half as many beside the last 8 of 200 requests.
+        { batch: 8, tokens: 550, p50Ms: expect.closeTo(14 - (0.98 * 7 * 41) / 99, 1), p99Ms: expect.closeTo(12.8, 1) },
       ],
     });
     expect(refusal(() => importProfiles('vllm-bench', text, 'v.jsonl', none)).fields[0]).toMatch(/^--device-kind/);
@@ -99,8 +100,8 @@ r,cpu,9,2,30,33,31,9,90
 
   it('of LLMs have the prompts of each length with the fewest at once, and say which were not alone', () => {
     const run = (max_concurrency: number, tokens: number, ms: number) => ({
-      ...{ model_id: 'llm', max_concurrency, completed: 10, median_ttft_ms: ms, median_tpot_ms: 10 },
-      ...{ total_input_tokens: 10 * tokens, total_output_tokens: 1_000 },
+      ...{ model_id: 'llm', max_concurrency, completed: 200, median_ttft_ms: ms, median_tpot_ms: 10 },
+      ...{ total_input_tokens: 200 * tokens, total_output_tokens: 20_000 },
     });
     const imported = (...runs: readonly object[]) =>
       read(importProfiles('vllm-bench', JSON.stringify(runs), 'v.json', { ...none, deviceKind: 'h100' }))[0];
@@ -117,9 +118,57 @@ r,cpu,9,2,30,33,31,9,90
     expect(imported(run(32, 500, 900), run(32, 2_000, 990))?.note).toMatch(/prompts of 500 to 2000 .* up to 32 /);
     expect(imported(run(1, 500, 40), run(8, 500, 90))?.note).toBeUndefined();
     // Beside 63 others a short one took longer than a long one alone.
-    const short = imported(run(64, 500, 2_000), run(1, 2_000, 90));
+    const short = imported(run(64, 500, 200), run(1, 2_000, 90));
     expect(short).toMatchObject({ prefill: [{ tokens: 2_000, p50Ms: 90 }] });
     expect(short?.note).toBeUndefined();
+  });
+
+  it('of LLMs count as many sequences as ran at once, by the throughput', () => {
+    const vllm = (more: object) =>
+      importProfiles(
+        'vllm-bench',
+        JSON.stringify({
+          ...{ model_id: 'llm', max_concurrency: 512, completed: 200, mean_ttft_ms: 2_000, mean_tpot_ms: 25 },
+          ...{ total_input_tokens: 100_000, total_output_tokens: 200_000, ...more },
+        }),
+        'v.json',
+        { ...none, deviceKind: 'h100' },
+      );
+    // 6 requests a second of 1,000 tokens, each of which is generated for 25 s; and no more than one prompt at a time.
+    expect(vllm({ output_throughput: 6_000 })).toMatchObject([
+      {
+        decode: [{ batch: 1 }, { batch: 151, p50Ms: 25 }],
+        note: expect.stringMatching(/; fewer requests ran at once than were allowed, .*: 151 of 512$/),
+      },
+    ]);
+    // A server that runs 256 has the others wait for 2 s more than for their prompts, also if no throughput is stated.
+    const limited = { completed: 5_120, total_output_tokens: 512_000, mean_tpot_ms: 20 };
+    expect(vllm(limited)).toMatchObject([{ decode: [{ batch: 1 }, { batch: 256 }] }]);
+    expect(vllm({ ...limited, mean_ttft_ms: 100 })).toMatchObject([{ decode: [{ batch: 1 }, { batch: 512 }] }]);
+    expect(refusal(() => vllm({}))).toEqual({
+      code: 'INVALID_PROFILE',
+      fields: [
+        expect.stringMatching(
+          /^v\.json:1: it has no output_throughput, and only 200 requests: .* with --num-prompts 5120$/,
+        ),
+      ],
+    });
+    const metric = (avg: number) => ({ avg, p50: avg });
+    const perf = (more: object) =>
+      importProfiles(
+        'genai-perf',
+        JSON.stringify({
+          input_config: { model_names: ['llm'], perf_analyzer: { stimulus: { concurrency: 64 } } },
+          ...{ time_to_first_token: metric(50), inter_token_latency: metric(10), request_count: metric(100) },
+          ...{ input_sequence_length: metric(300), output_sequence_length: metric(101), ...more },
+        }),
+        'g.json',
+        { ...none, deviceKind: 'l4' },
+      );
+    expect(perf({ output_token_throughput: metric(3_030) })).toMatchObject([{ decode: [{ batch: 1 }, { batch: 31 }] }]);
+    expect(refusal(() => perf({})).fields[0]).toMatch(
+      /^g\.json:1: it has no output_token_throughput, and only 100 .*640$/,
+    );
   });
 
   it('of GenAI-Perf and of a table are read too', () => {

@@ -165,6 +165,11 @@ describe('a foreign trace', () => {
     expect(refusal(() => importTrace('csv', 'a,b\n1,2\n', 'c.csv')).fields[0]).toMatch(
       /^c\.csv: no column is named like a time: .*; there are a, b$/,
     );
+    // Columns of text may have any names, and two columns may say the same.
+    expect(importTrace('csv', 'time,用户,模型,n\n0,a,b,1\n', 'c.csv')).toBe('timestamp_s,n\n0.000000,1\n');
+    expect(importTrace('csv', 'time,prompt_tokens,input_tokens,constructor\n0,9,9.0,1\n', 'c.csv')).toBe(
+      'timestamp_s,tokens_in,constructor\n0.000000,9,1\n',
+    );
   });
 
   it.each<[TraceFormat, string, RegExp]>([
@@ -176,6 +181,11 @@ describe('a foreign trace', () => {
     ['csv', '# a\ntime_us,n\n0,1\n,1\n', /^x:4: it has no time: give time_us/],
     ['csv', 'time_s\n1700000000000\n', /^x:2: time_s: 1700000000000 is after the year 5000: .* as timestamp_us$/],
     ['csv', '# a\ntime\n0,1\n', /^x:3: it has 2 columns, not 1/],
+    [
+      'csv',
+      'timestamp,prompt_tokens,completion_tokens,context_length\n0.5,,7,131072\n1.5,900,80,131072\n',
+      /^x:3: prompt_tokens and context_length would both be tokens_in: remove or rename one of the columns$/,
+    ],
     ['runs', '{"runs":[{"id":"a"}]}', /^x:1, runs\[0\]: it has no time: give createdAt/],
     [
       'otlp',

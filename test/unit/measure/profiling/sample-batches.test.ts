@@ -40,6 +40,23 @@ describe('what a batching server takes', () => {
     expect(samples.overheadMs.every((ms) => ms >= 0)).toBe(true);
   });
 
+  it('is without what a server takes to compile each shape', async () => {
+    const compiled = new Set<string>();
+    const computeMs = (batch: number, { input }: { input: { text?: unknown } }) => {
+      const shape = `${batch}/${String(input.text).length > 100}`;
+      if (compiled.has(shape)) return 4 + batch;
+      compiled.add(shape);
+      return 80;
+    };
+    const { cells, calls } = await sampleBatches(subject(batchingBackend({ computeMs })), 'embed', embed);
+    const slowest = cells.map(({ batch, size, ms }) => [batch, size, Math.max(...ms)]);
+    expect(slowest).toEqual(
+      expect.arrayContaining([1, 2, 4, 8].flatMap((batch) => [40, 400].map((size) => [batch, size, 4 + batch]))),
+    );
+    // Five bursts of each shape, and a call ahead of each batch; those before are not counted.
+    expect(calls).toBe(5 * 2 * (1 + 3 + 5 + 9));
+  });
+
   it('takes as many samples as asked, and five when the time is up', async () => {
     const of = (ms: readonly { readonly batch: number; readonly ms: readonly number[] }[]) =>
       ms.find(({ batch }) => batch === 1)?.ms.length;
@@ -49,8 +66,14 @@ describe('what a batching server takes', () => {
     expect(of((await sampleBatches(late, 'embed', embed)).cells)).toBe(5);
   });
 
+  it('is warmed up by one burst of each shape when that takes longer than the limit', async () => {
+    const backend = batchingBackend({ computeMs: () => 5 });
+    await sampleBatches({ ...subject(backend, { batches: [1] }), timeLimitMs: 1 }, 'embed', embed);
+    expect(backend.calls).toHaveLength(2 * (1 + 5));
+  });
+
   it('leaves out what others called meanwhile, and says so when they never stop', async () => {
-    const once = batchingBackend({ others: new Set([4]), computeMs: () => 5 });
+    const once = batchingBackend({ others: new Set([12]), computeMs: () => 5 });
     const samples = await sampleBatches(subject(once, { batches: [1] }), 'embed', embed);
     expect(samples.cells.map(({ ms }) => ms.length)).toEqual([5, 5]);
     const always = batchingBackend({ others: new Set(Array.from({ length: 1_000 }, (_, i) => i)) });
@@ -78,7 +101,7 @@ describe('what a batching server takes', () => {
       const example = exampleOf(kind, kind === 'infer' ? tensors : {}, audio);
       const backend = batchingBackend({ most: 1 });
       await sampleBatches(subject(backend, { batches: [1] }), kind, example ?? embed);
-      const counted = backend.calls.slice(2).map(({ input }) => JSON.stringify(input));
+      const counted = backend.calls.map(({ input }) => JSON.stringify(input));
       expect(new Set(counted).size, kind).toBe(counted.length);
     }
     expect(exampleOf('http', {}, audio)).toBeUndefined();

@@ -53,6 +53,26 @@ describe('what is profiled', () => {
     expect(targets.map(({ model, deviceKind }) => [model, deviceKind])).toEqual([['tts', 'cpu']]);
   });
 
+  it('is the variant that is named, where a pool has variants', () => {
+    const variants = { int8: { model: 'minilm-int8', quality: 0.8 } };
+    const file = { minilm: { ...pool('triton', 'embed', 'cpu1/0'), variants }, whisper: models.whisper };
+    const some = { ...models, ...parseModels(file, 'models.json') };
+    const named = (variant?: string) =>
+      targetsOf(plan, some, { deviceKind: 'cpu' }, ['transcribe', 'answer.embed'], variant).map(
+        (target) => target.pool.model,
+      );
+    expect(named('int8')).toEqual(['served-transcribe', 'minilm-int8']);
+    expect(named()).toEqual(['served-transcribe', 'served-embed']);
+    expect(refusal(() => named('int4'))).toEqual({
+      code: 'INVALID_INPUT',
+      fields: [
+        expect.stringMatching(
+          /^--variant: the pool "minilm" has no variant "int4" \(did you mean "int8"\?\): add variants\.int4 /,
+        ),
+      ],
+    });
+  });
+
   it('is refused by the name of what is wrong', () => {
     const all = { deviceKind: 'cpu' };
     expect(refusal(() => targetsOf(plan, models, all, ['speek']))).toEqual({
