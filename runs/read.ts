@@ -38,7 +38,7 @@ export interface RunRecord {
 }
 
 /** What Temporal knows of a run without a query of its workflow. */
-interface FoundRun extends SeenRun {
+export interface FoundRun extends SeenRun {
   readonly memo: RunMemo;
 }
 
