@@ -1,12 +1,19 @@
-import type { WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { MOST_PAYLOAD_BYTES } from '../pipelines/json-limits.js';
 import { fittingWaits, WAITING_QUERY, type Wait } from '../pipelines/run/index.js';
+import { FairSlots } from '../runtime/fair-slots.js';
+import { waitedTooLong } from '../runtime/waiting-room.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import type { EndingRun } from './outcome.js';
+import { SharedRequests } from './shared-requests.js';
 
 /** Most child runs that are queried for one run; each takes two calls to Temporal. */
 export const MOST_CHILDREN = 32;
+
+/** Runs with child runs that are asked for one tenant at a time: each takes up to 66 calls to Temporal, and 33 queries of workers. */
+const AT_ONCE = 2;
 
 /** A run or one of its child runs. */
 export interface Within {
@@ -35,6 +42,40 @@ export async function waitingIn(
 ): Promise<readonly Wait[]> {
   const waits = await ask(deps, { id, workflowId: id }, { children: MOST_CHILDREN }, children);
   return fittingWaits(waits, most);
+}
+
+const placesOf = new WeakMap<Client, FairSlots>();
+
+/**
+ * The same in its turn, for requests that may be repeated: two of a tenant's runs that have child runs are asked at a time. Throws `OVERLOADED` if
+ * its turn has not come in time, and the errors of Temporal's client.
+ * @param until when Temporal must have answered, in milliseconds since the epoch
+ */
+export async function waitingInTurn(
+  { temporal }: Temporal,
+  { id, tenant }: EndingRun,
+  until: number,
+  known?: readonly string[],
+): Promise<readonly Wait[]> {
+  const places = placesOf.get(temporal) ?? new FairSlots(Number.POSITIVE_INFINITY, AT_ONCE);
+  placesOf.set(temporal, places);
+  const children = known ?? (await childrenOf({ temporal }, id));
+  const inTime = () => temporal.withDeadline(until, () => waitingIn({ temporal }, id, children));
+  if (children.length === 0) return await inTime();
+  const ms = Math.max(0, until - Date.now());
+  const leave = await places.acquire(tenant, AbortSignal.timeout(ms)).catch(() => {
+    throw waitedTooLong('place to ask the child runs of a run', ms);
+  });
+  return await inTime().finally(leave);
+}
+
+const questionsOf = new WeakMap<Client, SharedRequests<readonly Wait[]>>();
+
+/** The same, once for all who ask meanwhile, within the time of one call to Temporal. Throws as `waitingInTurn` does. */
+export function waitingTogether({ temporal }: Temporal, run: EndingRun): Promise<readonly Wait[]> {
+  const questions = questionsOf.get(temporal) ?? new SharedRequests();
+  questionsOf.set(temporal, questions);
+  return questions.of(run.id, () => waitingInTurn({ temporal }, run, Date.now() + TEMPORAL_DEADLINE_MS));
 }
 
 async function ask(

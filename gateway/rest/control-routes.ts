@@ -82,7 +82,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       // A decision that is sent again is accepted after the end too.
       const how = { running, signal: leaving(reply) };
       const { document } = await readActed(deps, id, caller, how, () =>
-        decideOn(deps, id, sent, stage),
+        decideOn(deps, { id, tenant: caller.tenant }, sent, stage),
       );
       return await reply.code(202).send(shownTo(caller, document));
     });
