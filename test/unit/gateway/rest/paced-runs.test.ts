@@ -191,11 +191,11 @@ test.each([
       return performance.now() - began;
     };
     let waits = true;
-  const many = Promise.all(Array.from({ length: 12 }, () => resume(large, 'acme'))).finally(() => {
-    waits = false;
-  });
+    const many = Promise.all(Array.from({ length: 12 }, () => resume(large, 'acme'))).finally(() => {
+      waits = false;
+    });
     await resume(other, 'other');
-  expect(waits).toBe(true);
+    expect(waits).toBe(true);
     // Two mebibytes take a quarter of a second of the tenant’s time: Temporal sends the input with the notes too.
     expect(Math.max(...(await many))).toBeGreaterThan(1_000);
     // Those of the first eight, and of the other tenant.
