@@ -53,9 +53,13 @@ export function proxiedCaller(headers: Headers): Caller {
 
 function permissionsIn({ [PERMISSIONS_HEADER]: given }: Headers): readonly Permission[] {
   if (given === undefined) return USUAL;
-  const names = typeof given === 'string' ? given.split(',').map((name) => name.trim()) : [];
+  // No spaces: Node joins repeated headers by ", ", and a proxy that adds its own to the client’s would permit what the client asks for.
+  const names = typeof given === 'string' ? given.split(',') : [];
   if (names.length > 0 && names.every(isPermission)) return names;
-  throw invalidHeader('Millrace-Permissions', `must be one or more of ${PERMISSIONS.join(', ')}, separated by commas`);
+  throw invalidHeader(
+    'Millrace-Permissions',
+    `must be one or more of ${PERMISSIONS.join(', ')}, separated by commas without spaces, and sent once`,
+  );
 }
 
 export const unauthenticated = (field: string, message: string): MillraceError =>
