@@ -18,22 +18,30 @@ const DECISION_MS = 10_000;
 /** gRPC `ABORTED`: the run continues as new or moves to another worker; the decision has to be sent again. */
 const ABORTED = 10;
 
-/** Decisions of one tenant that look for their wait in child runs at a time, and the child runs that are asked at once for each. */
-const WALKS = 2;
-const CHILDREN_AT_ONCE = 4;
+/** Decisions of one tenant that look for their wait in child runs at a time, and the child runs that are asked at once for all of them. */
+const WALKS = 4;
+const CHILDREN_AT_ONCE = 16;
 
 /** Longest wait of a decision to be one of those. */
 const BOUNDS = { ms: 10_000, what: 'place to send a decision to child runs' };
 
-const walksOf = new WeakMap<Client, FairSlots>();
+const placesOf = new WeakMap<Client, { readonly walks: FairSlots; readonly children: FairSlots }>();
+
+function placesFor(temporal: Client) {
+  const places = placesOf.get(temporal) ?? {
+    walks: new FairSlots(Number.POSITIVE_INFINITY, WALKS, BOUNDS),
+    children: new FairSlots(Number.POSITIVE_INFINITY, CHILDREN_AT_ONCE),
+  };
+  placesOf.set(temporal, places);
+  return places;
+}
 
 /** A decision on its way through a run and its child runs. */
 interface DecisionRequest {
   readonly sent: GivenDecision;
   /** Path of the wait, where the caller names it. */
   readonly stage: string | undefined;
-  /** Places to ask child runs. */
-  readonly places: FairSlots;
+  readonly tenant: string;
   /** A run has accepted it: those that have not been asked need not be. */
   isTaken: boolean;
 }
@@ -44,12 +52,9 @@ interface DecisionRequest {
  * `ORCHESTRATOR_UNAVAILABLE` if it is unknown whether it was accepted; sending the same decision again is idempotent.
  */
 export async function decideOn(deps: RunDeps, run: EndingRun, sent: GivenDecision, stage?: string): Promise<void> {
-  const { temporal } = deps;
-  const walks = walksOf.get(temporal) ?? new FairSlots(Number.POSITIVE_INFINITY, WALKS, BOUNDS);
-  walksOf.set(temporal, walks);
+  const { walks } = placesFor(deps.temporal);
   const root = { id: run.id, workflowId: run.id };
-  const places = new FairSlots(CHILDREN_AT_ONCE, CHILDREN_AT_ONCE);
-  const request: DecisionRequest = { sent, stage, places, isTaken: false };
+  const request: DecisionRequest = { sent, stage, tenant: run.tenant, isTaken: false };
   if (await sendDecision(deps, root, request)) return;
   const children = await childrenToAsk(deps, root, request);
   const walk = () => isTakenBy(deps, children, request);
@@ -86,7 +91,8 @@ async function isTakenBy(deps: RunDeps, children: readonly Within[], request: De
 
 /** The same of one of them. True too if another one has accepted it meanwhile. */
 async function isTaken(deps: RunDeps, child: Within, request: DecisionRequest): Promise<boolean> {
-  const known = await request.places.use('', new AbortController().signal, async () => {
+  const places = placesFor(deps.temporal).children;
+  const known = await places.use(request.tenant, new AbortController().signal, async () => {
     if (!request.isTaken && !(await sendDecision(deps, child, request))) return false;
     request.isTaken = true;
     return true;
