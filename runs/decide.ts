@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
-import { WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import { type Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
 import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
 import { type FieldError, isErrorCode, MillraceError } from '../pipelines/errors.js';
 import { invalidField } from '../pipelines/invalid-fields.js';
 import { canonicalJson, type Json } from '../pipelines/json.js';
 import { DECIDE_UPDATE, type GivenDecision, type Wait } from '../pipelines/run/index.js';
+import { FairSlots } from '../runtime/fair-slots.js';
 import { hasEnded } from './cancel.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, grpcErrorIn } from './orchestrator.js';
-import { childrenOf, MOST_CHILDREN, prefixOf, type Within, waitingIn } from './waiting.js';
+import type { EndingRun } from './outcome.js';
+import { childrenOf, MOST_CHILDREN, prefixOf, type Within, waitingTogether } from './waiting.js';
 
 /** Longest wait for a run to accept a decision, in milliseconds: a segment that runs in parallel delays it by up to 2.4 s. */
 const DECISION_MS = 10_000;
@@ -16,20 +18,48 @@ const DECISION_MS = 10_000;
 /** gRPC `ABORTED`: the run continues as new or moves to another worker; the decision has to be sent again. */
 const ABORTED = 10;
 
+/** Decisions of one tenant that look for their wait in child runs at a time, and the child runs that are asked at once for all of them. */
+const WALKS = 4;
+const CHILDREN_AT_ONCE = 16;
+
+/** Longest wait of a decision to be one of those. */
+const BOUNDS = { ms: 10_000, what: 'place to send a decision to child runs' };
+
+const placesOf = new WeakMap<Client, { readonly walks: FairSlots; readonly children: FairSlots }>();
+
+function placesFor(temporal: Client) {
+  const places = placesOf.get(temporal) ?? {
+    walks: new FairSlots(Number.POSITIVE_INFINITY, WALKS, BOUNDS),
+    children: new FairSlots(Number.POSITIVE_INFINITY, CHILDREN_AT_ONCE),
+  };
+  placesOf.set(temporal, places);
+  return places;
+}
+
+/** A decision on its way through a run and its child runs. */
 interface DecisionRequest {
   readonly sent: GivenDecision;
   /** Path of the wait, where the caller names it. */
   readonly stage: string | undefined;
+  readonly tenant: string;
+  /** A run has accepted it: those that have not been asked need not be. */
+  isTaken: boolean;
 }
 
 /**
  * Sends a decision to the run, or child run, that waits for it, and returns after the run has accepted it. Throws `NOT_WAITING` and
- * `ALREADY_DECIDED` if no wait is open for it, and `ORCHESTRATOR_UNAVAILABLE` if it is unknown whether it was accepted; sending the
- * same decision again is idempotent.
+ * `ALREADY_DECIDED` if no wait is open for it, `OVERLOADED` if it was not sent to child runs because too many decisions of the tenant are, and
+ * `ORCHESTRATOR_UNAVAILABLE` if it is unknown whether it was accepted; sending the same decision again is idempotent.
  */
-export async function decideOn(deps: RunDeps, id: string, sent: GivenDecision, stage?: string): Promise<void> {
-  if (await isTaken(deps, { id, workflowId: id }, { sent, stage })) return;
-  throw notWaiting(sent.nonce, await waitingIn(deps, id).catch(() => []));
+export async function decideOn(deps: RunDeps, run: EndingRun, sent: GivenDecision, stage?: string): Promise<void> {
+  const { walks } = placesFor(deps.temporal);
+  const root = { id: run.id, workflowId: run.id };
+  const request: DecisionRequest = { sent, stage, tenant: run.tenant, isTaken: false };
+  if (await sendDecision(deps, root, request)) return;
+  const children = await childrenToAsk(deps, root, request);
+  const walk = () => isTakenBy(deps, children, request);
+  if (children.length > 0 && (await walks.use(run.tenant, new AbortController().signal, walk))) return;
+  throw notWaiting(sent.nonce, await waitingTogether(deps, run).catch(() => []));
 }
 
 export function notWaiting(nonce: string, waits: readonly Wait[]): MillraceError {
@@ -37,12 +67,8 @@ export function notWaiting(nonce: string, waits: readonly Wait[]): MillraceError
   return new MillraceError('NOT_WAITING', `the run has no open wait with the nonce "${nonce}"${those}`);
 }
 
-/** False if neither the run nor any of its child runs has the wait. */
-async function isTaken(deps: RunDeps, of: Within, request: DecisionRequest): Promise<boolean> {
-  const { sent, stage } = request;
-  const inside = stage?.startsWith(prefixOf(of)) ? stage.slice(prefixOf(of).length) : undefined;
-  const known = await sendDecision(deps, of, { ...sent, ...(inside !== undefined && { path: inside }) });
-  if (known) return true;
+/** The child runs that may have the wait. */
+async function childrenToAsk(deps: RunDeps, of: Within, { stage }: DecisionRequest): Promise<readonly Within[]> {
   const all = await childrenOf(deps, of.workflowId);
   const children = all
     .map((workflowId) => ({ id: of.id, workflowId }))
@@ -51,6 +77,11 @@ async function isTaken(deps: RunDeps, of: Within, request: DecisionRequest): Pro
     const message = `must be given: the run has ${children.length} child runs, too many to ask them all`;
     throw invalidField('stage', message);
   }
+  return children;
+}
+
+/** Whether one of these child runs, or of theirs, has the wait and accepts the decision. Throws if one of them rejects it. */
+async function isTakenBy(deps: RunDeps, children: readonly Within[], request: DecisionRequest): Promise<boolean> {
   const answers = await Promise.allSettled(children.map((child) => isTaken(deps, child, request)));
   if (answers.some((answer) => answer.status === 'fulfilled' && answer.value)) return true;
   const refused = answers.find((answer) => answer.status === 'rejected');
@@ -58,13 +89,26 @@ async function isTaken(deps: RunDeps, of: Within, request: DecisionRequest): Pro
   return false;
 }
 
+/** The same of one of them. True too if another one has accepted it meanwhile. */
+async function isTaken(deps: RunDeps, child: Within, request: DecisionRequest): Promise<boolean> {
+  const places = placesFor(deps.temporal).children;
+  const known = await places.use(request.tenant, new AbortController().signal, async () => {
+    if (!request.isTaken && !(await sendDecision(deps, child, request))) return false;
+    request.isTaken = true;
+    return true;
+  });
+  return known || (await isTakenBy(deps, await childrenToAsk(deps, child, request), request));
+}
+
 /** Sends the decision to one run. False if it does not have the wait; throws if it rejects the decision. */
-async function sendDecision({ temporal }: RunDeps, of: Within, sent: GivenDecision): Promise<boolean> {
+async function sendDecision({ temporal }: RunDeps, of: Within, { sent, stage }: DecisionRequest): Promise<boolean> {
   const { id, workflowId } = of;
+  const inside = stage?.startsWith(prefixOf(of)) ? stage.slice(prefixOf(of).length) : undefined;
+  const given = { ...sent, ...(inside !== undefined && { path: inside }) };
   const handle = temporal.workflow.getHandle(workflowId);
   try {
     await temporal.withDeadline(Date.now() + DECISION_MS, () =>
-      handle.executeUpdate(DECIDE_UPDATE, { args: [sent], updateId: updateIdOf(sent) }),
+      handle.executeUpdate(DECIDE_UPDATE, { args: [given], updateId: updateIdOf(given) }),
     );
     return true;
   } catch (error) {

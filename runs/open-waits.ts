@@ -1,12 +1,12 @@
 import type { Caller } from './caller.js';
 import type { RunDocument } from './document.js';
-import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { fromTemporal } from './orchestrator.js';
 import { findRun, isDelayed, type RunReading } from './read.js';
-import { waitingIn } from './waiting.js';
+import { waitingTogether } from './waiting.js';
 
 /**
  * The open waits of a run that has been read. A document lacks them if no worker answered within a second; then they are asked for again, with
- * more time. Throws `ORCHESTRATOR_UNAVAILABLE` if it stays unknown whether the run waits.
+ * more time. Throws `ORCHESTRATOR_UNAVAILABLE` or `OVERLOADED` if it stays unknown whether the run waits.
  */
 export async function openWaitsOf(
   deps: RunReading,
@@ -17,9 +17,8 @@ export async function openWaitsOf(
   const { running, accepted, description } = await findRun(deps, id, caller);
   // Before its first workflow task a run has no waits, and a workflow that has not begun cannot be queried.
   if (!running || accepted || isDelayed(description)) return [];
-  const { temporal } = deps;
   try {
-    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => waitingIn({ temporal }, id));
+    return await waitingTogether(deps, { id, tenant: caller.tenant });
   } catch (error) {
     throw fromTemporal(error, id);
   }

@@ -17,9 +17,10 @@ import { type SeenRun, seenRun, startedRun } from './described-run.js';
 import { type RunDocument, runPath, withHrefs } from './document.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
-import { outcomeOf, type RunOutcome } from './outcome.js';
+import { type EndingRun, outcomeOf, type RunOutcome } from './outcome.js';
+import { SharedRequests } from './shared-requests.js';
 import type { StartedRun } from './start.js';
-import { pendingIn, waitingIn } from './waiting.js';
+import { pendingIn, waitingInTurn } from './waiting.js';
 import { withWaits } from './waiting-for.js';
 
 /** Timeout of a query for the stage table, in milliseconds. Without an answer the run is shown without it. */
@@ -38,7 +39,7 @@ export interface RunRecord {
 }
 
 /** What Temporal knows of a run without a query of its workflow. */
-interface FoundRun extends SeenRun {
+export interface FoundRun extends SeenRun {
   readonly memo: RunMemo;
 }
 
@@ -89,7 +90,9 @@ export async function readRun(
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),
         // A workflow in its start delay cannot be queried: a guardian waits for its fast host.
-        running && !isDelayed(description) ? liveState(temporal, id, pendingIn(id, description)) : undefined,
+        running && !isDelayed(description)
+          ? liveState(temporal, { id, tenant: memo.tenant }, pendingIn(id, description))
+          : undefined,
         running || description.status.name === 'COMPLETED' ? undefined : resumptionThere(temporal, id, memo),
       ]);
       const stages = live?.stages && (await withWaits(temporal, description, live.stages));
@@ -226,14 +229,28 @@ export async function stagesOf(temporal: Client, id: string): Promise<readonly S
 /** Whether a step of the kind may wait for a person. */
 const mayHaveWaits = (kind: string): boolean => kind === 'pipeline' || traitsOf({ kind })?.servedBy === 'interpreter';
 
-/** Queries the workflow, which takes a worker; what it does not answer is left out. */
-async function liveState(temporal: Client, id: string, children: readonly string[]): Promise<Live> {
+const livesOf = new WeakMap<Client, SharedRequests<Live>>();
+
+/** What only the workflow knows, asked once for all who read the run meanwhile; what is not answered is left out. */
+function liveState(temporal: Client, run: EndingRun, children: readonly string[]): Promise<Live> {
+  const lives = livesOf.get(temporal) ?? new SharedRequests();
+  livesOf.set(temporal, lives);
+  let known: readonly string[] | undefined = children;
+  const live = lives.of(run.id, () => askLive(temporal, run, known));
+  // If it is asked only later, further child runs may have begun by then.
+  known = undefined;
+  return live;
+}
+
+/** Queries the workflow, which takes a worker. */
+async function askLive(temporal: Client, run: EndingRun, children?: readonly string[]): Promise<Live> {
+  const until = Date.now() + QUERY_MS;
   let stages: readonly StageRecord[] | undefined;
   try {
-    return await temporal.withDeadline(Date.now() + QUERY_MS, async () => {
-      stages = await temporal.workflow.getHandle(id).query<readonly StageRecord[]>(STAGES_QUERY);
+    return await temporal.withDeadline(until, async () => {
+      stages = await temporal.workflow.getHandle(run.id).query<readonly StageRecord[]>(STAGES_QUERY);
       const mayWait = stages.some(({ kind, status }) => status === 'running' && mayHaveWaits(kind));
-      return { stages, waiting: mayWait ? await waitingIn({ temporal }, id, children) : [] };
+      return { stages, waiting: mayWait ? await waitingInTurn({ temporal }, run, until, children) : [] };
     });
   } catch {
     return { ...(stages && { stages }) };

@@ -1,3 +1,4 @@
+import { bytesIn } from '../pipelines/bytes-in.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { type RunContext, resumptionOf, type StageRecord } from '../pipelines/run/index.js';
@@ -8,8 +9,9 @@ import { lackingIn } from './lacking.js';
 import { notesIn } from './notes.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { outcomeOf } from './outcome.js';
+import { pacedRuns } from './paced-runs.js';
 import { prepareRun, type RunRequest } from './prepare.js';
-import { argumentsOf, findRun, resumptionThere, stagesOf } from './read.js';
+import { argumentsOf, type FoundRun, findRun, resumptionThere, stagesOf } from './read.js';
 import { notEnded } from './recorded.js';
 import { BACKSTOP_MS, type StartedRun, startRun } from './start.js';
 
@@ -28,18 +30,52 @@ export type Resumed =
  * deadline of its own. Results of completed calls come from the record. Its id is derived from the first run's id, so there is one such
  * run however often it is requested. Throws `RUN_NOT_ENDED`, `ORCHESTRATOR_UNAVAILABLE` while Temporal does not show the end of one whose
  * result has been sent, `NOT_RESUMABLE`, also for one that has been erased and that Temporal still shows, and `RECORD_INCOMPLETE`.
+ * It is read at the pace of large runs: waits and throws as `readPaced` does.
+ * @param gone aborts when the client has left, which ends the wait
  */
-export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish: Resumption): Promise<Resumed> {
-  const { description, memo, running, cancelledAt } = await findRun(deps, id, caller);
+export async function resumeRun(
+  deps: RunDeps,
+  id: string,
+  caller: Caller,
+  wish: Resumption,
+  gone?: AbortSignal,
+): Promise<Resumed> {
+  const found = await findRun(deps, id, caller);
+  const { description, memo, running, cancelledAt } = found;
   if (running) throw await notEnded(deps, id, 'the run is still running; cancel it first, or wait for it to end');
   if (cancelledAt !== undefined)
     throw new MillraceError('NOT_RESUMABLE', 'the run was cancelled before it was started: start another one');
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');
   const there = await answerOf(deps, id, () => resumptionThere(deps.temporal, id, memo));
   if (there !== undefined) return { there: there.id };
-  const { input, context } = await begunWith(deps, id, description.runId);
-  const notes = await answerOf(deps, id, () => notesIn(deps.temporal, id, description));
+  // No run has this id: how large its document is remains known.
+  const reading = pacedRuns(deps).reading(`${id} resumption`, caller);
+  let bytes = 0;
+  try {
+    await reading.turn(false, gone);
+    return await startNext(deps, id, caller, wish, found, (more) => {
+      bytes += more;
+    });
+  } finally {
+    if (bytes > 0) reading.count(bytes, false);
+    reading.end();
+  }
+}
+
+/** @param sent called with the bytes of what Temporal and the state store have sent of the run */
+async function startNext(
+  deps: RunDeps,
+  id: string,
+  caller: Caller,
+  wish: Resumption,
+  { description, memo }: FoundRun,
+  sent: (bytes: number) => void,
+): Promise<Resumed> {
+  const { input, context } = await begunWith(deps, id, description.runId, sent);
+  const notes = await answerOf(deps, id, () => notesIn(deps.temporal, id, description, sent));
   const stages = await stagesThere(deps, id);
+  // Two bytes for a character in memory are one in a text.
+  sent(bytesIn(stages as unknown as Json | undefined) / 2);
   const next = resumptionOf(id);
   const { plan, priority, outputs, sessionsOf, keyTag } = context;
   // The run has had those of the runs before it, for places that it may not have come to.
@@ -75,6 +111,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
     createdAt: memo.createdAt,
     left,
     wish,
+    sent,
   });
   const ended = await deps.admission?.admit(applicant);
   try {
@@ -94,9 +131,10 @@ async function begunWith(
   deps: RunDeps,
   id: string,
   runId: string,
+  sent: (bytes: number) => void,
 ): Promise<{ readonly input: JsonObject; readonly context: RunContext }> {
   const [input = null, context = null]: readonly Json[] = await answerOf(deps, id, () =>
-    argumentsOf(deps.temporal, id, runId),
+    argumentsOf(deps.temporal, id, runId, undefined, { sent }),
   );
   if (!isJsonObject(input) || !isJsonObject(context) || !isJsonObject(context.plan ?? null)) {
     throw new MillraceError('NOT_RESUMABLE', 'the run was not started by a gateway, so its input is not recorded');
@@ -126,6 +164,7 @@ async function checkRecord(
     createdAt,
     left,
     wish: { repeat },
+    sent,
   }: {
     readonly plan: RunContext['plan'];
     readonly stages: readonly StageRecord[] | undefined;
@@ -134,12 +173,13 @@ async function checkRecord(
     /** Number of decisions for which the new run has no room. */
     readonly left: number;
     readonly wish: Resumption;
+    readonly sent: (bytes: number) => void;
   },
 ): Promise<() => Promise<void>> {
   const { records } = deps;
   if (!records) throw new MillraceError('NOT_RESUMABLE', 'this gateway has no record of runs');
   const runMs = plan.deadlineMs + BACKSTOP_MS;
-  const record = await records.summary(id, Date.now() - Date.parse(createdAt));
+  const record = await records.summary(id, Date.now() - Date.parse(createdAt), sent);
   if (record.erased) throw erased();
   const inTable = stages
     ? lackingIn({ plan, stages, endedAt }, record, records.keptMs ?? Number.POSITIVE_INFINITY)

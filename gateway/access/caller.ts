@@ -45,11 +45,12 @@ export function requirePermission(caller: Caller, ...needed: readonly Permission
   const missing = needed.filter((permission) => !holds(caller, permission));
   if (missing.length === 0) return;
   const { permissions = [], key } = caller;
-  const whose = key === undefined ? 'the token' : `the key ${key.id}`;
+  const whose = key ? `the key ${key.id}` : caller.token ? 'the token' : 'the caller that the proxy names';
   const lacks = `permission${missing.length > 1 ? 's' : ''} ${missing.map((each) => `"${each}"`).join(' and ')}`;
   const message = `${whose} lacks the ${lacks}; it has ${permissions.join(', ') || 'none'}`;
   if (caller.token) throw new InsufficientScopeError(message, [...permissions, ...missing]);
-  throw new MillraceError('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
+  const field = key ? 'Authorization' : 'Millrace-Permissions';
+  throw new MillraceError('FORBIDDEN', message, { fields: [{ field, message }] });
 }
 
 /** The default permission of a route, by its method. */

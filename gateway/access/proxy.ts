@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { MillraceError } from '../../pipelines/errors.js';
 import { type Caller, type Headers, invalidHeader, namedTenant } from './caller.js';
+import { isPermission, PERMISSIONS, type Permission } from './permissions.js';
 import { isReserved } from './reserved-tenants.js';
 
 /** A proxy in front of the gateway that authenticates callers and names their tenant in `Millrace-Tenant`. */
@@ -14,8 +15,12 @@ export interface ProxyInFront {
 
 const SECRET_HEADER = 'millrace-proxy-secret';
 const USER_HEADER = 'millrace-user';
+const PERMISSIONS_HEADER = 'millrace-permissions';
 /** Visible ASCII: a user name, an e-mail address, the subject of a token. */
 const USER = /^[\x21-\x7e]{1,200}$/;
+
+/** What a caller may do whose permissions the proxy does not send. Not `metrics`: those are of all tenants. */
+const USUAL: readonly Permission[] = ['run', 'read', 'approve'];
 
 /** Whether the request has the proxy's secret. Constant time. */
 export function isFromProxy({ secrets = [] }: ProxyInFront, headers: Headers): boolean {
@@ -26,8 +31,8 @@ export function isFromProxy({ secrets = [] }: ProxyInFront, headers: Headers): b
 }
 
 /**
- * The caller that the proxy names. Throws `UNAUTHENTICATED` without a tenant, `INVALID_HEADER` for an invalid name,
- * `FORBIDDEN` for a reserved one.
+ * The caller that the proxy names. Throws `UNAUTHENTICATED` without a tenant, `INVALID_HEADER` for an invalid name or unknown permissions,
+ * `FORBIDDEN` for a reserved tenant.
  */
 export function proxiedCaller(headers: Headers): Caller {
   const tenant = namedTenant(headers);
@@ -39,10 +44,22 @@ export function proxiedCaller(headers: Headers): Caller {
       fields: [{ field: 'Millrace-Tenant', message }],
     });
   }
+  const permissions = permissionsIn(headers);
   const user = headers[USER_HEADER];
-  if (user === undefined) return { tenant };
-  if (typeof user === 'string' && USER.test(user)) return { tenant, user };
+  if (user === undefined) return { tenant, permissions };
+  if (typeof user === 'string' && USER.test(user)) return { tenant, user, permissions };
   throw invalidHeader('Millrace-User', 'must be 1 to 200 visible ASCII characters');
+}
+
+function permissionsIn({ [PERMISSIONS_HEADER]: given }: Headers): readonly Permission[] {
+  if (given === undefined) return USUAL;
+  // No spaces: Node joins repeated headers by ", ", and a proxy that adds its own to the client’s would permit what the client asks for.
+  const names = typeof given === 'string' ? given.split(',') : [];
+  if (names.length > 0 && names.every(isPermission)) return names;
+  throw invalidHeader(
+    'Millrace-Permissions',
+    `must be one or more of ${PERMISSIONS.join(', ')}, separated by commas without spaces, and sent once`,
+  );
 }
 
 export const unauthenticated = (field: string, message: string): MillraceError =>

@@ -1,5 +1,6 @@
 import type { Result, ServerContext } from '@modelcontextprotocol/server';
 import { MillraceError } from '../../pipelines/errors.js';
+import { openWaitsOf } from '../../runs/open-waits.js';
 import { readPaced } from '../../runs/paced-runs.js';
 import { START } from '../../stores/events/index.js';
 import type { Asked } from '../waiting/follow-call.js';
@@ -23,7 +24,9 @@ export async function oldResult(
   const related = { [RELATED_TASK]: { taskId } };
   const ask = async (run: string, wait: Asked) => {
     // An event tells of every wait that there was; those that are decided are not asked again.
-    const { waiting = [] } = (await readPaced(deps, run, caller, { waits: 'no' })).document;
+    const { document } = await readPaced(deps, run, caller, { waits: 'no' });
+    // Where that stays unknown: the client is told of each wait only once.
+    const waiting: readonly Asked[] = await openWaitsOf(deps, caller, document).catch(() => [wait]);
     if (!waiting.some(({ nonce }) => nonce === wait.nonce)) return;
     const { method, params } = formOf(wait);
     await request(askingId({ run, nonce: wait.nonce, isContent: hasForm(wait) }), {

@@ -54,10 +54,11 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
-      const resumed = await resumeRun(deps, id, caller, resumptionWanted(request.body ?? {}));
+      const gone = leaving(reply);
+      const resumed = await resumeRun(deps, id, caller, resumptionWanted(request.body ?? {}), gone);
       const document = resumed.started
         ? documentOfStarted(deps, resumed.started, resumed.input)
-        : (await readPaced(deps, resumed.there, caller, { signal: leaving(reply) })).document;
+        : (await readPaced(deps, resumed.there, caller, { signal: gone })).document;
       return await reply.code(202).header('location', document.links.self).send(shownTo(caller, document));
     },
   );
@@ -80,7 +81,9 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const sent = { ...decided, approved, ...(actor !== undefined && { actor }) } as GivenDecision;
       // A decision that is sent again is accepted after the end too.
       const how = { running, signal: leaving(reply) };
-      const { document } = await readActed(deps, id, caller, how, () => decideOn(deps, id, sent, stage));
+      const { document } = await readActed(deps, id, caller, how, () =>
+        decideOn(deps, { id, tenant: caller.tenant }, sent, stage),
+      );
       return await reply.code(202).send(shownTo(caller, document));
     });
   }

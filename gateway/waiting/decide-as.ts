@@ -29,5 +29,5 @@ export async function decideAs(
   // Before its first workflow task a run has no waits.
   if (accepted || isDelayed(description)) throw notWaiting(given.nonce, []);
   const actor = actorOf(caller);
-  await decideOn(deps, run, { ...given, ...(actor !== undefined && { actor }) }, stage);
+  await decideOn(deps, { id: run, tenant: caller.tenant }, { ...given, ...(actor !== undefined && { actor }) }, stage);
 }

@@ -96,8 +96,9 @@ export interface ResumableRecords {
   /**
    * Throws `STORE_UNAVAILABLE`.
    * @param ageMs how long ago the run began, in milliseconds: what was erased before was the record of another run with its id
+   * @param read called with the bytes of the record that has been read
    */
-  summary(run: string, ageMs: number): Promise<RecordSummary>;
+  summary(run: string, ageMs: number, read?: (bytes: number) => void): Promise<RecordSummary>;
   /**
    * Removes the record of a run, with the calls of its child runs, and keeps for six hours that it is erased: calls that began before are not
    * recorded. Runs that resume it have records of their own; that of the run which it resumes says from now on that it is `forgotten`. Throws

@@ -132,11 +132,12 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     return await outcomeIn(entry, call, { root, call: name }, this.#parts.spill, withinMs);
   }
 
-  async summary(run: string, ageMs = 0): Promise<RecordSummary> {
+  async summary(run: string, ageMs = 0, read?: (bytes: number) => void): Promise<RecordSummary> {
     const { redis } = this.#parts;
     const key = recordKey(run);
     const [all, erased] = await reached(() => Promise.all([redis.hgetall(key), erasedSince(redis, [key], ageMs)]));
     const succeeded = new Map<string, number>();
+    read?.(Object.entries(all).reduce((sum, [field, text]) => sum + field.length + text.length, 0));
     const turns = new Map<string, Map<string, number>>();
     for (const [field, text] of Object.entries(all)) {
       if (/^[@!=]/.test(field)) continue;

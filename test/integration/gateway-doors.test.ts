@@ -56,7 +56,8 @@ describe('behind a proxy that authenticates', () => {
     const refused = await follow();
     expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([429, 'TOO_MANY_STREAMS']);
     const metric = async (name: string) => {
-      const text = await (await fetch(`${gateway.url}/metrics`, { headers: headers('acme') })).text();
+      const monitoring = { ...headers('acme'), 'millrace-permissions': 'metrics' };
+      const text = await (await fetch(`${gateway.url}/metrics`, { headers: monitoring })).text();
       return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
     };
     await expect.poll(() => metric('millrace_temporal_long_polls'), { timeout: 60_000 }).toBe(1);

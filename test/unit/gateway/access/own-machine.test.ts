@@ -35,6 +35,6 @@ test.each([
 
 test('behind a proxy that authenticates, the host is the proxy’s and the tenant what it says', async () => {
   const headers = { host: 'api.example', origin: 'https://page.example', 'millrace-tenant': 'acme' };
-  expect(await ask({ by: 'proxy' }, headers)).toEqual({ tenant: 'acme' });
+  expect(await ask({ by: 'proxy' }, headers)).toEqual({ tenant: 'acme', permissions: ['run', 'read', 'approve'] });
   expect(await ask({ by: 'proxy' }, { 'millrace-tenant': '../etc' })).toBe('INVALID_HEADER Millrace-Tenant');
 });

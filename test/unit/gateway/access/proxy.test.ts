@@ -40,6 +40,31 @@ test('a caller that the proxy has not named is nobody, not the default tenant', 
   );
 });
 
+test('a caller may do what the proxy says, and without that everything but read the metrics of all tenants', async () => {
+  await behindProxy();
+  const ask = async (method: 'GET' | 'POST', url: string, permissions?: string) => {
+    const named = permissions !== undefined && { 'millrace-permissions': permissions };
+    const headers = { ...shown, 'millrace-tenant': 'acme', ...named };
+    const response = await gateway?.app.inject({
+      method,
+      url,
+      headers,
+      ...(method === 'POST' && { payload: { nonce: 'n' } }),
+    });
+    return response?.statusCode === 200 ? '200' : `${response?.statusCode} ${response?.json().errors?.[0]?.field}`;
+  };
+  const approve = '/v1/runs/greet-1/approve';
+  expect(await ask('GET', '/metrics')).toBe('403 Millrace-Permissions');
+  expect(await ask('POST', approve)).toBe('404 id');
+  expect(await ask('GET', '/metrics', 'metrics')).toBe('200');
+  expect(await ask('GET', '/v1/pipelines', 'metrics')).toBe('403 Millrace-Permissions');
+  expect(await ask('POST', approve, 'run,read')).toBe('403 Millrace-Permissions');
+  expect(await ask('GET', '/v1/pipelines', 'run,read')).toBe('200');
+  // As two headers arrive too.
+  for (const wrong of ['', 'read,', 'metrics, run,read', 'Read', 'read run', 'all'])
+    expect(await ask('GET', '/v1/pipelines', wrong)).toBe('400 Millrace-Permissions');
+});
+
 test('who does not show the secret is not the proxy', async () => {
   const ask = await behindProxy();
   for (const secret of [undefined, '', SECRET.slice(1), `${SECRET}x`, SECRET.toUpperCase()]) {

@@ -1,8 +1,11 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import type { Caller } from '../../../../gateway/access/caller.js';
 import { answerWaits } from '../../../../gateway/mcp/task-handlers.js';
+import { oldResult } from '../../../../gateway/mcp/task-result.js';
+import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { owe } from '../../../support/owing.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { waitFor } from '../../../support/waits.js';
 
 let gateway: TestGateway | undefined;
 afterEach(() => gateway?.close());
@@ -75,4 +78,27 @@ it('answers to nothing wait like other readings where their sender may decide no
     });
   await expect(answer(['read'])).rejects.toMatchObject({ code: -32603, data: { 'millrace/code': 'RATE_LIMITED' } });
   await answer(['approve']);
+});
+
+it('a client that waits for a task’s result is asked also while no worker says what the run waits for', async () => {
+  const event = { type: 'stage.waiting', ...waitFor('sign'), attempt: 1 } as unknown as RunEvent;
+  const follow = async function* () {
+    yield { id: '1-0', event, json: JSON.stringify(event) };
+  };
+  gateway = await testGateway({}, { events: { follow } as never });
+  const { app, temporal, deps } = gateway;
+  await app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload: { name: 'Ada' } });
+  temporal.stages = undefined;
+  temporal.waits = undefined;
+  const { signal } = new AbortController();
+  const streams = { take: () => () => undefined };
+  const serving = { deps: { ...deps, streams }, caller, closing: signal, session: 'x.elicits', request: { notes: {} } };
+  const asked: string[] = [];
+  const request = async (id: unknown) => {
+    asked.push(String(id));
+    temporal.only().end({ output: { text: 'So.' }, stages: [] });
+  };
+  const task = temporal.only().options.workflowId;
+  await oldResult(serving as never, task, { mcpReq: { signal } } as never, request as never);
+  expect(asked).toHaveLength(1);
 });

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
-import { CancelledFailure } from '@temporalio/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterEach, expect, test } from 'vitest';
 import { chatModel } from '../../../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../../../pipelines/index.js';
@@ -151,6 +152,57 @@ test('cancellations count, and so do decisions that are sent again', async () =>
   await Promise.all(Array.from({ length: 10 }, () => act('approve', { nonce: 'one' })));
   expect(performance.now() - decided).toBeGreaterThan(1_000);
 }, 30_000);
+
+test.each([
+  ['input', MEBIBYTE, 0],
+  ['record', 1, 2 * MEBIBYTE],
+])(
+  'so is a run with a large %s that is resumed, also where that is refused each time',
+  async (_, input, ofRecord) => {
+    const record = { succeeded: new Map<string, number>(), gaps: 1 };
+    const summary = async (_run: string, _ageMs: number, read?: (bytes: number) => void) => {
+      read?.(ofRecord);
+      return record;
+    };
+    const records = { summary, holdEarlier: async () => [], hold: async () => true };
+    gateway = await testGateway({ maxJsonBytes: 2 * MEBIBYTE }, { pipelines: [greet], records });
+    const large = await start('x'.repeat(input), 'acme');
+    const other = await start('x'.repeat(input), 'other');
+    for (const run of gateway.temporal.runs.values())
+      run.end(ApplicationFailure.create({ type: 'CODE_FAILED', message: 'no', details: [{ stages: [] }] }));
+    const service = gateway.temporal.client.workflow.workflowService as unknown as Record<
+      string,
+      (given: never) => unknown
+    >;
+    const history = service.getWorkflowExecutionHistory;
+    const readings = { now: 0, most: 0 };
+    service.getWorkflowExecutionHistory = async (given) => {
+      readings.now += 1;
+      readings.most = Math.max(readings.most, readings.now);
+      await sleep(20);
+      readings.now -= 1;
+      return history?.(given);
+    };
+    const resume = async (run: string, tenant: string) => {
+      const began = performance.now();
+      const headers = { 'content-type': 'application/json', 'millrace-tenant': tenant };
+      const response = await gateway.app.inject({ method: 'POST', url: `${run}/resume`, headers, payload: {} });
+      expect(response.json<{ code: string }>().code).toBe('RECORD_INCOMPLETE');
+      return performance.now() - began;
+    };
+    let waits = true;
+    const many = Promise.all(Array.from({ length: 12 }, () => resume(large, 'acme'))).finally(() => {
+      waits = false;
+    });
+    await resume(other, 'other');
+    expect(waits).toBe(true);
+    // Two mebibytes take a quarter of a second of the tenant’s time: Temporal sends the input with the notes too.
+    expect(Math.max(...(await many))).toBeGreaterThan(1_000);
+    // Those of the first eight, and of the other tenant.
+    expect(readings.most).toBeLessThanOrEqual(9);
+  },
+  30_000,
+);
 
 test('a response is cancelled whatever the tenant owes, and shown then', async () => {
   gateway = await testGateway({}, { pipelines: [chatModel, greet] as unknown as Pipeline[], placementOf: () => ({}) });
