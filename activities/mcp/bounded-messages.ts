@@ -1,16 +1,18 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { LONGEST_BODY } from '../connectors/exchange.js';
+import { failOfRequest } from './requests.js';
 
 const LINE_FEED = 0x0a;
 const RETURN = 0x0d;
 
 /**
  * `fetch` for the client of an MCP server, which holds an answer, or an event of a stream, until it is whole: one above 64 MiB breaks the
- * answer off with `TOOL_FAILED`. A stream as a whole has no limit: it may be open for days.
+ * answer off, and its request fails with `TOOL_FAILED`. A stream as a whole has no limit: it may be open for days.
  */
 export const boundedMessages =
   (transport: typeof fetch = fetch): typeof fetch =>
   async (input, init) => {
+    const fail = failOfRequest();
     const response = await transport(input, init);
     const { body, status, statusText, headers, url } = response;
     if (body === null) return response;
@@ -21,7 +23,7 @@ export const boundedMessages =
         transform(chunk, controller) {
           const left = ends?.behind(chunk);
           length = left ?? length + chunk.length;
-          if (length > LONGEST_BODY) throw new MillraceError('TOOL_FAILED', TOO_LONG);
+          if (length > LONGEST_BODY) throw refused(TOO_LONG, fail);
           controller.enqueue(chunk);
         },
       }),
@@ -30,6 +32,13 @@ export const boundedMessages =
   };
 
 const TOO_LONG = `the server’s answer is longer than ${LONGEST_BODY / 1_024 / 1_024} MiB`;
+
+/** The client does not tell the request why its stream has ended, and would resume a stream whose events have ids. */
+function refused(why: string, fail: ((why: Error) => void) | undefined): MillraceError {
+  const error = new MillraceError('TOOL_FAILED', why);
+  fail?.(error);
+  return error;
+}
 
 /** Finds the empty lines that end the events of a stream. */
 class EventEnds {

@@ -10,6 +10,7 @@ import { Agent } from 'undici';
 import { limited } from '../../runtime/limited.js';
 import { boundedMessages } from './bounded-messages.js';
 import type { McpServerConfig } from './config.js';
+import { tieRequests } from './requests.js';
 import { acceptTasks, TASKS } from './task.js';
 
 /**
@@ -39,6 +40,7 @@ export async function open(config: McpServerConfig, lost: () => void, onAsked?: 
   try {
     await limited(START_MS, never, () => client.connect(transport));
     acceptTasks(transport);
+    tieRequests(transport);
     return client;
   } catch (error) {
     await client.close().catch(() => undefined);

@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { parseMcpServers } from '../../../../activities/mcp/index.js';
+import { McpServers } from '../../../../activities/mcp/servers.js';
+import { streamingServer } from '../../../support/mcp/streaming-server.js';
+import { until } from '../../../support/runs.js';
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function served(behaviour: Parameters<typeof streamingServer>[0]) {
+  const server = await streamingServer(behaviour);
+  const client = new McpServers(parseMcpServers({ s: { url: server.url } }, 'the test'));
+  closing.push(server.close, () => client.close());
+  const call = (tool: string, signal = new AbortController().signal) =>
+    client.call('s', tool, {}, { signal, idempotencyKey: 'run/answer/turn-1/note' });
+  return { server, client, call };
+}
+
+describe.each(['2025-11-25', '2026-07-28'] as const)('the request of a call to a server of version %s', (version) => {
+  it.each(['silent', 'resumed'])('is closed when the call is given up: %s', async (tool) => {
+    const { server, call } = await served({ version });
+    const gone = new AbortController();
+    const made = call(tool, gone.signal);
+    const last = tool === 'resumed' ? 'resumed 7' : tool;
+    await until('the server answers', () => server.count(last) > 0);
+    gone.abort(new Error('enough'));
+    await expect(made).rejects.toThrow('enough');
+    await until('the request is closed', () => server.closed.includes(last), 1_000);
+    expect(server.count('notifications/cancelled')).toBe(version === '2025-11-25' ? 1 : 0);
+  });
+
+  it.each(['cut', 'ends'])('fails the call when its answer breaks off: %s', async (tool) => {
+    const { call } = await served({ version });
+    await expect(call(tool)).rejects.toMatchObject({
+      code: 'TOOL_SERVER_UNAVAILABLE',
+      message: 'MCP server "s": its answer broke off',
+    });
+  });
+
+  it('fails the call when its answer is too long, and is not resumed', async () => {
+    const { server, call } = await served({ version });
+    await expect(call('endless')).rejects.toMatchObject({
+      code: 'TOOL_FAILED',
+      message: 'the server’s answer is longer than 64 MiB',
+    });
+    await until('the request is closed', () => server.closed.includes('endless'), 1_000);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(server.asked.some((each) => each.startsWith('resumed'))).toBe(false);
+  });
+
+  it('is closed behind its result, whether or not the server ends it', async () => {
+    const { server, call } = await served({ version });
+    expect(await call('stays')).toBe('done');
+    await until('the request is closed', () => server.closed.includes('stays'), 3_000);
+    expect(await call('stays')).toBe('done');
+  });
+});
