@@ -7,6 +7,7 @@ import {
 } from '@modelcontextprotocol/client';
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Agent } from 'undici';
+import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { limited } from '../../runtime/limited.js';
 import { boundedMessages } from './bounded-messages.js';
 import type { McpServerConfig } from './config.js';
@@ -54,12 +55,19 @@ const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 const patientFetch: typeof fetch = (input, init) =>
   fetch(input, { ...init, dispatcher: patient } as unknown as RequestInit);
 
+/** Shortest pause before a stream that has ended is opened again, in milliseconds, whatever its server wishes. */
+const REOPEN_MS = 1_000;
+
 function transportOf(config: McpServerConfig): Transport {
   if ('url' in config) {
     const { url, headers } = config;
     return new StreamableHTTPClientTransport(new URL(url), {
       requestInit: { headers },
       fetch: boundedMessages(patientFetch),
+      reconnectionScheduler: (reconnect, wishedMs) => {
+        const timer = setTimeout(reconnect, Math.min(Math.max(wishedMs, REOPEN_MS), LONGEST_TIMER_MS));
+        return () => clearTimeout(timer);
+      },
     });
   }
   const { command, args, env, cwd } = config;

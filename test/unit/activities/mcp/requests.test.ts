@@ -57,3 +57,10 @@ describe.each(['2025-11-25', '2026-07-28'] as const)('the request of a call to a
     expect(await call('stays')).toBe('done');
   });
 });
+
+it.each(['retry: 0\n\n', `retry: ${2 ** 40}\n\n`])('a stream that ends at once is not opened in a loop: %j', async (stream) => {
+  const { server, call } = await served({ stream });
+  expect(await call('stays')).toBe('done');
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(server.count('GET')).toBeLessThan(3);
+});
