@@ -27,7 +27,7 @@ describe.each(['2025-11-25', '2026-07-28'] as const)('the request of a call to a
     await until('the server answers', () => server.count(last) > 0);
     gone.abort(new Error('enough'));
     await expect(made).rejects.toThrow('enough');
-    await until('the request is closed', () => server.closed.includes(last), 1_000);
+    await until('the request is closed', () => server.closed.includes(last), 3_000);
     expect(server.count('notifications/cancelled')).toBe(version === '2025-11-25' ? 1 : 0);
   });
 
@@ -39,28 +39,50 @@ describe.each(['2025-11-25', '2026-07-28'] as const)('the request of a call to a
     });
   });
 
-  it('fails the call when its answer is too long, and is not resumed', async () => {
-    const { server, call } = await served({ version });
-    await expect(call('endless')).rejects.toMatchObject({
+  it('fails the call when its answer would fill the memory', async () => {
+    const { call } = await served({ version });
+    await expect(call('many')).rejects.toMatchObject({
       code: 'TOOL_FAILED',
-      message: 'the server’s answer is longer than 64 MiB',
+      message: 'the answer has more than 2000000 objects, lists and members',
     });
-    await until('the request is closed', () => server.closed.includes('endless'), 1_000);
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
-    expect(server.asked.some((each) => each.startsWith('resumed'))).toBe(false);
   });
 
   it('is closed behind its result, whether or not the server ends it', async () => {
     const { server, call } = await served({ version });
     expect(await call('stays')).toBe('done');
-    await until('the request is closed', () => server.closed.includes('stays'), 3_000);
+    await until('the request is closed', () => server.closed.includes('stays'), 5_000);
     expect(await call('stays')).toBe('done');
   });
 });
 
-it.each(['retry: 0\n\n', `retry: ${2 ** 40}\n\n`])('a stream that ends at once is not opened in a loop: %j', async (stream) => {
-  const { server, call } = await served({ stream });
-  expect(await call('stays')).toBe('done');
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
-  expect(server.count('GET')).toBeLessThan(3);
+it.each(['retry: 0\n\n', `retry: ${2 ** 40}\n\n`])(
+  'a stream that ends at once is not opened in a loop: %j',
+  async (stream) => {
+    const { server, call } = await served({ stream });
+    expect(await call('stays')).toBe('done');
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(server.count('GET')).toBeLessThan(3);
+  },
+);
+
+it('a request whose answer is too long fails its call, and is not resumed', async () => {
+  const { server, call } = await served({});
+  await expect(call('endless')).rejects.toMatchObject({
+    code: 'TOOL_FAILED',
+    message: 'the server’s answer is longer than 64 MiB',
+  });
+  await until('the request is closed', () => server.closed.includes('endless'), 3_000);
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  expect(server.asked.some((each) => each.startsWith('resumed'))).toBe(false);
+});
+
+const plain = { name: 'plain', description: 'Plain', inputSchema: { type: 'object' } };
+it.each([
+  ['descriptions', { ...plain, description: 'x'.repeat(20_000) }],
+  ['names', { ...plain, name: 'x'.repeat(2_000) }],
+  ['schemas', { ...plain, inputSchema: { type: 'object', description: 'x'.repeat(300_000) } }],
+])('tools with long %s are refused before a further page is asked for', async (_, tool) => {
+  const { server, client } = await served({ page: () => ({ tools: [plain, tool], nextCursor: 'more' }) });
+  await expect(client.list('s', new AbortController().signal)).rejects.toMatchObject({ code: 'TOOLS_REFUSED' });
+  expect(server.count('tools/list')).toBe(1);
 });
