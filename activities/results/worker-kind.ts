@@ -45,7 +45,9 @@ const lower = (text: string): string => text.replaceAll('İ', 'i').toLowerCase()
 
 /** The places at which a text occurs, upper and lower case alike, each with what is around it. */
 function found(text: string, wanted: string, from: number, characters: number): string {
-  const [within, what] = [lower(text), lower(wanted)];
+  const within = lower(text);
+  // Others write the lower case of `İ` with a dot of its own.
+  const what = within.includes(lower(wanted)) ? lower(wanted) : lower(wanted).replaceAll('i\u0307', 'i');
   const parts: string[] = [];
   let length = 0;
   let end = from;

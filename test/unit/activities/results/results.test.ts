@@ -72,7 +72,8 @@ it('a text behind letters whose lower case is longer is found where it is', asyn
   const { artifact } = await keep(`${'İ'.repeat(500)} hedef burada, İZMİR`);
   const read = { ...artifact };
   expect((await call({ read, find: 'HEDEF' })).text).toMatch(/^\[at 501\] İ+ hedef burada, İZMİR$/);
-  expect((await call({ read, find: 'izmir' })).text).toMatch(/^\[at 515\] .*İZMİR$/);
+  for (const find of ['izmir', 'İzmir', 'İZMİR'.toLowerCase()])
+    expect((await call({ read, find })).text).toMatch(/^\[at 515\] .*İZMİR$/);
 });
 
 it('another tenant’s result does not exist', async () => {
