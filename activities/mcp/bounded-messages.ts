@@ -1,7 +1,7 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { AnswerShape } from '../connectors/answer-shape.js';
 import { LONGEST_BODY } from '../connectors/exchange.js';
-import { failOfRequest } from './requests.js';
+import { sentRequest } from './requests.js';
 
 const LINE_FEED = 0x0a;
 const RETURN = 0x0d;
@@ -16,26 +16,32 @@ const BAD_REQUEST = 400;
 export const boundedMessages =
   (transport: typeof fetch = fetch): typeof fetch =>
   async (input, init) => {
-    const fail = failOfRequest();
+    const sent = sentRequest();
     const response = await transport(input, init);
     const { body, status, statusText, headers, url } = response;
     if (body === null) return response;
     const type = (headers.get('content-type') ?? '').toLowerCase();
     // The client parses the body of a 400 whatever its type.
     const isJson = /json|event-stream/.test(type) || status === BAD_REQUEST;
-    const message = new BoundedMessage(type.startsWith('text/event-stream'), isJson);
+    const isStream = type.startsWith('text/event-stream');
+    const message = new BoundedMessage(isStream, isJson);
+    let isEmpty = true;
     const counted = body.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
         transform(chunk, controller) {
+          isEmpty = false;
           try {
             message.push(chunk);
           } catch (cause) {
             // The client does not tell the request why its stream has ended, and would resume a stream whose events have ids.
             const error = new MillraceError('TOOL_FAILED', messageOf(cause), {}, { cause });
-            fail?.(error);
+            sent?.fail(error);
             throw error;
           }
           controller.enqueue(chunk);
+        },
+        flush() {
+          if (sent && isStream && init?.method === 'POST') sent.empty = isEmpty;
         },
       }),
     );

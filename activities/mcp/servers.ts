@@ -318,7 +318,7 @@ function classified(server: string, error: unknown): MillraceError {
   if (error instanceof MillraceError) return error;
   const message = `MCP server "${server}": ${messageOf(error)}`;
   if (error instanceof ProtocolError) {
-    // Not of the server: why its answer has ended (`tieRequests`).
+    // Not of the server: why its answer has ended (`TiedRequests`).
     if (error.data instanceof Error) return classified(server, error.data);
     const code = error.code === ProtocolErrorCode.InvalidParams ? 'INVALID_INPUT' : 'TOOL_FAILED';
     return new MillraceError(code, code === 'INVALID_INPUT' ? messageOf(error) : message);

@@ -11,6 +11,8 @@ interface Behaviour {
   readonly version?: '2025-11-25' | '2026-07-28';
   /** What follows the headers of a stream that is opened by GET, which ends then. Absent: there is none. */
   readonly stream?: string;
+  /** That stream stays open. */
+  readonly stays?: boolean;
   /** The page of the tools behind a cursor. */
   readonly page?: (cursor: string | undefined) => object;
 }
@@ -21,11 +23,15 @@ const RESULT = { resultType: 'complete', content: [{ type: 'text', text: 'done' 
 /**
  * A remote server that answers calls by streams, and not as it should, by the name of the tool. `silent` is the headers alone, `cut` breaks off
  * behind them, `ends` ends there, `stays` has its result and stays open, `endless` is an event without end behind one with an id, and `many` a result of many objects.
- * `resumed` ends behind an id, and its stream is silent when it is resumed.
+ * `resumed` ends behind an id, and its stream is silent when it is resumed; `polled` ends so as well, has nothing when it is resumed, and its result when it is again. `elsewhere`
+ * ends behind the headers, and has its result on the stream that belongs to no call.
  */
-export async function streamingServer({ version = '2025-11-25', stream, page }: Behaviour = {}) {
+export async function streamingServer({ version = '2025-11-25', stream, stays, page }: Behaviour = {}) {
   const asked: string[] = [];
   const closed: string[] = [];
+  let polled: string | undefined;
+  let standalone: ServerResponse | undefined;
+  let isRefused = false;
 
   async function endless(response: ServerResponse): Promise<void> {
     response.write('id: 1\ndata:\n\ndata: ');
@@ -44,10 +50,17 @@ export async function streamingServer({ version = '2025-11-25', stream, page }: 
 
   function get(request: IncomingMessage, response: ServerResponse): void {
     const resumed = request.headers['last-event-id'];
-    if (resumed !== undefined) return void open(`resumed ${resumed}`, response);
+    if (resumed !== undefined) {
+      const isAgain = asked.includes(`resumed ${resumed}`);
+      open(`resumed ${resumed}`, response);
+      if (polled !== undefined) response.end(isAgain ? `data: ${polled}\n\n` : '');
+      return;
+    }
     asked.push('GET');
-    if (stream === undefined) return void response.writeHead(405).end();
-    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(stream);
+    if (stream === undefined || isRefused) return void response.writeHead(405).end();
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(stream);
+    if (stays) standalone = response;
+    else response.end();
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -73,7 +86,12 @@ export async function streamingServer({ version = '2025-11-25', stream, page }: 
     open(name, response);
     if (name === 'cut') setTimeout(() => response.socket?.destroy(), 50);
     if (name === 'ends') response.end();
-    if (name === 'resumed') response.end('id: 7\ndata:\n\n');
+    if (name === 'resumed' || name === 'polled') response.end('id: 7\ndata:\n\n');
+    if (name === 'polled') polled = body(RESULT);
+    if (name === 'elsewhere') {
+      response.end();
+      setTimeout(() => standalone?.write(`data: ${body(RESULT)}\n\n`), 300);
+    }
     if (name === 'stays') response.write(`data: ${body(RESULT)}\n\n`);
     if (name === 'many') {
       const structuredContent = { all: Array(2_500_000).fill(0) };
@@ -91,6 +109,11 @@ export async function streamingServer({ version = '2025-11-25', stream, page }: 
     asked,
     /** Answers by streams that have ended, on whichever side. */
     closed,
+    /** Ends the stream that belongs to no call, and refuses others. */
+    refuseStreams() {
+      isRefused = true;
+      standalone?.end();
+    },
     count: (what: string) => asked.filter((each) => each === what).length,
     close(): Promise<void> {
       http.closeAllConnections();

@@ -47,6 +47,12 @@ describe.each(['2025-11-25', '2026-07-28'] as const)('the request of a call to a
     });
   });
 
+  it('is resumed for as often as its stream ends, also where that had nothing', async () => {
+    const { server, call } = await served({ version });
+    expect(await call('polled')).toBe('done');
+    expect(server.count('resumed 7')).toBe(2);
+  });
+
   it('is closed behind its result, whether or not the server ends it', async () => {
     const { server, call } = await served({ version });
     expect(await call('stays')).toBe('done');
@@ -74,6 +80,22 @@ it('a request whose answer is too long fails its call, and is not resumed', asyn
   await until('the request is closed', () => server.closed.includes('endless'), 3_000);
   await new Promise((resolve) => setTimeout(resolve, 1_200));
   expect(server.asked.some((each) => each.startsWith('resumed'))).toBe(false);
+});
+
+describe('where a stream belongs to no call', () => {
+  it('a call may have its result by it, as of old servers', async () => {
+    const { call } = await served({ stream: ': \n\n', stays: true });
+    expect(await call('elsewhere')).toBe('done');
+  });
+
+  it('a call whose answer is empty fails when it is gone', async () => {
+    const { server, call } = await served({ stream: ': \n\n', stays: true });
+    const made = call('ends');
+    made.catch(() => undefined);
+    await until('the server answers', () => server.closed.includes('ends') && server.count('GET') > 0, 3_000);
+    server.refuseStreams();
+    await expect(made).rejects.toMatchObject({ code: 'TOOL_SERVER_UNAVAILABLE' });
+  });
 });
 
 const plain = { name: 'plain', description: 'Plain', inputSchema: { type: 'object' } };
