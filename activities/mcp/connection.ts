@@ -7,9 +7,11 @@ import {
 } from '@modelcontextprotocol/client';
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Agent } from 'undici';
+import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { limited } from '../../runtime/limited.js';
 import { boundedMessages } from './bounded-messages.js';
 import type { McpServerConfig } from './config.js';
+import { TiedRequests } from './requests.js';
 import { acceptTasks, TASKS } from './task.js';
 
 /**
@@ -34,11 +36,13 @@ export async function open(config: McpServerConfig, lost: () => void, onAsked?: 
   const client = new Client(CLIENT, { capabilities, versionNegotiation: { mode: 'auto' } });
   if (onAsked) client.setRequestHandler('elicitation/create', ({ params }) => onAsked(params));
   client.onclose = lost;
-  const transport = transportOf(config);
+  const requests = new TiedRequests();
+  const transport = transportOf(config, requests);
   const never = new AbortController().signal;
   try {
     await limited(START_MS, never, () => client.connect(transport));
     acceptTasks(transport);
+    requests.tie(transport);
     return client;
   } catch (error) {
     await client.close().catch(() => undefined);
@@ -52,12 +56,19 @@ const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 const patientFetch: typeof fetch = (input, init) =>
   fetch(input, { ...init, dispatcher: patient } as unknown as RequestInit);
 
-function transportOf(config: McpServerConfig): Transport {
+/** Shortest pause before a stream that has ended is opened again, in milliseconds, whatever its server wishes. */
+const REOPEN_MS = 1_000;
+
+function transportOf(config: McpServerConfig, requests: TiedRequests): Transport {
   if ('url' in config) {
     const { url, headers } = config;
     return new StreamableHTTPClientTransport(new URL(url), {
       requestInit: { headers },
-      fetch: boundedMessages(patientFetch),
+      fetch: boundedMessages(requests.fetch(patientFetch)),
+      reconnectionScheduler: (reconnect, wishedMs) => {
+        const timer = setTimeout(reconnect, Math.min(Math.max(wishedMs, REOPEN_MS), LONGEST_TIMER_MS));
+        return () => clearTimeout(timer);
+      },
     });
   }
   const { command, args, env, cwd } = config;

@@ -32,6 +32,8 @@ const MOST_LISTED = 2_000;
 const MOST_TOOLS = 128;
 /** Longest description of a tool, in UTF-16 units; every call of the model includes all of them. */
 const LONGEST_DESCRIPTION = 16 * 1_024;
+/** Longest name of a tool, in UTF-16 units. The protocol recommends at most 128. */
+const LONGEST_NAME = 1_024;
 
 export interface CallOptions {
   readonly signal: AbortSignal;
@@ -287,16 +289,22 @@ async function listed(
       const { $schema: _, ...schema } = inputSchema as unknown as JsonObject;
       found.push({ name, description, schema });
     }
+    // Page by page: what all of them have together would fill the memory.
+    expectModest(server, found);
     if (nextCursor === undefined) break;
     cursor = nextCursor;
   }
-  expectModest(server, found);
   return found;
 }
 
 function expectModest(server: string, tools: readonly McpTool[]): void {
   if (tools.length > MOST_TOOLS)
-    throw refused(server, `an agent accepts at most ${MOST_TOOLS} tools of a server; this one has ${tools.length}`);
+    throw refused(
+      server,
+      `an agent accepts at most ${MOST_TOOLS} tools of a server; this one has at least ${tools.length}`,
+    );
+  if (tools.some(({ name }) => name.length > LONGEST_NAME))
+    throw refused(server, `a tool has a name of more than ${LONGEST_NAME} characters`);
   const wordy = tools.find(({ description }) => description.length > LONGEST_DESCRIPTION);
   if (wordy) throw refused(server, `"${wordy.name}" has a description of more than ${LONGEST_DESCRIPTION} characters`);
   const bad = refusedForeign(tools.map(({ name, schema }) => [name, schema]));
@@ -310,6 +318,8 @@ function classified(server: string, error: unknown): MillraceError {
   if (error instanceof MillraceError) return error;
   const message = `MCP server "${server}": ${messageOf(error)}`;
   if (error instanceof ProtocolError) {
+    // Not of the server: why its answer has ended (`TiedRequests`).
+    if (error.data instanceof Error) return classified(server, error.data);
     const code = error.code === ProtocolErrorCode.InvalidParams ? 'INVALID_INPUT' : 'TOOL_FAILED';
     return new MillraceError(code, code === 'INVALID_INPUT' ? messageOf(error) : message);
   }

@@ -40,9 +40,14 @@ function part(text: string, from: number, characters: number): string {
   return `${piece(text, from, to)}\n[Characters ${from} to ${to} of ${text.length}.${next}]`;
 }
 
+/** A text in lower case, in which each place is the same: `İ` is the one letter whose lower case has another length. */
+const lower = (text: string): string => text.replaceAll('İ', 'i').toLowerCase();
+
 /** The places at which a text occurs, upper and lower case alike, each with what is around it. */
 function found(text: string, wanted: string, from: number, characters: number): string {
-  const [within, what] = [text.toLowerCase(), wanted.toLowerCase()];
+  const within = lower(text);
+  // Others write the lower case of `İ` with a dot of its own.
+  const what = within.includes(lower(wanted)) ? lower(wanted) : lower(wanted).replaceAll('i\u0307', 'i');
   const parts: string[] = [];
   let length = 0;
   let end = from;

@@ -13,7 +13,14 @@ import { type ChatWith, parametersOf } from './parameters.js';
 import type { Question } from './question.js';
 import { RefusedParameters } from './refused-parameters.js';
 import { readStructured, structuredIfFits } from './structured.js';
-import { checkReadCalls, checkToolCalls, type OfferedTools, readToolCalls, toolCallsInText } from './tool-calls.js';
+import {
+  checkReadCalls,
+  checkToolCalls,
+  expectExact,
+  type OfferedTools,
+  readToolCalls,
+  toolCallsInText,
+} from './tool-calls.js';
 
 /** One turn of an LLM by `POST /v1/chat/completions`. */
 export const chat: KindHandler = {
@@ -95,7 +102,7 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
   const inText = offered.size > 0 ? toolCallsInText(text, offered) : undefined;
   if (inText) {
     const calls = allowed(inText, wanted);
-    return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(calls, offered) : calls };
+    return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(calls, offered) : expectExact(calls) };
   }
   if (refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${refusal}`);
   // llama.cpp does not enforce `tool_choice`.

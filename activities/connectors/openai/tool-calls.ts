@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
-import { lostInteger } from '../../../protocols/open-inference/index.js';
+import { longIntegersOf, lostBetween, lostInteger } from '../../../protocols/open-inference/index.js';
 import { fitted } from '../json-schema.js';
 
 /** A delta of a tool call, or the whole call. */
@@ -104,12 +104,25 @@ export function checkToolCalls(
 /** The first integer of a call's arguments that a number does not hold, and what to write instead. */
 function lostIn(read: JsonObject, text: string): string | undefined {
   const lost = text.trim() === '' ? undefined : lostInteger(read, text);
-  return lost && `${lost.join('.')} is an integer of more digits than a number holds (above 2^53); write it as a text`;
+  return lost && whyLost(lost);
 }
+
+const whyLost = (lost: readonly string[]): string =>
+  `${lost.join('.')} is an integer of more digits than a number holds (above 2^53); write it as a text`;
 
 /** The same for calls found in the reply's text. */
 export const checkReadCalls = (calls: readonly ReadToolCall[], offered: OfferedTools): ReadToolCall[] =>
-  calls.map(({ id, name, arguments: read }) => checked(id, name, read, offered, undefined));
+  calls.map(({ id, name, arguments: read, wrong }) => ({
+    ...(wrong !== undefined && { wrong }),
+    ...checked(id, name, read, offered, undefined),
+  }));
+
+/** Calls found in the reply's text, where wrong ones are not reported. Throws `INVALID_OUTPUT` as `readToolCalls` does. */
+export function expectExact(calls: readonly ReadToolCall[]): readonly ReadToolCall[] {
+  const bad = calls.find(({ wrong }) => wrong !== undefined);
+  if (bad) throw new MillraceError('INVALID_OUTPUT', `the tool call "${bad.name}": ${bad.wrong}`);
+  return calls;
+}
 
 function checked(
   id: string,
@@ -168,14 +181,16 @@ function readArguments(text: string, finish: string | undefined): JsonObject | u
 /**
  * Tool calls in the reply's text, as models write them when the server does not know their template: one JSON object
  * with `name` and `arguments` (or `parameters`), or a list of such, optionally in a code block. Undefined unless the
- * whole text has this form and names only offered tools: any other JSON is an answer.
+ * whole text has this form and names only offered tools: any other JSON is an answer. A call whose arguments have an integer
+ * that a number does not hold is `wrong`.
  */
 export function toolCallsInText(text: string, offered: Pick<OfferedTools, 'has'>): ReadToolCall[] | undefined {
   const fenced = withoutFence(text);
   if (!/^\s*[{[]/.test(fenced)) return undefined;
   const read = parsed(fenced);
   const items: readonly unknown[] = Array.isArray(read) ? read : [read];
-  const calls = items.map((item) => callIn(item, offered));
+  const exact = read === undefined ? undefined : longIntegersOf(fenced);
+  const calls = items.map((item, i) => callIn(item, Array.isArray(exact) ? exact[i] : exact, offered));
   return calls.length > 0 && calls.every((call) => call !== undefined) ? calls : undefined;
 }
 
@@ -193,13 +208,21 @@ function withoutFence(text: string): string {
 /** Members allowed beside the name in a tool call. */
 const CALL_FIELDS: ReadonlySet<string> = new Set(['id', 'type', 'name', 'arguments', 'parameters']);
 
-function callIn(item: unknown, offered: Pick<OfferedTools, 'has'>): ReadToolCall | undefined {
+/** @param exact the item with its long integers as texts; undefined if the reply has none */
+function callIn(item: unknown, exact: unknown, offered: Pick<OfferedTools, 'has'>): ReadToolCall | undefined {
   if (!isJsonObject(item) || !Object.keys(item).every((key) => CALL_FIELDS.has(key))) return undefined;
   const { id, name } = item;
   const given = item.arguments ?? item.parameters;
   const read = typeof given === 'string' ? parsed(given) : given;
   if (typeof name !== 'string' || !offered.has(name) || !isJsonObject(read)) return undefined;
-  return { id: typeof id === 'string' && id !== '' ? id : newId(), name, arguments: read };
+  const written = isJsonObject(exact) ? (exact.arguments ?? exact.parameters) : read;
+  const lost = typeof given === 'string' ? lostInteger(read, given) : lostBetween(read, written);
+  return {
+    id: typeof id === 'string' && id !== '' ? id : newId(),
+    name,
+    arguments: read,
+    ...(lost && { wrong: `the arguments do not fit: ${whyLost(lost)}` }),
+  };
 }
 
 /** Some servers send calls without an id; a conversation needs one to assign results to calls. */

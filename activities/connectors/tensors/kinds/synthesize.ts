@@ -10,6 +10,9 @@ import type { Outputs } from '../model-tensors.js';
 import { numbersOf } from '../numbers.js';
 import { found, needed } from '../read.js';
 
+/** Longest speech of a passage, in seconds: forty times as long as its text takes. A voice may go on without end. */
+const LONGEST_SECONDS = 1_200;
+
 /**
  * Speech synthesis. Long text is sent in requests of a few sentences, so that after a cancellation the server has at
  * most one of them to finish and no answer nears the message limit; the samples of each response are emitted as it
@@ -23,6 +26,7 @@ export const synthesize: TensorKind = {
     const spoken: Int16Array[] = [];
     let rate: number | undefined;
     for (const [i, text] of passages.entries()) {
+      let length = 0;
       for await (const { outputs } of respond(
         call,
         context,
@@ -32,6 +36,9 @@ export const synthesize: TensorKind = {
         rate = rateOf(context, outputs, rate);
         const [bound, tensor] = needed(context.map, 'audio', outputs);
         const part = samplesOf(tensor, bound.scale);
+        length += part.length;
+        if (length > LONGEST_SECONDS * rate)
+          throw wrongOutput(bound.name, `more than ${LONGEST_SECONDS} s of speech for a passage`);
         spoken.push(part);
         context.emit(part.length);
       }

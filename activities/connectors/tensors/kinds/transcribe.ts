@@ -41,7 +41,7 @@ export const transcribe: TensorKind = {
     for await (const { value: window, last } of context.requests.sequential ? ahead(cut) : each(cut)) {
       const sources = { ...options, ...own, audio: window, length: window.length };
       const heard = await heardIn(call, context, sources, last, text);
-      segments.push(...heard.segments.map((segment) => later(segment, sample / sampleRate)));
+      for (const segment of heard.segments) segments.push(later(segment, sample / sampleRate));
       text += heard.text;
       sample += window.length;
       checkpoint({ sample, text, ...(times && { segments: copied(segments) }) });
@@ -69,6 +69,9 @@ function outputsFor(map: BoundMap, times: Asked['segments']): BoundMap {
   throw new MillraceError('CAPABILITY_MISSING', message);
 }
 
+/** Most segments of an answer: those of many days. A model that answers in parts may go on without end. */
+const MOST_SEGMENTS = 100_000;
+
 interface Heard {
   readonly text: string;
   readonly segments: readonly Segment[];
@@ -84,14 +87,16 @@ async function heardIn(
 ): Promise<Heard> {
   const { map, emit } = context;
   let heard = '';
-  let segments: readonly Segment[] = [];
+  let segments: Segment[] = [];
   const text = new GrowingText(before, emit);
   for await (const { outputs } of respond(call, context, sources, last)) {
     const [bound, tensor] = needed(map, 'text', outputs);
     const part = bound.decode === 'ctc' ? ctcText(tensor, bound) : texts(bound, tensor).join('');
     heard = bound.responses === 'whole' ? part : withPart(heard, part, bound);
-    segments =
-      bound.responses === 'whole' ? timesIn(call, map, outputs) : [...segments, ...timesIn(call, map, outputs)];
+    if (bound.responses === 'whole') segments = [];
+    for (const segment of timesIn(call, map, outputs)) segments.push(segment);
+    if (segments.length > MOST_SEGMENTS)
+      throw wrongOutput(map.outputs.get('segments')?.name ?? '', `more than ${MOST_SEGMENTS} segments`);
     text.is(heard);
   }
   return { text: text.ends(heard), segments };

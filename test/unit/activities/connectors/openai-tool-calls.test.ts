@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { outputOf } from '../../../../activities/connectors/openai/chat.js';
 import {
   checkToolCalls,
+  type ReadToolCall,
   readToolCalls,
   ToolCalls,
   type ToolDelta,
@@ -137,4 +139,49 @@ describe('calls in text', () => {
   it('keep an id that they have', () => {
     expect(toolCallsInText('{"id": "x", "name": "time", "arguments": {}}', OFFERED)?.[0]?.id).toBe('x');
   });
+});
+
+describe.each([
+  ['plain', '{"name": "time", "arguments": {"order": N}}'],
+  ['in a code block', '```json\n{"name": "time", "parameters": {"order": N}}\n```'],
+  ['behind another one', '[{"name": "time", "arguments": {"order": 1}}, {"name": "time", "arguments": {"order": N}}]'],
+  ['with its arguments as a text', '{"name": "time", "arguments": "{\\"order\\": N}"}'],
+])('an integer that a number does not hold, of a call in text: %s', (_, form) => {
+  const reply = (order: string, wrongCalls?: 'report') =>
+    outputOf(
+      {
+        text: form.replace('N', order),
+        toolCalls: [],
+        refusal: '',
+        finish: 'stop',
+        reasoning: '',
+        logprobs: [],
+        usage: {},
+      },
+      { tools: [{ name: 'time', description: '', schema: { type: 'object' } }], ...(wrongCalls && { wrongCalls }) },
+    ).toolCalls as unknown as ReadToolCall[];
+
+  it('is told to the model, or is INVALID_OUTPUT: the tool would get another one', () => {
+    const wrong = reply('9007199254740993', 'report').map((call) => call.wrong);
+    expect(wrong.pop()).toMatch(/do not fit: order is an integer of more digits/);
+    expect(wrong.every((each) => each === undefined)).toBe(true);
+    expect(() => reply('9007199254740993')).toThrow(
+      expect.objectContaining({ code: 'INVALID_OUTPUT', message: expect.stringMatching(/"time".*: order is/) }),
+    );
+  });
+
+  it('passes as one that it holds', () => {
+    for (const wrongCalls of ['report', undefined] as const)
+      expect(reply('9007199254740992', wrongCalls).at(-1)).toEqual({
+        id: expect.any(String),
+        name: 'time',
+        arguments: { order: 9_007_199_254_740_992 },
+      });
+  });
+});
+
+it('an integer of many digits that a call in text has as a text passes', () => {
+  const text = '{"name": "time", "arguments": {"order": "9007199254740993"}}';
+  expect(toolCallsInText(text, OFFERED)?.[0]).toMatchObject({ arguments: { order: '9007199254740993' } });
+  expect(toolCallsInText(text, OFFERED)?.[0]?.wrong).toBeUndefined();
 });

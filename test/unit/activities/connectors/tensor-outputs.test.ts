@@ -53,6 +53,37 @@ describe('outputs', () => {
     });
   });
 
+  it('speech that goes on without end is no answer', async () => {
+    const map = { inputs: text.inputs, outputs: { pcm: { to: 'audio', sampleRate: 8_000 } } };
+    const minutes = (count: number): Tensor => {
+      const samples = count * 60 * 8_000;
+      return { name: 'pcm', datatype: 'INT16', shape: [samples], raw: Buffer.alloc(2 * samples) };
+    };
+    const part = minutes(5);
+    const speaks = (parts: number) =>
+      run('synthesize', map, () => Array(parts).fill([part]), { input: { text: 'Hi.' } });
+    await expect(speaks(5)).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: 'output tensor pcm: more than 1200 s of speech for a passage',
+    });
+  });
+
+  it('segments that go on without end are no answer', async () => {
+    const map = {
+      inputs: { p: { value: 1, dtype: 'INT32', shape: [1] } },
+      outputs: { t: { to: 'text' }, s: { to: 'segments', encoding: 'json' } },
+    };
+    const segments = JSON.stringify(Array(25_000).fill({ start: 0, end: 0, text: '' }));
+    const part = [wire('t', 'BYTES', [1], ['']), wire('s', 'BYTES', [1], [segments])];
+    const hears = (parts: number) =>
+      run('transcribe', map, () => Array(parts).fill(part), { options: { segments: 'segments' } });
+    expect((await hears(4)).output.segments).toHaveLength(100_000);
+    await expect(hears(5)).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: 'output tensor s: more than 100000 segments',
+    });
+  });
+
   it('a text of which each response has all so far, and may change the end', async () => {
     const map = {
       inputs: { p: { from: 'prompt', dtype: 'BYTES', shape: [1] } },

@@ -36,3 +36,33 @@ it.each(['\n\n', '\r\n\r\n', '\r\r'])('a stream goes on for as long as its event
 it('a line end is none of an event', async () => {
   await expect(received('text/event-stream', times(80, `data: ${'x'.repeat(MEBIBYTE)}\r\n`))).rejects.toThrow('64 MiB');
 });
+
+const OBJECTS = '{},'.repeat(100_000);
+
+it.each([
+  ['application/json', '['],
+  ['Application/JSON; charset=utf-8', '['],
+  ['text/event-stream', 'data: ['],
+  ['text/event-stream', ': "\nid: "\\\ndata: ['],
+])('JSON that takes many times its length breaks off: %s, %j', async (type, start) => {
+  const pieces = [start, ...times(30, OBJECTS)];
+  await expect(received(type, pieces)).rejects.toMatchObject({
+    code: 'TOOL_FAILED',
+    message: expect.stringContaining('more than 2000000 objects'),
+  });
+});
+
+it('each event of a stream has as much JSON as an answer, and a text may have any', async () => {
+  const events = [
+    `data: [${OBJECTS.repeat(15)}0]\n\n`,
+    `data: "${OBJECTS.repeat(30)}"\n\n`,
+    `data: [${OBJECTS.repeat(15)}0]\n\n`,
+  ];
+  expect(await received('text/event-stream', events)).toBe(events.join('').length);
+  expect(await received('text/html', times(30, OBJECTS))).toBe(30 * OBJECTS.length);
+});
+
+it('JSON is as deep as a result may be', async () => {
+  expect(await received('application/json', ['['.repeat(600)])).toBe(600);
+  await expect(received('application/json', ['['.repeat(1_001)])).rejects.toMatchObject({ code: 'TOOL_FAILED' });
+});

@@ -68,6 +68,14 @@ it('finds a text in upper and lower case, as often as there is room for', async 
   expect((await call({ read, find: 'nowhere' })).text).toBe('[The result does not contain "nowhere" from 0 on.]');
 });
 
+it('a text behind letters whose lower case is longer is found where it is', async () => {
+  const { artifact } = await keep(`${'İ'.repeat(500)} hedef burada, İZMİR`);
+  const read = { ...artifact };
+  expect((await call({ read, find: 'HEDEF' })).text).toMatch(/^\[at 501\] İ+ hedef burada, İZMİR$/);
+  for (const find of ['izmir', 'İzmir', 'İZMİR'.toLowerCase()])
+    expect((await call({ read, find })).text).toMatch(/^\[at 515\] .*İZMİR$/);
+});
+
 it('another tenant’s result does not exist', async () => {
   const { artifact } = await keep('secret');
   await expect(call({ read: { ...artifact } }, 'other')).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
