@@ -68,7 +68,7 @@ export function construct(problem: Problem, draft: Draft): Candidate | undefined
       const { concurrency, devices } = problem.cells[cell] ?? { concurrency: 1, devices: [] };
       const use = bench.use(p, devices[0] ?? -1);
       if (use === undefined) continue;
-      const each = Math.min(1, use.erlangs > 0 ? (busy[p] ?? 1) / (use.erlangs * speed) : 1);
+      const each = Math.min(1, use.fullErlangs > 0 ? (busy[p] ?? 1) / (use.fullErlangs * speed) : 1);
       const fillable = () => left >= each - 1e-9 || (left > 1e-9 && !share);
       while (fillable()) {
         const free = bench.freeFor(p, cell);
@@ -101,7 +101,7 @@ function sizeOf(
 ): number {
   const sizes = problem.cells.flatMap(({ devices, memoryBytes, capacity }) => {
     const use = bench.use(pool, devices[0] ?? -1);
-    return use ? [Math.max((use.erlangs * erlangs * speed) / capacity, use.memoryBytes / memoryBytes)] : [];
+    return use ? [Math.max((use.fullErlangs * erlangs * speed) / capacity, use.memoryBytes / memoryBytes)] : [];
   });
   return Math.min(...sizes);
 }
@@ -117,7 +117,7 @@ function putTogether(
   speed: number,
 ): boolean {
   const loadOn = (device: number) =>
-    ((bench.use(pool, device)?.erlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.capacity ?? 1);
+    ((bench.use(pool, device)?.fullErlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.capacity ?? 1);
   // A device, or a group of them that replicas span, by its first.
   const placeAt = (device: number) => (bench.use(pool, device)?.width === 1 ? [device] : bench.on(device)[0]?.devices);
   const fitsAt = (device: number) => bench.fitsOn(pool, placeAt(device) ?? []);

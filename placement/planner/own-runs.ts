@@ -2,8 +2,8 @@ import type { Load, SimulatedStage } from '../simulator/index.js';
 import { numberAt } from './number-at.js';
 import { OncePerLoad } from './once-per-load.js';
 
-/** What says how often runs call a stage. */
-export type Calling = Pick<SimulatedStage, 'pipeline' | 'fanOut'>;
+/** What says how often runs call a stage; `calls`: absent, they come one by one. */
+export type Calling = Pick<SimulatedStage, 'pipeline' | 'fanOut'> & { readonly calls?: number };
 
 const known = new OncePerLoad<Int32Array>();
 

@@ -1,0 +1,112 @@
+import {
+  numbered,
+  repeatedLoad,
+  type SimulatedPlacement,
+  type SimulationOptions,
+  type SimulationResult,
+  Simulator,
+} from '../simulator/index.js';
+import { isInTime, untilLate } from './in-time.js';
+import type { Problem } from './problem.js';
+
+/** By how much the arrivals may exceed what is served in the same time: what a simulation of this length cannot tell apart. */
+const GROWTH = 0.01;
+
+/**
+ * Load of the busiest device below which no queue is expected to grow. Times of full batches are known; what an LLM loses to full caches and
+ * prompts that come together is not.
+ */
+const CALM = { dynamic: 0.85, continuous: 0.5 };
+
+/** How long the repeated load is: so many runs, and so many times an average run. */
+const LASTS = { runs: 16_000, latencies: 8 };
+/** How often the load may be repeated. Multiples of four: its last two quarters are compared. */
+const REPEATS = [4, 8, 16, 32];
+/** Most calls of a repeated load; each takes some fifty bytes. */
+const MOST_CALLS = 6_000_000;
+
+/** What a simulation of the load as it is says of a placement. */
+export interface Shown {
+  /** From the first arrival to the last end. */
+  readonly spanMs: number;
+  /** Average latency of a run. */
+  readonly meanMs: number;
+}
+
+export interface Lasted {
+  /** The load arrives this many times as fast. */
+  readonly speed: number;
+  /** Load of the busiest device at this speed, as `balance` gives it. */
+  readonly peak: number;
+  /** Of the objective's time. */
+  readonly share?: number;
+  readonly options: Pick<SimulationOptions, 'seed' | 'slowdown' | 'expired'>;
+}
+
+/**
+ * Whether a placement that serves the load in time also does so if it goes on like that. A load that is short beside the objective ends before its
+ * queues are long: its runs may all be in time although twice as many arrive as are served.
+ *
+ * A load that is served in hardly more time than it takes to arrive is sustained, and so is one that leaves the devices room. Any other is
+ * repeated until it lasts several times as long as a run, and must still meet the objective, with runs that do not take ever longer.
+ */
+export class Lasting {
+  readonly #problem: Problem;
+  readonly #spanMs: number;
+  /** Calls of the load. */
+  readonly #calls: number;
+  readonly #repeated = new Map<number, { readonly problem: Problem; readonly simulator: Simulator }>();
+
+  constructor(problem: Problem) {
+    this.#problem = problem;
+    const { stages, load } = problem;
+    const { timesMs } = load;
+    this.#calls = timesMs.length * numbered(stages).perRequest;
+    this.#spanMs = (timesMs[timesMs.length - 1] ?? 0) - (timesMs[0] ?? 0);
+  }
+
+  sustains(placement: SimulatedPlacement, shown: Shown, { speed, peak, share = 1, options }: Lasted): boolean {
+    const arrivesMs = this.#spanMs / speed;
+    if (!(arrivesMs > 0) || shown.spanMs <= arrivesMs * (1 + GROWTH)) return true;
+    const hasLlm = placement.pools.some(({ batching }) => batching === 'continuous');
+    if (peak < (hasLlm ? CALM.continuous : CALM.dynamic)) return true;
+    const times = this.#timesFor(arrivesMs, shown.meanMs);
+    if (times === undefined) return true;
+    const { problem, simulator } = this.#repeatedBy(times);
+    const result = simulator.run(placement, { ...untilLate(problem, share), speed, ...options });
+    if (result.gaveUp || !isInTime(problem, result, speed, share)) return false;
+    return growthOf(result, (times * arrivesMs) / 4) <= GROWTH;
+  }
+
+  /** Undefined: too many calls to be simulated. */
+  #timesFor(arrivesMs: number, meanMs: number): number | undefined {
+    const count = this.#problem.load.timesMs.length;
+    const able = REPEATS.filter((times) => times * this.#calls <= MOST_CALLS);
+    const isEnough = (times: number) => times * count >= LASTS.runs && times * arrivesMs >= LASTS.latencies * meanMs;
+    return able.find(isEnough) ?? able.at(-1);
+  }
+
+  #repeatedBy(times: number) {
+    const known = this.#repeated.get(times);
+    if (known) return known;
+    const { stages, simulated, targets } = this.#problem;
+    const problem = { ...this.#problem, load: repeatedLoad(this.#problem.load, times) };
+    const observed = targets.map((target) => target.observed);
+    const made = { problem, simulator: new Simulator(stages, simulated, problem.load, observed) };
+    this.#repeated.set(times, made);
+    return made;
+  }
+}
+
+/** Average of the latencies of runs that ended. */
+export function meanOf(latencyMs: Float64Array): number {
+  const ended = latencyMs.filter(Number.isFinite);
+  return ended.reduce((sum, ms) => sum + ms, 0) / Math.max(1, ended.length);
+}
+
+/** How much later runs of the last quarter end than those of the third, by time between their arrivals: both have the same runs. */
+function growthOf({ latencyMs }: SimulationResult, quarterMs: number): number {
+  const quarter = latencyMs.length / 4;
+  const [third, last] = [2, 3].map((from) => meanOf(latencyMs.subarray(from * quarter, (from + 1) * quarter)));
+  return ((last ?? 0) - (third ?? 0)) / quarterMs;
+}

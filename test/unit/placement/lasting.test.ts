@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import type { PlacementDocument } from '../../../placement/document/index.js';
+import { makeLoad, makePlacement } from '../../../placement/explain/index.js';
+import { readInventory } from '../../../placement/inventory/index.js';
+import { buildProblem, Judge, type PlannerInput } from '../../../placement/planner/index.js';
+import { readProfiles } from '../../../placement/profiles/index.js';
+import { arrivals, drawOf, type Load, loadOf, percentile, repeatedLoad } from '../../../placement/simulator/index.js';
+import { readPipelineShape } from '../../../placement/workload/index.js';
+import { judgedBy, type OracleProfile } from '../../oracle/placement-oracle.js';
+
+const SLOW = { timeout: 240_000 };
+const row = (p50Ms: number) => ({ p50Ms, p95Ms: p50Ms, p99Ms: p50Ms });
+
+/** Times of the example in docs/reference/placement/profiles.md. */
+const WHISPER = {
+  format: 1,
+  model: 'whisper',
+  deviceKind: 'gpu',
+  batching: 'dynamic',
+  memory: { weights: '2GiB' },
+  size: { variable: 'audio_s', typical: 5 },
+  latency: [
+    { batch: 1, size: 2, ...row(24.4) },
+    { batch: 1, size: 20, ...row(111) },
+    { batch: 8, size: 2, ...row(61.8) },
+    { batch: 8, size: 20, ...row(342) },
+  ],
+};
+
+/** An LLM whose answers outgrow its cache: what it loses to that is in no bound. */
+const LLM = {
+  format: 1,
+  model: 'answer',
+  deviceKind: 'gpu',
+  batching: 'continuous',
+  memory: { weights: '16GiB', perToken: '128KiB', reserved: '4GiB' },
+  prefill: [
+    { tokens: 128, ...row(40) },
+    { tokens: 2_048, ...row(320) },
+  ],
+  decode: [
+    { batch: 1, ...row(20) },
+    { batch: 64, ...row(26) },
+  ],
+};
+
+interface Of {
+  readonly profile: object & { readonly model: string };
+  readonly load: Load;
+  readonly devices: number;
+  readonly p99Ms: number;
+  readonly memory?: string;
+}
+
+const inputOf = ({ profile, load, devices, p99Ms, memory = '80GiB' }: Of): PlannerInput => ({
+  pipelines: [
+    readPipelineShape(JSON.stringify({ format: 1, name: 'p', stages: [{ id: 's', model: profile.model }] }), 'p.json'),
+  ],
+  inventory: readInventory(
+    `format: 1\nnodes:\n  - { name: n, devices: [{ kind: gpu, count: ${devices}, memory: ${memory}, pricePerHour: 2 }] }\n`,
+  ),
+  profiles: readProfiles([{ file: 'profile.json', text: JSON.stringify(profile) }]),
+  load,
+  objective: { p99Ms },
+});
+
+/** Four of five runs have 2 s of speech, the others 20 s. */
+function clips(count: number, rate: number): Load {
+  const audio_s = Float64Array.from({ length: count }, (_, run) => (drawOf(3, run, 1) < 0.2 ? 20 : 2));
+  return makeLoad([{ trace: { timesMs: arrivals({ count, rate, seed: 2 }), sizes: { audio_s } } }], 1_000, 1);
+}
+
+function plan(input: PlannerInput, objective: 'cost' | 'rate'): PlacementDocument {
+  let looks = 0;
+  return makePlacement(input, { objective, timeLimitMs: 200, clock: () => looks++ });
+}
+
+/** Latencies by the second simulator if the load goes on for eight times as long, at the placement's rate. */
+function goingOn({ profile, load }: Of, { pools, ratePerSecond }: PlacementDocument): Float64Array {
+  const { timesMs, sizes } = repeatedLoad(load, 8);
+  const rate = (1_000 * (timesMs.length - 1)) / ((timesMs.at(-1) ?? 0) - (timesMs[0] ?? 0));
+  return judgedBy({
+    stages: [{ id: 's', model: profile.model }],
+    pools: pools.map(({ model, variant, maxBatch, replicas }) => ({ model, variant, maxBatch, replicas })),
+    profiles: [profile as unknown as OracleProfile],
+    devices: Array.from({ length: 8 }, (_, i) => ({ id: `n/${i}`, kind: 'gpu' })),
+    timesMs: timesMs.map((at) => (at * rate) / ratePerSecond),
+    sizes,
+    seed: 1,
+  });
+}
+
+/** What a device serves of the load in a second, in batches of eight of its runs in their order. */
+function servedPerSecond({ sizes: { audio_s = Float64Array.of() } }: Load): number {
+  let ms = 0;
+  for (let run = 0; run + 8 <= audio_s.length; run += 8) ms += audio_s.subarray(run, run + 8).includes(20) ? 342 : 61.8;
+  return (8_000 * Math.floor(audio_s.length / 8)) / ms;
+}
+
+describe('a load that is short beside the objective', SLOW, () => {
+  it('is promised at no higher rate than the devices sustain, in batches as their calls make them', () => {
+    const of = { profile: WHISPER, load: clips(4_000, 100), devices: 8, p99Ms: 10_000 };
+    const placement = plan(inputOf(of), 'rate');
+    const sustained = 8 * servedPerSecond(of.load);
+    // Of 10 s, 8 are as long as the trace at this rate is: without queues that must not grow, twice as much passes.
+    expect(placement.ratePerSecond).toBeLessThanOrEqual(1.02 * sustained);
+    expect(placement.ratePerSecond).toBeGreaterThanOrEqual(0.85 * sustained);
+    expect(percentile(goingOn(of, placement).sort(), 0.99)).toBeLessThanOrEqual(1.1 * of.p99Ms);
+  });
+
+  it('gets as many devices as sustain the stretch of a long trace that is planned for', () => {
+    const of = { profile: WHISPER, load: clips(30_000, 100), devices: 8, p99Ms: 60_000 };
+    expect(of.load.timesMs).toHaveLength(20_000);
+    const placement = plan(inputOf(of), 'cost');
+    expect(100 / servedPerSecond(of.load)).toBeGreaterThan(3);
+    expect(placement.costPerHour).toBe(4 * 2);
+    expect(percentile(goingOn(of, placement).sort(), 0.99)).toBeLessThanOrEqual(1.1 * of.p99Ms);
+  });
+
+  it('is repeated where no times of full batches are known, as those of an LLM whose cache is full', () => {
+    const timesMs = arrivals({ count: 400, rate: 4, seed: 2 });
+    const load = loadOf(timesMs, {
+      tokens_in: timesMs.map(() => 100),
+      tokens_out: timesMs.map((_, run) => 400 + 1_200 * drawOf(3, run, 1)),
+    });
+    const of = { profile: LLM, load, devices: 1, p99Ms: 300_000, memory: '28.5GiB' };
+    const placement = plan(inputOf(of), 'rate');
+    const latencies = goingOn(of, placement);
+    const mean = (from: number) => latencies.subarray(from * 400, (from + 1) * 400).reduce((sum, ms) => sum + ms / 400, 0);
+    // Two of eight parts of the load later, at the rate that is promised, runs take hardly longer.
+    const everyMs = 400_000 / placement.ratePerSecond;
+    expect((mean(7) - mean(3)) / (4 * everyMs)).toBeLessThan(0.03);
+    expect(percentile(latencies.sort(), 0.99)).toBeLessThanOrEqual(1.1 * of.p99Ms);
+  });
+
+  it('says so of a placement that is given, and not of one that has room', () => {
+    const input = inputOf({ profile: WHISPER, load: clips(4_000, 400), devices: 8, p99Ms: 20_000 });
+    const problem = buildProblem(input);
+    const judge = new Judge(problem);
+    const all = { configs: [1], replicas: Array.from({ length: 8 }, (_, device) => ({ pool: 0, devices: [device] })) };
+    expect(judge.see(all).p99Ms).toBeLessThan(20_000);
+    expect(judge.see(all).holds).toBe(false);
+    expect(judge.holds(all)).toBe(false);
+    expect(judge.holds(all, 0.45)).toBe(true);
+    expect(judge.see(all, { speed: 0.45 }).holds).toBe(true);
+  });
+});
