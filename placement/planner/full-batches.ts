@@ -23,10 +23,19 @@ export function largestOfBatches(
   const { pipeline, fanOut } = stage;
   const made = read && [read.column, typicalFor(load, pipeline, read.column, read.typical), read.pieceTokens];
   const calls = fanOut?.mean ?? stage.calls ?? 1;
-  const key = [...keyOf(stage), 'full', batch, calls, column, typicalFor(load, pipeline, column, typical), ...(made ?? [])];
+  const key = [
+    ...keyOf(stage),
+    'full',
+    batch,
+    calls,
+    column,
+    typicalFor(load, pipeline, column, typical),
+    ...(made ?? []),
+  ];
   return known.get(load, key, () => {
     const runs = runsOf(load, pipeline);
-    if (runs.length === 0 || (read === undefined && !isStated(load, column))) return ascending(Float64Array.of(typical));
+    if (runs.length === 0 || (read === undefined && !isStated(load, column)))
+      return ascending(Float64Array.of(typical));
     const sizeOf = numberAt(load, column, typical);
     const piecesOf = read ? piecesAt(load, read) : () => 1;
     // Calls of one run come together, and have its size.

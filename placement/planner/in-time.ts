@@ -1,6 +1,14 @@
-import { mayBeLate, percentile, type SimulationOptions, type SimulationResult, sortedNumbers } from '../simulator/index.js';
+import {
+  type Load,
+  mayBeLate,
+  percentile,
+  type SimulationOptions,
+  type SimulationResult,
+  sortedNumbers,
+} from '../simulator/index.js';
 import { attainmentOf } from './attainment.js';
 import { keptShare } from './error-budget.js';
+import { runsByPipeline, valuesOf } from './own-runs.js';
 import type { Objective, Problem } from './problem.js';
 import { attained, limitsOf } from './targets.js';
 
@@ -15,6 +23,24 @@ export function latenciesOf(latencyMs: Float64Array): Latencies {
   const sorted = sortedNumbers(latencyMs);
   return { p50Ms: percentile(sorted, 0.5), p95Ms: percentile(sorted, 0.95), p99Ms: percentile(sorted, 0.99) };
 }
+
+/** Latencies of the runs of one of several pipelines. */
+export interface PipelineLatencies extends Latencies {
+  readonly pipeline: number;
+}
+
+/** Of a load of several pipelines, those of each that has runs which ended; empty: all runs are of one. */
+export const latenciesByPipeline = (load: Load, latencyMs: Float64Array): readonly PipelineLatencies[] =>
+  runsByPipeline(load).flatMap(({ pipeline, runs }) => {
+    const own = latenciesOf(valuesOf(latencyMs, runs));
+    return Number.isNaN(own.p50Ms) ? [] : [{ pipeline, ...own }];
+  });
+
+/** The latency at a percentile of the slowest pipeline. */
+export const slowest = (
+  { pipelines, ...all }: Latencies & { readonly pipelines: readonly Latencies[] },
+  at: keyof Latencies,
+): number => Math.max(all[at], ...pipelines.map((each) => each[at]));
 
 /** When a simulation may stop, as too many runs are late. `share`: of the objective's time, less than 1 for a tighter one. */
 export function untilLate(
@@ -32,11 +58,12 @@ export function untilLate(
   };
 }
 
-/** Whether the simulated load meets the objective. `speed`, `share`: of the load, and of the objective's time. */
+/** Whether the simulated load, and in it each pipeline alone, meets the objective. `speed`, `share`: of the load, and of the objective's time. */
 export function isInTime(problem: Problem, result: SimulationResult, speed: number, share: number): boolean {
   const objective = tightened(problem.objective, share);
   return (
     meets(latenciesOf(result.latencyMs), objective) &&
+    latenciesByPipeline(problem.load, result.latencyMs).every((each) => meets(each, objective)) &&
     hits(problem, attained(problem.targets, result.observed), share) &&
     (isPlain(objective) || attainmentOf(problem, result, speed).used <= share)
   );

@@ -2,9 +2,18 @@ import { type SimulatedPlacement, type SimulationResult, Simulator } from '../si
 import { type Attainment, attainmentOf } from './attainment.js';
 import { type Candidate, configOf, isPossible, keyOf, simulatedPlacement } from './candidate.js';
 import { budgetsOf, type Spent } from './error-budget.js';
-import { hits, isInTime, type Latencies, latenciesOf, meets, untilLate } from './in-time.js';
+import {
+  hits,
+  isInTime,
+  type Latencies,
+  latenciesByPipeline,
+  latenciesOf,
+  meets,
+  type PipelineLatencies,
+  untilLate,
+} from './in-time.js';
 import { KnownResults, keyButLimits, leastLimits } from './known-results.js';
-import { Lasting, meanOf, type Shown } from './lasting.js';
+import { Lasting, type Shown, shownBy } from './lasting.js';
 import { demandedLosses, demandsLosses, type Loss } from './losses.js';
 import type { Problem } from './problem.js';
 import { balance } from './stability.js';
@@ -24,6 +33,8 @@ export interface Trial {
 /** Result of simulating a candidate to its end. */
 export interface Seen extends Latencies {
   readonly holds: boolean;
+  /** Of each pipeline, if the load is of several. */
+  readonly pipelines: readonly PipelineLatencies[];
   /** By target of the problem: the value at its percentile. */
   readonly targets: readonly number[];
   readonly attainment: Attainment;
@@ -32,9 +43,11 @@ export interface Seen extends Latencies {
   readonly result: SimulationResult;
 }
 
-/** What a simulation of the load as it is says: how near it comes to the objective, and of one that meets it, how long it took. */
-interface Outcome extends Shown {
+/** What a simulation of the load as it is says. */
+interface Outcome {
   readonly reach: number;
+  /** Absent: it does not meet the objective. */
+  readonly shown?: Shown;
 }
 
 /** Decides whether candidates meet the objective: they must be valid, pass the simulation, and sustain the load. */
@@ -110,10 +123,10 @@ export class Judge {
     const peak = balance(problem, candidate).peak * speed;
     if (peak >= 1) return 0;
     const placement = simulatedPlacement(problem, candidate);
-    const outcome = this.#outcomeOf(candidate, placement, speed, share);
-    if (outcome.reach < 1) return outcome.reach;
+    const { reach, shown } = this.#outcomeOf(candidate, placement, speed, share);
+    if (shown === undefined) return reach;
     const options = { seed: problem.seed, ...(this.expired && { expired: this.expired }) };
-    return this.#lasting.sustains(placement, outcome, { speed, peak, share, options }) ? 1 : MISSED;
+    return this.#lasting.sustains(placement, shown, { speed, peak, share, options }) ? 1 : MISSED;
   }
 
   #outcomeOf(candidate: Candidate, placement: SimulatedPlacement, speed: number, share: number): Outcome {
@@ -132,7 +145,6 @@ export class Judge {
 
   #simulated(placement: SimulatedPlacement, speed: number, share: number) {
     const { problem } = this;
-    const count = problem.load.timesMs.length;
     this.simulations += 1;
     const { expired } = this;
     let isCut = false;
@@ -146,10 +158,13 @@ export class Judge {
       seed: problem.seed,
       ...(expired && { expired: cut }),
     });
-    const { waiting, spanMs } = result;
-    const reachOf = () => (isInTime(problem, result, speed, share) ? 1 : MISSED);
-    const reach = result.gaveUp ? Math.min(MISSED, result.completed / count) : reachOf();
-    return { outcome: { reach, spanMs, meanMs: meanOf(result.latencyMs) }, waiting, isCut };
+    const outcome = this.#outcomeFrom(result, speed, share);
+    return { outcome, waiting: result.waiting, isCut };
+  }
+
+  #outcomeFrom(result: SimulationResult, speed: number, share: number): Outcome {
+    if (result.gaveUp) return { reach: Math.min(MISSED, result.completed / this.problem.load.timesMs.length) };
+    return isInTime(this.problem, result, speed, share) ? { reach: 1, shown: shownBy(result) } : { reach: MISSED };
   }
 
   /** Simulates a candidate; the result's arrays are valid until the next simulation. */
@@ -166,17 +181,17 @@ export class Judge {
       ...(admit !== undefined && { admit }),
     });
     const latencies = latenciesOf(result.latencyMs);
+    const pipelines = latenciesByPipeline(problem.load, result.latencyMs);
     const targets = attained(problem.targets, result.observed);
     const attainment = attainmentOf(problem, result, speed);
     const budgets = budgetsOf(problem, result, attainment.share);
     const peak = balance(problem, candidate).peak * speed * slowdown;
-    const inTime = meets(latencies, problem.objective) && hits(problem, targets) && attainment.used <= 1;
-    const lasts = () => {
-      const shown = { spanMs: result.spanMs, meanMs: meanOf(result.latencyMs) };
-      return peak < 1 && this.#lasting.sustains(placement, shown, { speed, peak, options });
-    };
+    const isMet = [latencies, ...pipelines].every((each) => meets(each, problem.objective));
+    const inTime = isMet && hits(problem, targets) && attainment.used <= 1;
+    const lasts = () => peak < 1 && this.#lasting.sustains(placement, shownBy(result), { speed, peak, options });
     // Requests refused beyond `admit` are no load.
-    return { ...latencies, holds: inTime && (admit !== undefined || lasts()), targets, attainment, budgets, result };
+    const holds = inTime && (admit !== undefined || lasts());
+    return { ...latencies, pipelines, holds, targets, attainment, budgets, result };
   }
 }
 

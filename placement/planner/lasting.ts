@@ -1,22 +1,25 @@
 import {
   numbered,
+  percentile,
   repeatedLoad,
   type SimulatedPlacement,
+  type SimulatedPool,
   type SimulationOptions,
   type SimulationResult,
   Simulator,
+  sortedNumbers,
 } from '../simulator/index.js';
 import { isInTime, untilLate } from './in-time.js';
 import type { Problem } from './problem.js';
 
-/** By how much the arrivals may exceed what is served in the same time: what a simulation of this length cannot tell apart. */
+/** Part of the arrivals by which they may exceed what is served in the same time: less cannot be told apart. */
 const GROWTH = 0.01;
 
 /**
- * Load of the busiest device below which no queue is expected to grow. Times of full batches are known; what an LLM loses to full caches and
- * prompts that come together is not.
+ * Load of the busiest device below which no queue is expected to grow. Times of full batches of one stage are known; what an LLM loses to full caches
+ * and prompts that come together is not, and nothing of batches in which short calls of a stage wait for long ones of another.
  */
-const CALM = { dynamic: 0.85, continuous: 0.5 };
+const CALM = { batches: 0.85, llm: 0.5, mixed: 0 };
 
 /** How long the repeated load is: so many runs, and so many times an average run. */
 const LASTS = { runs: 16_000, latencies: 8 };
@@ -27,13 +30,23 @@ const MOST_CALLS = 6_000_000;
 
 /** What a simulation of the load as it is says of a placement. */
 export interface Shown {
-  /** From the first arrival to the last end. */
-  readonly spanMs: number;
+  /** How much longer the last runs take than quick ones: what waits when the load ends, in milliseconds. */
+  readonly behindMs: number;
   /** Average latency of a run. */
   readonly meanMs: number;
 }
 
-export interface Lasted {
+/** Part of the runs that are the last ones, and at which percentile a run is quick. */
+const LAST = 0.05;
+const QUICK = 0.1;
+
+export function shownBy({ latencyMs }: SimulationResult): Shown {
+  const last = meanOf(latencyMs.subarray(Math.floor((1 - LAST) * latencyMs.length)));
+  const quick = percentile(sortedNumbers(latencyMs), QUICK);
+  return { behindMs: last - quick, meanMs: meanOf(latencyMs) };
+}
+
+interface Lasted {
   /** The load arrives this many times as fast. */
   readonly speed: number;
   /** Load of the busiest device at this speed, as `balance` gives it. */
@@ -47,7 +60,7 @@ export interface Lasted {
  * Whether a placement that serves the load in time also does so if it goes on like that. A load that is short beside the objective ends before its
  * queues are long: its runs may all be in time although twice as many arrive as are served.
  *
- * A load that is served in hardly more time than it takes to arrive is sustained, and so is one that leaves the devices room. Any other is
+ * A load is sustained if hardly anything of it waits when it ends, or if it leaves the devices room. Any other is
  * repeated until it lasts several times as long as a run, and must still meet the objective, with runs that do not take ever longer.
  */
 export class Lasting {
@@ -67,15 +80,23 @@ export class Lasting {
 
   sustains(placement: SimulatedPlacement, shown: Shown, { speed, peak, share = 1, options }: Lasted): boolean {
     const arrivesMs = this.#spanMs / speed;
-    if (!(arrivesMs > 0) || shown.spanMs <= arrivesMs * (1 + GROWTH)) return true;
-    const hasLlm = placement.pools.some(({ batching }) => batching === 'continuous');
-    if (peak < (hasLlm ? CALM.continuous : CALM.dynamic)) return true;
+    if (!(arrivesMs > 0) || shown.behindMs <= GROWTH * arrivesMs) return true;
+
+    if (peak < CALM[this.#kindOf(placement)]) return true;
     const times = this.#timesFor(arrivesMs, shown.meanMs);
     if (times === undefined) return true;
     const { problem, simulator } = this.#repeatedBy(times);
     const result = simulator.run(placement, { ...untilLate(problem, share), speed, ...options });
     if (result.gaveUp || !isInTime(problem, result, speed, share)) return false;
     return growthOf(result, (times * arrivesMs) / 4) <= GROWTH;
+  }
+
+  #kindOf({ pools }: SimulatedPlacement): keyof typeof CALM {
+    const { stages } = this.#problem;
+    const isMixed = ({ batching, maxBatch }: SimulatedPool, p: number) =>
+      batching === 'dynamic' && maxBatch > 1 && stages.filter(({ pool }) => pool === p).length > 1;
+    if (pools.some(isMixed)) return 'mixed';
+    return pools.some(({ batching }) => batching === 'continuous') ? 'llm' : 'batches';
   }
 
   /** Undefined: too many calls to be simulated. */
@@ -98,8 +119,8 @@ export class Lasting {
   }
 }
 
-/** Average of the latencies of runs that ended. */
-export function meanOf(latencyMs: Float64Array): number {
+/** Average of the latencies of runs that ended; 0: none has. */
+function meanOf(latencyMs: Float64Array): number {
   const ended = latencyMs.filter(Number.isFinite);
   return ended.reduce((sum, ms) => sum + ms, 0) / Math.max(1, ended.length);
 }

@@ -13,6 +13,25 @@ export const runsOf = (load: Load, pipeline: number): Int32Array =>
     Int32Array.from(load.pipelines.keys()).filter((run) => load.pipelines[run] === pipeline),
   );
 
+const byPipeline = new OncePerLoad<readonly RunsOf[]>();
+
+/** The runs of one of several pipelines, in order. */
+interface RunsOf {
+  readonly pipeline: number;
+  readonly runs: Int32Array;
+}
+
+/** The runs of each pipeline of a load of several; empty: all are of one. */
+export const runsByPipeline = (load: Load): readonly RunsOf[] =>
+  byPipeline.get(load, [], () => {
+    const pipelines = [...new Set(load.pipelines)].sort((a, b) => a - b);
+    return pipelines.length < 2 ? [] : pipelines.map((pipeline) => ({ pipeline, runs: runsOf(load, pipeline) }));
+  });
+
+/** The values of some runs. */
+export const valuesOf = (values: Float64Array, runs: Int32Array): Float64Array =>
+  Float64Array.from(runs, (run) => values[run] as number);
+
 const lacking = new OncePerLoad<boolean>();
 
 /** A typical number as a part of a cache key: undefined where each run of the pipeline states its own, so that the typical one does not matter. */

@@ -51,6 +51,8 @@ export interface Problem {
   readonly alike: readonly number[];
   readonly kinds: readonly string[];
   readonly stages: readonly SimulatedStage[];
+  /** Names of the pipelines. */
+  readonly pipelines: readonly string[];
   /** `<pipeline>/<stage>`. */
   readonly stageNames: readonly string[];
   readonly pools: readonly PoolProblem[];

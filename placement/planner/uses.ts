@@ -61,7 +61,8 @@ function useOf(draft: Draft, batch: number, { callsPerMs, slackMs, cells }: Aske
   const cache = cacheOf(profile, maxBatch, meanTokens(times), ofKind);
   if (cache === undefined) return undefined;
   let erlangs = stepErlangs(draft, maxBatch, callsPerMs);
-  const preferred = profile.batching === 'dynamic' ? profile.preferredBatchSizes.filter((size) => size <= maxBatch) : [];
+  const preferred =
+    profile.batching === 'dynamic' ? profile.preferredBatchSizes.filter((size) => size <= maxBatch) : [];
   // What a replica takes of a long queue.
   const full = preferred.length > 0 ? Math.max(...preferred) : maxBatch;
   let fullErlangs = erlangs;
