@@ -107,9 +107,10 @@ describe('a load that is short beside the objective', SLOW, () => {
     const input = inputOf(of);
     const [first] = input.pipelines;
     const placement = plan({ ...input, pipelines: first ? [first, { ...first, name: 'other' }] : [] }, 'rate');
-    // Nearly all batches of eight calls have a long one.
-    expect(placement.ratePerSecond).toBeLessThanOrEqual(1.02 * 8 * servedPerSecond(load));
-    expect(placement.ratePerSecond).toBeGreaterThanOrEqual(0.85 * 8 * servedPerSecond(load));
+    // Four of five batches of eight calls have a long one: they serve less than single calls.
+    const sustained = 8 * Math.max(servedPerSecond(load), 1_000 / (0.9 * 24.4 + 0.1 * 111));
+    expect(placement.ratePerSecond).toBeLessThanOrEqual(1.02 * sustained);
+    expect(placement.ratePerSecond).toBeGreaterThanOrEqual(0.85 * sustained);
     expect(percentile(goingOn(of, placement).sort(), 0.99)).toBeLessThanOrEqual(1.1 * of.p99Ms);
   });
 
