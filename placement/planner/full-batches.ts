@@ -41,24 +41,34 @@ export function largestOfBatches(
     // Calls of one run come together, and have its size.
     const callsOf = callsAt(load, stage) ?? (() => Math.max(1, Math.round(calls)));
     const largest: number[] = [];
+    const batches: number[] = [];
+    const add = (each: number, times: number) => {
+      largest.push(each);
+      batches.push(times);
+    };
     let most = 0;
     let taken = 0;
     for (const run of runs) {
       const pieces = piecesOf(run);
       const size = sizeOf(run) / pieces;
       for (let left = callsOf(run) * pieces; left >= 1; ) {
+        // Batches of one run's calls alone are counted: a run may have thousands of calls.
+        const alone = taken === 0 ? Math.floor(left / batch) : 0;
+        if (alone > 0) add(size, alone);
+        left -= alone * batch;
+        if (left < 1) break;
         const own = Math.min(left, batch - taken);
         left -= own;
         taken += own;
         most = Math.max(most, size);
         if (taken < batch) continue;
-        largest.push(most);
+        add(most, 1);
         most = 0;
         taken = 0;
       }
     }
     // Fewer calls than a batch has.
-    if (largest.length === 0) largest.push(most > 0 ? most : typical);
-    return ascending(Float64Array.from(largest));
+    if (largest.length === 0) add(most > 0 ? most : typical, 1);
+    return ascending(Float64Array.from(largest), Float64Array.from(batches));
   });
 }
