@@ -24,7 +24,8 @@ function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste
     capacity: 1,
     memoryBytes: 1,
   };
-  const time = (use.draftErlangs * speed * use.width) / (busy * capacity);
+  // Long queues make full batches, in which calls of mixed sizes may take longer than in those that are likely.
+  const time = (Math.max(use.draftErlangs, use.fullErlangs) * speed * use.width) / (busy * capacity);
   const room = (use.memoryBytes * use.width) / memoryBytes;
   // Without prices fewer devices are preferred.
   return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / horizonMs(problem.objective);
