@@ -66,9 +66,11 @@ interface Lasted {
 export class Lasting {
   readonly #problem: Problem;
   readonly #spanMs: number;
+  /** The longest time between two runs. */
+  readonly #idleMs: number;
   /** Calls of the load. */
   readonly #calls: number;
-  readonly #repeated = new Map<number, { readonly problem: Problem; readonly simulator: Simulator }>();
+  readonly #repeated = new Map<string, { readonly problem: Problem; readonly simulator: Simulator }>();
 
   constructor(problem: Problem) {
     this.#problem = problem;
@@ -76,6 +78,7 @@ export class Lasting {
     const { timesMs } = load;
     this.#calls = timesMs.length * numbered(stages).perRequest;
     this.#spanMs = (timesMs[timesMs.length - 1] ?? 0) - (timesMs[0] ?? 0);
+    this.#idleMs = timesMs.reduce((most, at, run) => Math.max(most, at - (timesMs[run - 1] ?? at)), 0);
   }
 
   sustains(placement: SimulatedPlacement, shown: Shown, { speed, peak, share = 1, options }: Lasted): boolean {
@@ -85,10 +88,15 @@ export class Lasting {
     if (peak < CALM[this.#kindOf(placement)]) return true;
     const times = this.#timesFor(arrivesMs, shown.meanMs);
     if (times === undefined) return true;
-    const { problem, simulator } = this.#repeatedBy(times);
+    const isSteady = (result: SimulationResult) =>
+      !result.gaveUp && growthOf(result, (times * arrivesMs) / 4) <= GROWTH;
+    // Bursts at both ends of the load are not one burst: the longest time without a run is between them.
+    const { problem, simulator } = this.#repeatedBy(times, this.#idleMs);
     const result = simulator.run(placement, { ...untilLate(problem, share), speed, ...options });
-    if (result.gaveUp || !isInTime(problem, result, speed, share)) return false;
-    return growthOf(result, (times * arrivesMs) / 4) <= GROWTH;
+    if (!isSteady(result) || !isInTime(problem, result, speed, share)) return false;
+    if (this.#idleMs <= GROWTH * this.#spanMs) return true;
+    // With so long a pause fewer runs arrive: at the load's own rate no queue may grow either.
+    return isSteady(this.#repeatedBy(times).simulator.run(placement, { speed, ...options }));
   }
 
   #kindOf({ pools }: SimulatedPlacement): keyof typeof CALM {
@@ -107,14 +115,17 @@ export class Lasting {
     return able.find(isEnough) ?? able.at(-1);
   }
 
-  #repeatedBy(times: number) {
-    const known = this.#repeated.get(times);
+  #repeatedBy(times: number, idleMs?: number) {
+    const key = `${times} ${idleMs}`;
+    const known = this.#repeated.get(key);
     if (known) return known;
     const { stages, simulated, targets } = this.#problem;
-    const problem = { ...this.#problem, load: repeatedLoad(this.#problem.load, times) };
+    const problem = { ...this.#problem, load: repeatedLoad(this.#problem.load, times, idleMs) };
     const observed = targets.map((target) => target.observed);
     const made = { problem, simulator: new Simulator(stages, simulated, problem.load, observed) };
-    this.#repeated.set(times, made);
+    // Each takes up to some hundred megabytes: only the latest ones are kept.
+    if (this.#repeated.size >= 2) this.#repeated.clear();
+    this.#repeated.set(key, made);
     return made;
   }
 }

@@ -4,7 +4,7 @@ import { makeLoad, makePlacement } from '../../../placement/explain/index.js';
 import { readInventory } from '../../../placement/inventory/index.js';
 import { buildProblem, Judge, type PlannerInput } from '../../../placement/planner/index.js';
 import { readProfiles } from '../../../placement/profiles/index.js';
-import { arrivals, drawOf, type Load, percentile, repeatedLoad } from '../../../placement/simulator/index.js';
+import { arrivals, drawOf, type Load, loadOf, percentile, repeatedLoad } from '../../../placement/simulator/index.js';
 import { readPipelineShape } from '../../../placement/workload/index.js';
 import { judgedBy, type OracleProfile } from '../../oracle/placement-oracle.js';
 
@@ -112,6 +112,30 @@ describe('a load that is short beside the objective', SLOW, () => {
     expect(placement.ratePerSecond).toBeLessThanOrEqual(1.02 * sustained);
     expect(placement.ratePerSecond).toBeGreaterThanOrEqual(0.85 * sustained);
     expect(percentile(goingOn(of, placement).sort(), 0.99)).toBeLessThanOrEqual(1.1 * of.p99Ms);
+  });
+
+  it('may begin and end with a burst: repeated, they are not one of twice the runs', () => {
+    const timesMs = Float64Array.from({ length: 600 }, (_, run) => Math.floor(run / 200) * 60_000 + (run % 200));
+    const input = inputOf({ profile: WHISPER, load: loadOf(timesMs), devices: 1, p99Ms: 8_000 });
+    const stages = ['s', 't'].map((id, i) => ({ id, model: WHISPER.model, after: ['s'].slice(0, i) }));
+    const twice = readPipelineShape(JSON.stringify({ format: 1, name: 'p', stages }), 'p.json');
+    const judge = new Judge(buildProblem({ ...input, pipelines: [twice] }));
+    const one = { configs: [1], replicas: [{ pool: 0, devices: [0] }] };
+    // A burst takes some 5 s of each minute.
+    expect(judge.see(one).p99Ms).toBeGreaterThan(4_500);
+    expect(judge.see(one).holds).toBe(true);
+    expect(judge.holds(one)).toBe(true);
+  });
+
+  it('gets drafts whose batches suit it: no more devices are named than are needed', () => {
+    // Batches of 32 have a long call nearly always, and take five times as long as their calls alone.
+    const latency = [1, 32].flatMap((batch) => [2, 200].map((size) => ({ batch, size, ...row(20 + batch * size) })));
+    const profile = { ...WHISPER, latency };
+    const audio_s = Float64Array.from({ length: 4_000 }, (_, run) => (drawOf(3, run, 1) < 0.05 ? 200 : 2));
+    const load = loadOf(arrivals({ count: 4_000, rate: 60, seed: 2 }), { audio_s });
+    const input = inputOf({ profile, load, devices: 1, p99Ms: 3_000 });
+    expect(() => plan(input, 'cost')).toThrow(/or 1 more gpu/);
+    expect(plan(inputOf({ profile, load, devices: 2, p99Ms: 3_000 }), 'cost').costPerHour).toBe(4);
   });
 
   it('says so of a placement that is given, and not of one that has room', () => {
