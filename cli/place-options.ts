@@ -63,8 +63,8 @@ function groundOptions(command: Command): Command {
     .option('--profiles <folder>', 'profiles, one JSON file each')
     .option('--trace <file>', 'arrivals: timestamp_s[,size…]; one per pipeline', asNames, [])
     .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
-    .option('--slo-p99 <time>', '99 % of the runs finish within it, e.g. 800ms', asMs)
-    .option('--slo-p95 <time>', '95 % of the runs finish within it', asMs)
+    .option('--slo-p99 <time>', '99 % of the runs of each pipeline finish within it, e.g. 800ms', asMs)
+    .option('--slo-p95 <time>', '95 % of the runs of each pipeline finish within it', asMs)
     .option(
       '--slo <stage.metric.percentile=time>',
       'objective of a stage: ttft, ttfa, tpot or latency at p95, p99 or, left out, the goodput, e.g. answer.ttft.p99=400ms; repeatable',

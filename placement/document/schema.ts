@@ -19,6 +19,8 @@ const stageFigure = z.strictObject({
 export const predictedSchema = z.strictObject({
   /** Of whole runs, from arrival to the end. */
   ...latencies.shape,
+  /** The same of each pipeline by its name, if there are several. */
+  pipelines: z.record(z.string(), latencies).optional(),
   /** Completed runs per second, of those that arrive. */
   throughputPerSecond: z.number().min(0),
   arrivedPerSecond: z.number().min(0),
@@ -31,7 +33,7 @@ export const predictedSchema = z.strictObject({
   /** The figures that the objective names, in its order. */
   figures: z.array(stageFigure).optional(),
   /**
-   * By objective, `p99`, `p95`, a figure such as `voice/answer ttft p99`, or `goodput`: the share of the runs beyond it, and what part of
+   * By objective, `p99`, `p95`, of one of several pipelines `voice p99`, a figure such as `voice/answer ttft p99`, or `goodput`: the share of the runs beyond it, and what part of
    * the share that may be late this is; above 1 it is missed.
    */
   errorBudgets: z.array(z.strictObject({ of: z.string(), beyond: share.max(1), spent: share })).optional(),

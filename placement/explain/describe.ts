@@ -21,6 +21,7 @@ import {
   type Searched,
   type Seen,
   shedShare,
+  slowest,
   useOn,
   withMoreDevices,
 } from '../planner/index.js';
@@ -161,7 +162,7 @@ const figuresOf = ({ targets }: Problem, values: readonly number[]): StageFigure
 
 export function predictedRunsOf(
   problem: Problem,
-  { p50Ms, p95Ms, p99Ms, targets, attainment, budgets, result }: Seen,
+  { p50Ms, p95Ms, p99Ms, pipelines, targets, attainment, budgets, result }: Seen,
   rate: number,
 ) {
   const count = result.completed + result.failed + result.refused + result.oversized;
@@ -170,6 +171,14 @@ export function predictedRunsOf(
     p50Ms: ms(p50Ms),
     p95Ms: ms(p95Ms),
     p99Ms: ms(p99Ms),
+    ...(pipelines.length > 0 && {
+      pipelines: Object.fromEntries(
+        pipelines.map((each) => [
+          problem.pipelines[each.pipeline] ?? '',
+          { p50Ms: ms(each.p50Ms), p95Ms: ms(each.p95Ms), p99Ms: ms(each.p99Ms) },
+        ]),
+      ),
+    }),
     throughputPerSecond: round(Math.min(rate, (result.completed * 1000) / result.spanMs), 3),
     arrivedPerSecond: round(rate, 3),
     failedShare: round(result.failed / Math.max(1, count), 6),
@@ -262,18 +271,19 @@ function robust(
 }
 
 /** How much of the objectives is used up: 1 is all of one. */
-function usedUp({ objective, targets }: Problem, { p95Ms, p99Ms, targets: values, attainment }: Seen): number {
+function usedUp({ objective, targets }: Problem, seen: Seen): number {
+  const { targets: values, attainment } = seen;
   return Math.max(
     attainment.used,
-    p99Ms / (objective.p99Ms ?? Number.POSITIVE_INFINITY),
-    p95Ms / (objective.p95Ms ?? Number.POSITIVE_INFINITY),
+    slowest(seen, 'p99Ms') / (objective.p99Ms ?? Number.POSITIVE_INFINITY),
+    slowest(seen, 'p95Ms') / (objective.p95Ms ?? Number.POSITIVE_INFINITY),
     ...targets.map((target, i) => (values[i] ?? 0) / target.ms),
   );
 }
 
 /** How late runs are: by the 99th percentile, or by the objective that is used up most if there are others. */
 const lateness = (problem: Problem, seen: Seen): number =>
-  problem.targets.length === 0 && seen.attainment.used === 0 ? seen.p99Ms : usedUp(problem, seen);
+  problem.targets.length === 0 && seen.attainment.used === 0 ? slowest(seen, 'p99Ms') : usedUp(problem, seen);
 
 /** Tries one additional device of each kind for each pool, and returns the one that gains most for its price. */
 function nextOf(

@@ -98,7 +98,11 @@ function waysOutOf(input: PlannerInput, problem: Problem, leftMs: number, clock:
   return infeasible(ways, rateOf(problem.load), input);
 }
 
-function infeasible(found: WaysOut, rate: number, { objective, inventory, survive }: PlannerInput): MillraceError {
+function infeasible(
+  found: WaysOut,
+  rate: number,
+  { objective, inventory, survive, pipelines }: PlannerInput,
+): MillraceError {
   const ms = (value: number) => `${Math.ceil(value)} ms`;
   const { p95Ms, p99Ms, stages = [], goodput, worstMinute, errorBudget } = objective;
   const limit = [
@@ -123,7 +127,7 @@ function infeasible(found: WaysOut, rate: number, { objective, inventory, surviv
     ),
   ];
   const lost = survive ?? (inventory.devices.some(isSpot) ? 'spot device' : undefined);
-  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${limit}${lost === undefined ? '' : `, also after the loss of any one ${lost}`}. What would make it feasible: ${ways.join('; or ')}`;
+  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${limit}${lost === undefined ? '' : `, also after the loss of any one ${lost}`}${pipelines.length > 1 ? ', by each pipeline alone' : ''}. What would make it feasible: ${ways.join('; or ')}`;
   return new MillraceError('PLACEMENT_INFEASIBLE', message, {
     fields: ways.map((way) => ({ field: 'feasible with', message: way })),
   });

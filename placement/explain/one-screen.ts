@@ -87,9 +87,16 @@ function limitsOf(placement: PlacementDocument, inventory: Inventory | undefined
             detail: `${percent(share)} of at least ${percent(least)}`,
           },
         ];
+  // Each of several pipelines has them alone.
+  const wholeRuns = (of: Omit<PlacementDocument['predicted'], 'stages' | 'devices'>) =>
+    of.pipelines === undefined
+      ? [['', of] as const]
+      : Object.entries(of.pipelines).map(([name, own]) => [`${name} `, own] as const);
   const objectives = (of: Omit<PlacementDocument['predicted'], 'stages' | 'devices'>, after = '') => [
-    ...objective(`p99${after}`, slo.p99Ms, of.p99Ms),
-    ...objective(`p95${after}`, slo.p95Ms, of.p95Ms),
+    ...wholeRuns(of).flatMap(([name, own]) => [
+      ...objective(`${name}p99${after}`, slo.p99Ms, own.p99Ms),
+      ...objective(`${name}p95${after}`, slo.p95Ms, own.p95Ms),
+    ]),
     ...(slo.stages ?? []).flatMap((limit, i) =>
       objective(`${figureName(limit)}${after}`, limit.ms, of.figures?.[i]?.ms ?? 0),
     ),

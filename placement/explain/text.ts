@@ -86,6 +86,10 @@ function summary(placement: PlacementDocument): string {
   return [
     `Placement ${version}: ${rate} for ${money(costPerHour, placement)}${objectives.join('')}`,
     `Predicted   p50 ${round(predicted.p50Ms)} ms, p95 ${round(predicted.p95Ms)} ms, p99 ${round(predicted.p99Ms)} ms, ${round(predicted.throughputPerSecond)} of ${round(predicted.arrivedPerSecond)} runs a second end`,
+    ...Object.entries(predicted.pipelines ?? {}).map(
+      ([name, of]) =>
+        `            ${name} p50 ${round(of.p50Ms)} ms, p95 ${round(of.p95Ms)} ms, p99 ${round(of.p99Ms)} ms`,
+    ),
     ...(slo.stages ?? []).map((limit, i) => {
       const { ms = 0 } = predicted.figures?.[i] ?? {};
       return `            ${figureName(limit)} ${round(ms)} ms, at most ${round(limit.ms)} ms`;

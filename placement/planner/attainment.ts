@@ -1,5 +1,6 @@
 import { percentile, type SimulationResult, sortedNumbers } from '../simulator/index.js';
 import { keptShare, usedOfBudgets } from './error-budget.js';
+import { runsByPipeline, valuesOf } from './own-runs.js';
 import type { Problem } from './problem.js';
 
 /** Fewest runs of a minute from which its share says something. */
@@ -29,7 +30,7 @@ export interface Attainment {
   readonly worstMinute?: Minute;
 }
 
-type Stated = Pick<Problem, 'objective' | 'targets' | 'load'>;
+type Stated = Pick<Problem, 'objective' | 'targets' | 'load'> & Partial<Pick<Problem, 'pipelines'>>;
 
 /**
  * Attainment of a simulated load: the share of its runs within all stated times at once, which is at most the least of the
@@ -39,16 +40,28 @@ type Stated = Pick<Problem, 'objective' | 'targets' | 'load'>;
  */
 export function attainmentOf(problem: Stated, result: SimulationResult, speed = 1): Attainment {
   const used = usedByRun(problem, result);
-  const { goodput, worstMinute: inEach, errorBudget } = problem.objective;
+  const { objective, load } = problem;
+  const { goodput, worstMinute: inEach, errorBudget } = objective;
   const ended = sortedNumbers(used);
   const runs = inTime(ended);
-  const minutes = minutesOf(problem.load.timesMs, used, speed);
+  const start = load.timesMs[0] ?? 0;
+  const minutes = minutesOf(load.timesMs, used, speed, start);
   const [worst] = minutes.toSorted((a, b) => a.share - b.share || b.arrivedPerSecond - a.arrivedPerSecond);
+  // Of several pipelines each must meet the demands alone.
+  const groups = [
+    { ended, minutes },
+    ...runsByPipeline(load).map(({ runs: own }) => {
+      const of = valuesOf(used, own);
+      return { ended: sortedNumbers(of), minutes: minutesOf(valuesOf(load.timesMs, own), of, speed, start) };
+    }),
+  ];
   const demands = [
-    ...(goodput === undefined ? [] : [percentile(ended, keptShare(goodput, errorBudget))]),
-    ...(inEach === undefined
-      ? []
-      : [...minutes.map((minute) => minute.runs), ended].map((each) => percentile(each, inEach))),
+    ...groups.flatMap((group) => [
+      ...(goodput === undefined ? [] : [percentile(group.ended, keptShare(goodput, errorBudget))]),
+      ...(inEach === undefined
+        ? []
+        : [...group.minutes.map((minute) => minute.runs), group.ended].map((each) => percentile(each, inEach))),
+    ]),
     ...(errorBudget === undefined ? [] : usedOfBudgets(problem, result)),
   ];
   return {
@@ -88,8 +101,8 @@ interface MinuteOfRuns extends Minute {
   readonly runs: Float64Array;
 }
 
-function minutesOf(timesMs: Float64Array, used: Float64Array, speed: number): readonly MinuteOfRuns[] {
-  const start = timesMs[0] ?? 0;
+/** Those from `start`, which is in the times of the load, with enough runs. */
+function minutesOf(timesMs: Float64Array, used: Float64Array, speed: number, start: number): readonly MinuteOfRuns[] {
   const minutes: MinuteOfRuns[] = [];
   for (let from = 0; from < timesMs.length; ) {
     const minute = Math.floor(((timesMs[from] ?? 0) - start) / speed / MINUTE_MS);

@@ -102,13 +102,14 @@ export function buildProblem(input: PlannerInput, mayMiss = false): Problem {
     assumptions.push(...speculations(model, drafts[p] ?? []));
   }
   const targets = targetsOf(objective, stageNames, stages, drafts);
-  const samples = sampleWarnings(load, objective, targets, stages, drafts, input.seed);
+  const names = pipelines.map(({ name }) => name);
+  const samples = sampleWarnings(load, names, objective, targets, stages, drafts, input.seed);
   const usable = countingTokens(drafts, targets, stages);
   const seed = input.seed ?? 1;
   const pieces = stages.map((_, v) => piecesOf(named, stages, v, profiles));
   const times = new LeastTimes({ load, stages, drafts: usable, handsTo, pieces, seed });
   if (!mayMiss) {
-    checkReach(objective, times, stages, named);
+    checkReach(objective, times, stages, named, load);
     checkTargets(targets, times);
   }
   const usualMs = times.usualMs();
@@ -135,6 +136,7 @@ export function buildProblem(input: PlannerInput, mayMiss = false): Problem {
     kinds,
     stages,
     stageNames,
+    pipelines: names,
     pools: poolNames.map((model, p) => ({
       ...poolOf(model, usable[p] ?? [], { callsPerMs, slackMs, kinds, cells }),
       affinity: affinityOf(models[handsTo[p]?.pool ?? p] ?? model, input.affinity, input.apart),

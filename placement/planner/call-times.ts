@@ -1,4 +1,5 @@
 import { type ContinuousTable, type DynamicTable, type Load, meanAt, stepAt, type Table } from '../simulator/index.js';
+import { largestOfBatches } from './full-batches.js';
 import type { Calling } from './own-runs.js';
 import { cachedPrompts } from './prompt-times.js';
 import { floorAt, sizeFloor } from './size-floor.js';
@@ -18,6 +19,11 @@ export interface CallTimes {
    * them with those of other stages.
    */
   readonly leastMs: (most: number) => number;
+  /**
+   * Replica time that a call of a batched stage uses, on average, in batches of exactly so many that are made of the calls in order of arrival. Each takes as
+   * long as its largest call: with mixed sizes that is far more than `leastMs`. Absent: calls share no batch.
+   */
+  readonly fullMs?: (batch: number) => number;
   /** Share of the calls that fit the cache of a replica; the others are in none of the times. */
   readonly share: number;
   /** Of sequences, for each call. */
@@ -75,6 +81,10 @@ function ofBatches(
     leastMs(most) {
       const floor = sizeFloor(call, most, (batch, size) => meanAt(call, batch, size) / batch);
       return pieces * meanOver(parts, (size) => floorAt(floor, size));
+    },
+    fullMs(batch) {
+      const largest = partsOf(largestOfBatches(load, table, stage, read, batch), call.sizes);
+      return (pieces * meanOver(largest, (size) => meanAt(call, batch, size))) / batch;
     },
     tokens: 0,
     context: 0,

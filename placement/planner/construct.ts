@@ -24,7 +24,8 @@ function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste
     capacity: 1,
     memoryBytes: 1,
   };
-  const time = (use.draftErlangs * speed * use.width) / (busy * capacity);
+  // Long queues make full batches, in which calls of mixed sizes may take longer than in those that are likely.
+  const time = (Math.max(use.draftErlangs, use.fullErlangs) * speed * use.width) / (busy * capacity);
   const room = (use.memoryBytes * use.width) / memoryBytes;
   // Without prices fewer devices are preferred.
   return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / horizonMs(problem.objective);
@@ -68,7 +69,7 @@ export function construct(problem: Problem, draft: Draft): Candidate | undefined
       const { concurrency, devices } = problem.cells[cell] ?? { concurrency: 1, devices: [] };
       const use = bench.use(p, devices[0] ?? -1);
       if (use === undefined) continue;
-      const each = Math.min(1, use.erlangs > 0 ? (busy[p] ?? 1) / (use.erlangs * speed) : 1);
+      const each = Math.min(1, use.fullErlangs > 0 ? (busy[p] ?? 1) / (use.fullErlangs * speed) : 1);
       const fillable = () => left >= each - 1e-9 || (left > 1e-9 && !share);
       while (fillable()) {
         const free = bench.freeFor(p, cell);
@@ -101,7 +102,7 @@ function sizeOf(
 ): number {
   const sizes = problem.cells.flatMap(({ devices, memoryBytes, capacity }) => {
     const use = bench.use(pool, devices[0] ?? -1);
-    return use ? [Math.max((use.erlangs * erlangs * speed) / capacity, use.memoryBytes / memoryBytes)] : [];
+    return use ? [Math.max((use.fullErlangs * erlangs * speed) / capacity, use.memoryBytes / memoryBytes)] : [];
   });
   return Math.min(...sizes);
 }
@@ -117,7 +118,7 @@ function putTogether(
   speed: number,
 ): boolean {
   const loadOn = (device: number) =>
-    ((bench.use(pool, device)?.erlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.capacity ?? 1);
+    ((bench.use(pool, device)?.fullErlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.capacity ?? 1);
   // A device, or a group of them that replicas span, by its first.
   const placeAt = (device: number) => (bench.use(pool, device)?.width === 1 ? [device] : bench.on(device)[0]?.devices);
   const fitsAt = (device: number) => bench.fitsOn(pool, placeAt(device) ?? []);

@@ -1,5 +1,6 @@
 import { percentile, type SimulationResult, sortedNumbers } from '../simulator/index.js';
 import { spellObjective } from '../workload/index.js';
+import { runsByPipeline, valuesOf } from './own-runs.js';
 import type { Problem } from './problem.js';
 
 /**
@@ -8,7 +9,7 @@ import type { Problem } from './problem.js';
  * Engineering, O'Reilly 2016, chapter 3).
  */
 export interface Spent {
-  /** `p95`, `p99`, a figure of a stage such as `voice/answer ttft p99`, or `goodput`: all of them at once. */
+  /** `p95`, `p99`, of one of several pipelines `voice p99`, a figure of a stage such as `voice/answer ttft p99`, or `goodput`: all of them at once. */
   readonly of: string;
   /** Share of the runs that are late, of those that have the figure and do not fail. */
   readonly beyond: number;
@@ -28,7 +29,7 @@ export const spentOf = (share: number, beyond: number): number => beyond / Math.
 /** Of an objective that lets no run be late: JSON has no infinite numbers. */
 const LEAST_BUDGET = 1e-9;
 
-type Stated = Pick<Problem, 'objective' | 'targets'>;
+type Stated = Pick<Problem, 'objective' | 'targets'> & Partial<Pick<Problem, 'load' | 'pipelines'>>;
 
 /** A time that a share of the runs must meet, and the runs' own times; NaN: it failed, or lacks the figure. */
 interface Figure {
@@ -38,11 +39,21 @@ interface Figure {
   readonly timesMs: Float64Array;
 }
 
-function figuresOf({ objective, targets }: Stated, { latencyMs, observed }: SimulationResult): readonly Figure[] {
+function figuresOf(
+  { objective, targets, load, pipelines = [] }: Stated,
+  { latencyMs, observed }: SimulationResult,
+): readonly Figure[] {
   const { p95Ms, p99Ms } = objective;
+  const each = load ? runsByPipeline(load) : [];
+  const whole = [
+    { name: '', timesMs: latencyMs },
+    ...each.map(({ pipeline, runs }) => ({ name: `${pipelines[pipeline]} `, timesMs: valuesOf(latencyMs, runs) })),
+  ];
   return [
-    ...(p99Ms === undefined ? [] : [{ of: 'p99', share: 0.99, ms: p99Ms, timesMs: latencyMs }]),
-    ...(p95Ms === undefined ? [] : [{ of: 'p95', share: 0.95, ms: p95Ms, timesMs: latencyMs }]),
+    ...whole.flatMap(({ name, timesMs }): Figure[] => [
+      ...(p99Ms === undefined ? [] : [{ of: `${name}p99`, share: 0.99, ms: p99Ms, timesMs }]),
+      ...(p95Ms === undefined ? [] : [{ of: `${name}p95`, share: 0.95, ms: p95Ms, timesMs }]),
+    ]),
     ...targets.flatMap((target, i) => {
       const timesMs = observed[i];
       return timesMs ? [{ of: spellObjective(target), share: target.share, ms: target.ms, timesMs }] : [];

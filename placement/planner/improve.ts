@@ -2,6 +2,7 @@ import { type Candidate, cellAt, costOf, isPossible, type Replica } from './cand
 import { changes } from './changes.js';
 import { construct } from './construct.js';
 import { hardened, spread } from './harden.js';
+import { slowest } from './in-time.js';
 import type { Judge } from './judge.js';
 import { demandsLosses } from './losses.js';
 import type { Problem } from './problem.js';
@@ -100,11 +101,11 @@ const isLarge = ({ cells }: Problem, { replicas }: Candidate): boolean =>
 /** How late a candidate's runs are, and where: by pool, waits and services of its calls. */
 function scoreOf(problem: Problem, judge: Judge, candidate: Candidate) {
   const seen = judge.see(candidate);
-  const { p95Ms, p99Ms, result } = seen;
+  const { result } = seen;
   const waits = timesAt(problem, result);
   const peak = balance(problem, candidate).peak;
   const { objective, targets } = problem;
-  const time = objective.p99Ms === undefined ? p95Ms : p99Ms;
+  const time = slowest(seen, objective.p99Ms === undefined ? 'p95Ms' : 'p99Ms');
   // With several objectives, the one that is missed most counts, as a multiple of its limit.
   const limit = objective.p99Ms ?? objective.p95Ms ?? Number.POSITIVE_INFINITY;
   const missed = targets.map(({ ms }, i) => (seen.targets[i] ?? 0) / ms);

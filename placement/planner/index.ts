@@ -20,6 +20,7 @@ export {
   useOn,
 } from './candidate.js';
 export { keptShare, spentOf } from './error-budget.js';
+export { slowest } from './in-time.js';
 export { Judge, type Seen } from './judge.js';
 export { demandedLosses, demandsLosses, domainOf, lossesOf } from './losses.js';
 export { LowerBound } from './lower-bound.js';

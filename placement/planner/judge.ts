@@ -1,26 +1,23 @@
-import {
-  mayBeLate,
-  percentile,
-  type SimulatedPlacement,
-  type SimulationResult,
-  Simulator,
-  sortedNumbers,
-} from '../simulator/index.js';
+import { type SimulatedPlacement, type SimulationResult, Simulator } from '../simulator/index.js';
 import { type Attainment, attainmentOf } from './attainment.js';
 import { type Candidate, configOf, isPossible, keyOf, simulatedPlacement } from './candidate.js';
-import { budgetsOf, keptShare, type Spent } from './error-budget.js';
+import { budgetsOf, type Spent } from './error-budget.js';
+import {
+  hits,
+  isInTime,
+  type Latencies,
+  latenciesByPipeline,
+  latenciesOf,
+  meets,
+  type PipelineLatencies,
+  untilLate,
+} from './in-time.js';
 import { KnownResults, keyButLimits, leastLimits } from './known-results.js';
+import { Lasting, type Shown, shownBy } from './lasting.js';
 import { demandedLosses, demandsLosses, type Loss } from './losses.js';
-import type { Objective, Problem } from './problem.js';
+import type { Problem } from './problem.js';
 import { balance } from './stability.js';
-import { attained, limitsOf } from './targets.js';
-
-/** Latencies of whole runs, in milliseconds. */
-export interface Latencies {
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-}
+import { attained } from './targets.js';
 
 export interface Trial {
   /** Speed of the load: it arrives this many times as fast. */
@@ -36,6 +33,8 @@ export interface Trial {
 /** Result of simulating a candidate to its end. */
 export interface Seen extends Latencies {
   readonly holds: boolean;
+  /** Of each pipeline, if the load is of several. */
+  readonly pipelines: readonly PipelineLatencies[];
   /** By target of the problem: the value at its percentile. */
   readonly targets: readonly number[];
   readonly attainment: Attainment;
@@ -44,16 +43,24 @@ export interface Seen extends Latencies {
   readonly result: SimulationResult;
 }
 
-/** Decides whether candidates meet the objective: they must be valid, stable, and pass the simulation. */
+/** What a simulation of the load as it is says. */
+interface Outcome {
+  readonly reach: number;
+  /** Absent: it does not meet the objective. */
+  readonly shown?: Shown;
+}
+
+/** Decides whether candidates meet the objective: they must be valid, pass the simulation, and sustain the load. */
 export class Judge {
   readonly problem: Problem;
   readonly #simulator: Simulator;
+  readonly #lasting: Lasting;
   readonly #demandsLosses: boolean;
   readonly #known = new Map<string, number>();
-  readonly #results = new KnownResults();
+  readonly #results = new KnownResults<Outcome>();
   /** Ends simulations early, as if the candidate failed: the time is up. */
   expired: (() => boolean) | undefined;
-  /** Simulations so far. */
+  /** Simulations of the load as it is, so far. */
   simulations = 0;
   /** The same, and those that were not needed because another with the same result is known. */
   trials = 0;
@@ -63,6 +70,7 @@ export class Judge {
     this.#demandsLosses = demandsLosses(problem);
     const observed = problem.targets.map((target) => target.observed);
     this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load, observed);
+    this.#lasting = new Lasting(problem);
   }
 
   /**
@@ -111,8 +119,18 @@ export class Judge {
 
   #judged(candidate: Candidate, speed: number, share = 1): number {
     const { problem } = this;
-    if (!isPossible(problem, candidate) || balance(problem, candidate).peak * speed >= 1) return 0;
+    if (!isPossible(problem, candidate)) return 0;
+    const peak = balance(problem, candidate).peak * speed;
+    if (peak >= 1) return 0;
     const placement = simulatedPlacement(problem, candidate);
+    const { reach, shown } = this.#outcomeOf(candidate, placement, speed, share);
+    if (shown === undefined) return reach;
+    const options = { seed: problem.seed, ...(this.expired && { expired: this.expired }) };
+    return this.#lasting.sustains(placement, shown, { speed, peak, share, options }) ? 1 : MISSED;
+  }
+
+  #outcomeOf(candidate: Candidate, placement: SimulatedPlacement, speed: number, share: number): Outcome {
+    const { problem } = this;
     const variants = problem.pools.map((_, p) => configOf(problem, candidate, p)?.variant ?? '');
     const butLimits = keyButLimits(placement, variants);
     const limits = placement.pools.map(({ maxBatch }) => maxBatch);
@@ -120,20 +138,13 @@ export class Judge {
     const known = butLimits === undefined ? undefined : this.#results.find(key, limits);
     this.trials += 1;
     if (known !== undefined) return known;
-    const { reach, waiting, isCut } = this.#simulated(placement, speed, share);
-    if (butLimits !== undefined && !isCut) this.#results.add(key, limits, leastLimits(waiting, placement), reach);
-    return reach;
+    const { outcome, waiting, isCut } = this.#simulated(placement, speed, share);
+    if (butLimits !== undefined && !isCut) this.#results.add(key, limits, leastLimits(waiting, placement), outcome);
+    return outcome;
   }
 
   #simulated(placement: SimulatedPlacement, speed: number, share: number) {
     const { problem } = this;
-    const count = problem.load.timesMs.length;
-    const objective = tightened(problem.objective, share);
-    const { p95Ms, p99Ms, errorBudget } = objective;
-    const giveUp =
-      p99Ms !== undefined
-        ? { afterMs: p99Ms, late: mayBeLate(count, keptShare(0.99, errorBudget)) }
-        : { afterMs: p95Ms ?? Number.POSITIVE_INFINITY, late: mayBeLate(count, keptShare(0.95, errorBudget)) };
     this.simulations += 1;
     const { expired } = this;
     let isCut = false;
@@ -142,66 +153,47 @@ export class Judge {
       return isCut;
     };
     const result = this.#simulator.run(placement, {
-      giveUp,
-      limits: limitsOf(problem.targets, count, share, errorBudget),
+      ...untilLate(problem, share),
       speed,
       seed: problem.seed,
       ...(expired && { expired: cut }),
     });
-    const { waiting } = result;
-    if (result.gaveUp) return { reach: Math.min(MISSED, result.completed / count), waiting, isCut };
-    const inTime =
-      meets(latenciesOf(result), objective) &&
-      this.#hits(attained(problem.targets, result.observed), share) &&
-      (isPlain(objective) || attainmentOf(problem, result, speed).used <= share);
-    return { reach: inTime ? 1 : MISSED, waiting, isCut };
+    const outcome = this.#outcomeFrom(result, speed, share);
+    return { outcome, waiting: result.waiting, isCut };
   }
 
-  #hits(values: readonly number[], share = 1): boolean {
-    return this.problem.targets.every(({ ms }, i) => (values[i] ?? 0) <= ms * share);
+  #outcomeFrom(result: SimulationResult, speed: number, share: number): Outcome {
+    if (result.gaveUp) return { reach: Math.min(MISSED, result.completed / this.problem.load.timesMs.length) };
+    return isInTime(this.problem, result, speed, share) ? { reach: 1, shown: shownBy(result) } : { reach: MISSED };
   }
 
   /** Simulates a candidate; the result's arrays are valid until the next simulation. */
   see(candidate: Candidate, { speed = 1, slowdown = 1, admit, detailed = false, seed }: Trial = {}): Seen {
+    const { problem } = this;
     this.simulations += 1;
     this.trials += 1;
-    const result = this.#simulator.run(simulatedPlacement(this.problem, candidate), {
+    const placement = simulatedPlacement(problem, candidate);
+    const options = { slowdown, seed: seed ?? problem.seed };
+    const result = this.#simulator.run(placement, {
+      ...options,
       speed,
-      slowdown,
       detailed,
-      seed: seed ?? this.problem.seed,
       ...(admit !== undefined && { admit }),
     });
-    const latencies = latenciesOf(result);
-    const targets = attained(this.problem.targets, result.observed);
-    const attainment = attainmentOf(this.problem, result, speed);
-    const budgets = budgetsOf(this.problem, result, attainment.share);
-    const peak = balance(this.problem, candidate).peak * speed * slowdown;
+    const latencies = latenciesOf(result.latencyMs);
+    const pipelines = latenciesByPipeline(problem.load, result.latencyMs);
+    const targets = attained(problem.targets, result.observed);
+    const attainment = attainmentOf(problem, result, speed);
+    const budgets = budgetsOf(problem, result, attainment.share);
+    const peak = balance(problem, candidate).peak * speed * slowdown;
+    const isMet = [latencies, ...pipelines].every((each) => meets(each, problem.objective));
+    const inTime = isMet && hits(problem, targets) && attainment.used <= 1;
+    const lasts = () => peak < 1 && this.#lasting.sustains(placement, shownBy(result), { speed, peak, options });
     // Requests refused beyond `admit` are no load.
-    const inTime = meets(latencies, this.problem.objective) && this.#hits(targets) && attainment.used <= 1;
-    return { ...latencies, holds: inTime && (admit !== undefined || peak < 1), targets, attainment, budgets, result };
+    const holds = inTime && (admit !== undefined || lasts());
+    return { ...latencies, pipelines, holds, targets, attainment, budgets, result };
   }
 }
 
 /** Reach of a candidate whose load ends without too many late runs, and that misses another objective. */
 const MISSED = 0.999;
-
-/** Whether it demands nothing beyond its percentiles. */
-const isPlain = ({ goodput, worstMinute, errorBudget }: Objective): boolean =>
-  goodput === undefined && worstMinute === undefined && errorBudget === undefined;
-
-const tightened = ({ p95Ms, p99Ms, goodput, worstMinute, errorBudget }: Objective, share: number): Objective => ({
-  goodput,
-  worstMinute,
-  errorBudget,
-  p95Ms: p95Ms === undefined ? undefined : p95Ms * share,
-  p99Ms: p99Ms === undefined ? undefined : p99Ms * share,
-});
-
-function latenciesOf({ latencyMs }: SimulationResult): Latencies {
-  const sorted = sortedNumbers(latencyMs);
-  return { p50Ms: percentile(sorted, 0.5), p95Ms: percentile(sorted, 0.95), p99Ms: percentile(sorted, 0.99) };
-}
-
-const meets = ({ p95Ms, p99Ms }: Latencies, objective: Objective): boolean =>
-  p95Ms <= (objective.p95Ms ?? Number.POSITIVE_INFINITY) && p99Ms <= (objective.p99Ms ?? Number.POSITIVE_INFINITY);

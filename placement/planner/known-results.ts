@@ -1,10 +1,10 @@
 import type { SimulatedPlacement } from '../simulator/index.js';
 
-interface Known {
+interface Known<T> {
   /** By pool: the batch limit that was simulated, and the least that makes no difference (`leastLimits`). */
   readonly limits: readonly number[];
   readonly least: Int32Array;
-  readonly reach: number;
+  readonly result: T;
 }
 
 /**
@@ -15,23 +15,23 @@ interface Known {
  * simulations are the same, event by event. Where batches wait to fill, a full one does not: there fewer calls must have waited. So a result holds for all limits that are at least the most calls that waited. Only
  * pools with long queues have several limits to simulate.
  */
-export class KnownResults {
-  readonly #known = new Map<string, Known[]>();
+export class KnownResults<T> {
+  readonly #known = new Map<string, Known<T>[]>();
 
   /** The result for these limits, of a placement and load that `key` describes but for the limits. */
-  find(key: string, limits: readonly number[]): number | undefined {
-    return this.#known.get(key)?.find((each) => limits.every((limit, p) => isSame(each, p, limit)))?.reach;
+  find(key: string, limits: readonly number[]): T | undefined {
+    return this.#known.get(key)?.find((each) => limits.every((limit, p) => isSame(each, p, limit)))?.result;
   }
 
-  add(key: string, limits: readonly number[], least: Int32Array, reach: number): void {
+  add(key: string, limits: readonly number[], least: Int32Array, result: T): void {
     const known = this.#known.get(key);
-    const next = { limits, least, reach };
+    const next = { limits, least, result };
     if (known) known.push(next);
     else this.#known.set(key, [next]);
   }
 }
 
-function isSame({ limits, least }: Known, p: number, limit: number): boolean {
+function isSame<T>({ limits, least }: Known<T>, p: number, limit: number): boolean {
   const simulated = limits[p] as number;
   return limit === simulated || Math.min(limit, simulated) >= (least[p] as number);
 }

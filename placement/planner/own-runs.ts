@@ -2,8 +2,8 @@ import type { Load, SimulatedStage } from '../simulator/index.js';
 import { numberAt } from './number-at.js';
 import { OncePerLoad } from './once-per-load.js';
 
-/** What says how often runs call a stage. */
-export type Calling = Pick<SimulatedStage, 'pipeline' | 'fanOut'>;
+/** What says how often runs call a stage; `calls`: absent, they come one by one. */
+export type Calling = Pick<SimulatedStage, 'pipeline' | 'fanOut'> & { readonly calls?: number };
 
 const known = new OncePerLoad<Int32Array>();
 
@@ -12,6 +12,25 @@ export const runsOf = (load: Load, pipeline: number): Int32Array =>
   known.get(load, [pipeline], () =>
     Int32Array.from(load.pipelines.keys()).filter((run) => load.pipelines[run] === pipeline),
   );
+
+const byPipeline = new OncePerLoad<readonly RunsOf[]>();
+
+/** The runs of one of several pipelines, in order. */
+interface RunsOf {
+  readonly pipeline: number;
+  readonly runs: Int32Array;
+}
+
+/** The runs of each pipeline of a load of several; empty: all are of one. */
+export const runsByPipeline = (load: Load): readonly RunsOf[] =>
+  byPipeline.get(load, [], () => {
+    const pipelines = [...new Set(load.pipelines)].sort((a, b) => a - b);
+    return pipelines.length < 2 ? [] : pipelines.map((pipeline) => ({ pipeline, runs: runsOf(load, pipeline) }));
+  });
+
+/** The values of some runs. */
+export const valuesOf = (values: Float64Array, runs: Int32Array): Float64Array =>
+  Float64Array.from(runs, (run) => values[run] as number);
 
 const lacking = new OncePerLoad<boolean>();
 

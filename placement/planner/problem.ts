@@ -51,6 +51,8 @@ export interface Problem {
   readonly alike: readonly number[];
   readonly kinds: readonly string[];
   readonly stages: readonly SimulatedStage[];
+  /** Names of the pipelines. */
+  readonly pipelines: readonly string[];
   /** `<pipeline>/<stage>`. */
   readonly stageNames: readonly string[];
   readonly pools: readonly PoolProblem[];
@@ -143,6 +145,8 @@ export interface Use {
    * kind are left out.
    */
   readonly erlangs: number;
+  /** Replicas that it keeps busy in full batches, as long queues make them: no fewer than this many can sustain it. LLMs: as `erlangs`. */
+  readonly fullErlangs: number;
   /** What drafts count on, no bound: the same in batches that are likely in time, and far more if none is. */
   readonly draftErlangs: number;
   /** Share of the calls, at the stage with the least, that fit the cache of a device of the kind. */
@@ -155,9 +159,9 @@ export interface Use {
 export const takesTheRest = ({ profile }: Use): boolean =>
   profile.batching === 'continuous' && profile.memory !== undefined;
 
-/** Replicas that the load keeps busy, in a pool of so many: all calls that fit their caches. */
-export const erlangsAt = ({ erlangs, extraErlangs }: Use, replicas: number): number =>
-  erlangs + (extraErlangs?.(replicas) ?? 0);
+/** Replicas that the load keeps busy in full batches, in a pool of so many: all calls that fit their caches. */
+export const erlangsAt = ({ fullErlangs, extraErlangs }: Use, replicas: number): number =>
+  fullErlangs + (extraErlangs?.(replicas) ?? 0);
 
 /** Whether two pools are the parts of one model that is served apart. They share no device. */
 export const areParts = ({ pools }: Pick<Problem, 'pools'>, a: number, b: number): boolean =>

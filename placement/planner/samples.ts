@@ -4,6 +4,7 @@ import { callsIn, type Load, meanCalls, type SimulatedStage } from '../simulator
 import { spellObjective } from '../workload/index.js';
 import type { Draft } from './drafts.js';
 import { keptShare } from './error-budget.js';
+import { runsByPipeline } from './own-runs.js';
 import type { Objective, Target } from './problem.js';
 
 /** Throws `INVALID_INPUT` for a load that cannot be simulated: none, or times that are not numbers in order. */
@@ -45,6 +46,7 @@ const fewest = (share: number): number => Math.round(1 / (1 - share));
  */
 export function sampleWarnings(
   load: Load,
+  pipelines: readonly string[],
   { p95Ms, p99Ms, worstMinute, errorBudget }: Objective,
   targets: readonly Target[],
   stages: readonly SimulatedStage[],
@@ -77,7 +79,9 @@ export function sampleWarnings(
           `--worst-minute: the load lasts ${Math.round(spanMs / 1000)} s, which counts as one minute: give a longer trace`,
         ]
       : [];
-  const whole = p99Ms === undefined && p95Ms === undefined ? [] : few('whole runs', runs, share);
+  const several = runsByPipeline(load).flatMap((of) => few(`runs of ${pipelines[of.pipeline]}`, of.runs.length, share));
+  const all = several.length > 0 ? several : few('whole runs', runs, share);
+  const whole = p99Ms === undefined && p95Ms === undefined ? [] : all;
   return [...whole, ...warnings, ...short];
 }
 

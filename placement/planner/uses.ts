@@ -61,6 +61,11 @@ function useOf(draft: Draft, batch: number, { callsPerMs, slackMs, cells }: Aske
   const cache = cacheOf(profile, maxBatch, meanTokens(times), ofKind);
   if (cache === undefined) return undefined;
   let erlangs = stepErlangs(draft, maxBatch, callsPerMs);
+  const preferred =
+    profile.batching === 'dynamic' ? profile.preferredBatchSizes.filter((size) => size <= maxBatch) : [];
+  // What a replica takes of a long queue.
+  const full = preferred.length > 0 ? Math.max(...preferred) : maxBatch;
+  let fullErlangs = erlangs;
   let draftErlangs = 0;
   let batchMs = 0;
   const extras: ((replicas: number) => number)[] = [];
@@ -68,7 +73,9 @@ function useOf(draft: Draft, batch: number, { callsPerMs, slackMs, cells }: Aske
     if (time === undefined) continue;
     const own = callsPerMs[v] ?? 0;
     batchMs += time.batchMs[maxBatch - 1] ?? 0;
-    erlangs += own * time.leastMs(maxBatch);
+    const leastMs = time.leastMs(maxBatch);
+    erlangs += own * leastMs;
+    fullErlangs += own * Math.max(leastMs, time.fullMs?.(full) ?? 0);
     draftErlangs += own * likelyMs(time, maxBatch, mostTokens, slackMs[v] ?? 0);
     const { extraMs } = time;
     if (extraMs) extras.push((replicas) => own * extraMs(replicas));
@@ -76,7 +83,7 @@ function useOf(draft: Draft, batch: number, { callsPerMs, slackMs, cells }: Aske
   return {
     profile,
     maxBatch,
-    preferred: profile.batching === 'dynamic' ? profile.preferredBatchSizes.filter((size) => size <= maxBatch) : [],
+    preferred,
     width: devicesPerReplica(profile),
     memoryBytes: cache.bytes,
     mostTokens: cache.tokens,
@@ -84,6 +91,7 @@ function useOf(draft: Draft, batch: number, { callsPerMs, slackMs, cells }: Aske
     tables,
     batchMs,
     erlangs,
+    fullErlangs,
     draftErlangs,
     heldShare: Math.min(1, ...times.map((time) => time?.share ?? 1)),
     ...(extras.length > 0 && {

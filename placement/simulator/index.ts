@@ -1,6 +1,6 @@
 export { failsAfter, isCached, isTaken } from './draws.js';
 export { callsIn, meanCalls } from './fan-out.js';
-export { arrivals, type Load, loadOf, mergedLoad, rateOf, traceLoad } from './load.js';
+export { arrivals, type Load, loadOf, mergedLoad, rateOf, repeatedLoad, traceLoad } from './load.js';
 export { numbered } from './numbering.js';
 export { mayBeLate, percentile, sortedNumbers } from './percentile.js';
 export {

@@ -105,6 +105,26 @@ export const traceLoad = ({ timesMs, sizes }: Trace, speed = 1): Load =>
     sizes,
   );
 
+/**
+ * The load so many times in a row: what a short one does not show, such as queues that grow slowly, shows in several of it.
+ * `load` has more than one run and lasts longer than 0 ms.
+ *
+ * @param idleMs between the last run and the first one of the next time; absent: the average between runs, so that the rate is the same
+ */
+export function repeatedLoad({ timesMs, pipelines, sizes }: Load, times: number, idleMs?: number): Load {
+  const count = timesMs.length;
+  const spanMs = (timesMs[count - 1] ?? 0) - (timesMs[0] ?? 0);
+  const everyMs = spanMs + (idleMs ?? spanMs / Math.max(1, count - 1));
+  const all = Array.from({ length: times * count }, (_, i) => i % count);
+  return {
+    timesMs: Float64Array.from(all, (run, i) => (timesMs[run] as number) + Math.floor(i / count) * everyMs),
+    pipelines: Uint16Array.from(all, (run) => pipelines[run] as number),
+    sizes: Object.fromEntries(
+      Object.entries(sizes).map(([column, values]) => [column, Float64Array.from(all, (run) => values[run] as number)]),
+    ),
+  };
+}
+
 /** Average requests per second. */
 export function rateOf({ timesMs }: Load): number {
   const spanMs = (timesMs[timesMs.length - 1] ?? 0) - (timesMs[0] ?? 0);

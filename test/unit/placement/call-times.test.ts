@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makePlacement } from '../../../placement/explain/index.js';
 import { readInventory } from '../../../placement/inventory/index.js';
+import { largestOfBatches } from '../../../placement/planner/full-batches.js';
 import { buildProblem, type PlannerInput } from '../../../placement/planner/index.js';
 import { shareOfSteps } from '../../../placement/planner/sequence-times.js';
 import { floorAt, sizeFloor } from '../../../placement/planner/size-floor.js';
@@ -9,6 +10,7 @@ import { leastStepsMs } from '../../../placement/planner/step-work.js';
 import { readProfile, readProfiles } from '../../../placement/profiles/index.js';
 import {
   arrivals,
+  type DynamicTable,
   drawOf,
   type Load,
   loadOf,
@@ -251,6 +253,26 @@ describe('the mean of times over sizes', () => {
     expect(sizesWith(stated, 3)).toBe(sizesWith(stated, 9));
     expect(sizesWith(lacking, 3).sizes.sizes).toEqual(Float64Array.of(2, 3));
     expect(sizesWith(lacking, 9).sizes.sizes).toEqual(Float64Array.of(2, 9));
+  });
+
+  it('is that of the largest in batches of the calls in order, also of runs with many calls', () => {
+    const own = Float64Array.of(3, 1, 4, 2);
+    const calls = Float64Array.of(2, 9, 0, 4);
+    const load = loadOf(Float64Array.of(0, 1, 2, 3), { own, calls });
+    const stage = { pipeline: 0, fanOut: { column: 'calls', mean: 3.75, some: 0.75 } };
+    const largest = (batch: number) =>
+      largestOfBatches(
+        load,
+        { batching: 'dynamic', column: 'own', typical: 1 } as DynamicTable,
+        stage,
+        undefined,
+        batch,
+      );
+    // 3 3 1 1 | 1 1 1 1 | 1 1 1 2, and three that fill no batch.
+    expect([...largest(4).sizes]).toEqual([1, 2, 3]);
+    expect([...largest(4).calls]).toEqual([1, 2, 3]);
+    expect([...largest(1).sizes]).toEqual([1, 2, 3]);
+    expect([...largest(1).calls]).toEqual([9, 13, 15]);
   });
 
   it('is that of all calls, each as often as it counts', () => {
