@@ -7,10 +7,6 @@ import { shellLine } from './shell.js';
 const FIRST_SIDE_CHANNEL = 5_600;
 const FIRST_PORT = 9_000;
 
-/** The part of a model served apart that a server has. */
-export const partOf = ({ hosted: [only] }: Pick<ModelServer, 'hosted'>): 'prefill' | 'decode' | undefined =>
-  only?.pool.apart?.part;
-
 /**
  * What a vLLM of a pool served apart needs to give or take key-value caches (vLLM: docs/features/nixl_connector_usage.md). The
  * router in front of both decides which server does what; the role is for the reader.

@@ -5,9 +5,9 @@ import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IService } from 'kubernetes-models/v1/Service';
 import type { IVolume } from 'kubernetes-models/v1/Volume';
 import type { Device } from '../inventory/index.js';
-import { partOf, sideChannelPort } from './apart.js';
+import { sideChannelPort } from './apart.js';
 import { nameFor } from './names.js';
-import type { ModelServer } from './servers.js';
+import { type ModelServer, partOf } from './servers.js';
 
 export type Manifest = IConfigMap | IDeployment | IScaledObject | IService;
 

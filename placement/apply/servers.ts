@@ -1,7 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { type PlacedPool, type PlacementDocument, servedModel } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
-import { partOf } from './apart.js';
 import { nameFor } from './names.js';
 import type { PoolBase } from './pool-base.js';
 
@@ -155,6 +154,10 @@ export function threadsOf({ devices, hosted }: ModelServer): number | undefined 
   const replicas = hosted.reduce((sum, { instances }) => sum + instances, 0);
   return Math.min(100, Math.max(1, Math.floor((100 * replicas) / Number(parts))));
 }
+
+/** The part of a model served apart that a server has. */
+export const partOf = ({ hosted: [only] }: Pick<ModelServer, 'hosted'>): 'prefill' | 'decode' | undefined =>
+  only?.pool.apart?.part;
 
 /** The number of a device on its node; for a part of a device, its GPU's. */
 export const indexOf = ({ id, node }: Device): number => Number.parseInt(id.slice(node.length + 1), 10);
