@@ -36,7 +36,10 @@ export async function* decodeAudio(
   }
 }
 
-/** How long a compressed file is is known when it is decoded, 30 KB of silence may be hours: its begin, up to what is short, and whether that is all of it. */
+/**
+ * The beginning of a decoded file, up to the length that counts as short, and whether that is all of it. The size of a compressed file does not tell: 30 KB of
+ * silence may be hours.
+ */
 async function readAhead(source: AsyncIterator<Uint8Array>): Promise<{ begin: Uint8Array[]; isAll: boolean }> {
   const begin: Uint8Array[] = [];
   const reader = new WavReader();

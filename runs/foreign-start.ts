@@ -49,7 +49,7 @@ export function prepareForeign(deps: ForeignStarting, start: StartCall['start'],
     input,
     options: { ...(priority && { priority }), ...(outputs && { outputs: knownOutputs(outputs, plan) }) },
     events: true,
-    // The times of run ids are alike.
+    // A digest, since run ids begin with the time, and those of two runs with the same digits.
     keyTag: createHash('sha256').update(start.chain).digest('hex').slice(0, 16),
   });
   return { input, context, memo: memo as unknown as JsonObject };

@@ -111,7 +111,7 @@ async function ask(
   return [...own, ...below.flat()];
 }
 
-/** Of a child run that does not answer; not of one that has not been asked. */
+/** No waits for a child run that does not answer. Throws if it was not asked at all, so that its waits are not taken for decided. */
 function noneUnlessUnasked(error: unknown): readonly Wait[] {
   if (error instanceof MillraceError && error.code === 'OVERLOADED') throw error;
   return [];

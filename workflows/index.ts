@@ -82,7 +82,7 @@ export default async function run(
     const result = await interpret(input, context, own);
     if ('carried' in result) {
       if (own.busy) await own.settled();
-      // With what the run has stopped after came its cancellation, which Temporal does not tell the next history.
+      // The run was cancelled in the workflow task that ends this history. Temporal does not pass the request on to the next one.
       if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the run was cancelled');
       const carried = { ...result.carried, decided: own.waits.carried, ...own.told };
       // Temporal may remove the history that this run began with while it still runs.
