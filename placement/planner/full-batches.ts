@@ -1,8 +1,8 @@
 import type { DynamicTable, Load } from '../simulator/index.js';
 import { isStated, numberAt } from './number-at.js';
 import { OncePerLoad } from './once-per-load.js';
-import { type Calling, callsAt, keyOf, runsOf, typicalFor } from './own-runs.js';
-import { ascending, type Sizes } from './sizes-of-calls.js';
+import { type Calling, callsAt, runsOf } from './own-runs.js';
+import { ascending, keyOfSizes, type Sizes } from './sizes-of-calls.js';
 import { type Pieces, piecesAt } from './stream-pieces.js';
 
 const known = new OncePerLoad<Sizes>();
@@ -21,17 +21,8 @@ export function largestOfBatches(
   batch: number,
 ): Sizes {
   const { pipeline, fanOut } = stage;
-  const made = read && [read.column, typicalFor(load, pipeline, read.column, read.typical), read.pieceTokens];
   const calls = fanOut?.mean ?? stage.calls ?? 1;
-  const key = [
-    ...keyOf(stage),
-    'full',
-    batch,
-    calls,
-    column,
-    typicalFor(load, pipeline, column, typical),
-    ...(made ?? []),
-  ];
+  const key = [...keyOfSizes(load, { column, typical }, stage, read), batch, calls];
   return known.get(load, key, () => {
     const runs = runsOf(load, pipeline);
     if (runs.length === 0 || (read === undefined && !isStated(load, column)))

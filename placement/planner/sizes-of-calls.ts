@@ -21,6 +21,18 @@ export interface SizesOfCalls {
 
 const known = new OncePerLoad<SizesOfCalls>();
 
+/** The part of a cache key that says which calls a stage has, and of which sizes. */
+export function keyOfSizes(
+  load: Load,
+  { column, typical }: Pick<DynamicTable, 'column' | 'typical'>,
+  stage: Calling,
+  read: Pieces | undefined,
+) {
+  const { pipeline } = stage;
+  const made = read && [read.column, typicalFor(load, pipeline, read.column, read.typical), read.pieceTokens];
+  return [...keyOf(stage), 'of', column, typicalFor(load, pipeline, column, typical), ...(made ?? [])];
+}
+
 /** @param read how the stage reads a stream piece by piece; absent: a call reads all of it */
 export function sizesOfCalls(
   load: Load,
@@ -28,10 +40,7 @@ export function sizesOfCalls(
   stage: Calling,
   read: Pieces | undefined,
 ): SizesOfCalls {
-  const { pipeline } = stage;
-  const made = read && [read.column, typicalFor(load, pipeline, read.column, read.typical), read.pieceTokens];
-  const key = [...keyOf(stage), 'of', column, typicalFor(load, pipeline, column, typical), ...(made ?? [])];
-  return known.get(load, key, () => {
+  return known.get(load, keyOfSizes(load, { column, typical }, stage, read), () => {
     const runs = runsOf(load, stage.pipeline);
     if (runs.length === 0 || (read === undefined && !isStated(load, column)))
       return { sizes: ascending(Float64Array.of(typical)), pieces: 1 };
