@@ -45,7 +45,7 @@ import { stillAway } from './elsewhere.js';
 import { stageError } from './failures.js';
 import { callForeign } from './foreign.js';
 import { HeldQuestions } from './held-questions.js';
-import { isLong, isNearlyOver } from './history-limits.js';
+import { isLong, isLongEnough, isNearlyOver } from './history-limits.js';
 import {
   type Answering,
   type Deadline,
@@ -351,7 +351,8 @@ export class TemporalHost implements RunHost {
   }
 
   full(beside = false): boolean {
-    return beside ? isLong() : workflowInfo().continueAsNewSuggested;
+    if (beside) return isLong();
+    return workflowInfo().continueAsNewSuggested || (isLongEnough() && this.since('histories-end-sooner'));
   }
 
   nearlyOver(): boolean {
