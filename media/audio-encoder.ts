@@ -109,6 +109,11 @@ export class AudioEncoder {
     if (!this.#encoders.has(encoder)) throw unavailable(format, `"${this.#program}" has no ${encoder}`);
   }
 
+  /** Whether the tenant has as many stored files open as one tenant may have: `live` opens no further one. */
+  isFull(tenant: string): boolean {
+    return this.#live.hasAll(tenant);
+  }
+
   /**
    * Encodes audio that is made while it is read: as soon as there is some of it. The same audio gives the same bytes,
    * whenever it is read, and also when it is read from the whole. A stored file is converted beside the event loop, in turns with other

@@ -16,8 +16,8 @@ export function connection(port: number): http2.ClientHttp2Session {
 }
 
 /**
- * A call whose body is written to it. Its answer is `grpc 3 INVALID_INPUT`, or `grpc closed` if the gateway closes the
- * connection of a client that keeps sending without reading.
+ * A call whose body is written to it. Its answer is `grpc 3 INVALID_INPUT`, `grpc reset` if its headers are too large to
+ * be decoded, or `grpc closed` if the gateway closes the connection of a client that keeps sending without reading.
  */
 export function open(
   session: http2.ClientHttp2Session,
@@ -43,7 +43,9 @@ export function open(
     stream.on('response', onHeaders);
     stream.on('trailers', onHeaders);
     stream.on('error', () => undefined).resume();
-    stream.once('close', () => resolve('grpc closed'));
+    stream.once('close', () =>
+      resolve(stream.rstCode === http2.constants.NGHTTP2_ENHANCE_YOUR_CALM ? 'grpc reset' : 'grpc closed'),
+    );
   });
   return { stream, answer };
 }

@@ -1,5 +1,11 @@
 import { maxHeaderSize } from 'node:http';
-import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type Http2Server,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { RationedWarnings } from '../../telemetry/warnings.js';
@@ -21,12 +27,19 @@ type OnStream = (
   raw: readonly string[],
 ) => void;
 
+/**
+ * SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 §6.5.2: name, value and 32 bytes for each field), which clients are told. Beyond it, and beyond 128 fields,
+ * Node resets the stream (ENHANCE_YOUR_CALM) without decoding the rest; up to it the call gets an answer with a code. It applies once the client has
+ * acknowledged it, so a connection that sends too much again before that is ended when its calls are.
+ */
+const MOST_DECODED_BYTES = maxHeaderSize + 8 * 1_024;
+
 /** Names and values that grpc-js accepts. It ignores other fields, and writes them to standard error, a key or token included. */
 const NAME = /^[:0-9a-z_.-]+$/;
 const VALUE = /^[ -~]*$/;
 
 /**
- * Limits the headers of calls as those of HTTP requests, before grpc-js reads them: it does so before anybody can refuse the call, and makes a
+ * Limits the headers of calls as those of HTTP requests, before grpc-js reads them: grpc-js does so before anybody can refuse the call, and makes a
  * Buffer of each value of a binary field, a few bytes of which HPACK can repeat to hundreds of kilobytes. Closes the stream of a client that does not end a
  * call that was answered here. To be called when the server has its listeners. Throws if the internals of grpc-js have changed.
  */
@@ -37,7 +50,9 @@ export function boundCallHeaders(server: Server, warnings: RationedWarnings): vo
       'INTERNAL',
       'this release of @grpc/grpc-js does not expose its HTTP/2 server, so the headers of calls cannot be limited',
     );
+  const refusedBefore = new WeakSet<Http2Session>();
   for (const listener of listeners) {
+    listener.updateSettings({ maxHeaderListSize: MOST_DECODED_BYTES });
     const handlers = listener.listeners('stream') as OnStream[];
     const receive: OnStream = (stream, headers, flags, raw) => {
       stream.on('error', () => undefined);
@@ -47,6 +62,9 @@ export function boundCallHeaders(server: Server, warnings: RationedWarnings): vo
       if (excess !== undefined) {
         warnings.warn('headers', { from: stream.session?.socket.remoteAddress }, `a gRPC call was refused: ${excess}`);
         refuse(stream, headersTooLarge(excess));
+        const { session } = stream;
+        if (session?.pendingSettingsAck && refusedBefore.has(session)) session.close();
+        else if (session) refusedBefore.add(session);
       } else {
         for (const [name, value] of fieldsOf(raw)) if (!isReadable(name, value)) delete headers[name];
         for (const handle of handlers) handle(stream, headers, flags, raw);

@@ -15,7 +15,7 @@ import { audioAsMade } from '../http/live-audio.js';
 import { OF_RUNS } from '../openapi/problems.js';
 import type { ContentDoc, RouteDoc } from '../openapi/route-doc.js';
 import { parseRange } from './byte-range.js';
-import { artifactAtEnd, formatOf, sendLive } from './live-artifact.js';
+import { artifactAtEnd, expectPlace, formatOf, sendLive } from './live-artifact.js';
 import { ID } from './run-docs.js';
 
 const HEADERS = { ETag: 'The artifact’s SHA-256', 'Accept-Ranges': '`bytes`', 'Content-Disposition': 'A file name' };
@@ -80,6 +80,7 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       request.notes.runId = id;
       const format = formatOf(request.query);
       const caller = callerOf(request);
+      if (format !== undefined && request.method === 'GET') expectPlace(deps, caller, format);
       const signal = leaving(reply);
       let run = await readPaced(deps, id, caller, { signal });
       let artifact = artifactNamed(name, run);

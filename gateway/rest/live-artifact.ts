@@ -69,9 +69,7 @@ export async function sendLive(
   const given = deps.encoder.live(audio, format, signal);
   if (given === undefined) {
     leave();
-    throw new MillraceError('TOO_MANY_STREAMS', `too much audio is being encoded as ${format} at once`, {
-      retryAfterMs: 1_000,
-    });
+    throw tooMuch(format);
   }
   partly();
   async function* bytes(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
@@ -90,6 +88,16 @@ export async function sendLive(
   const highWaterMark = (request.response?.takeBuffer(usual) ?? true) ? usual : least;
   return reply.send(Readable.from(bytes(given.chunks), { objectMode: false, highWaterMark }));
 }
+
+/** Throws `TOO_MANY_STREAMS` where the tenant converts as many files as it may: to read the run first costs as much as an answer. */
+export function expectPlace(deps: GatewayDeps, { tenant }: Caller, format: GivenFormat): void {
+  if (deps.encoder.isFull(tenant)) throw tooMuch(format);
+}
+
+const tooMuch = (format: GivenFormat) =>
+  new MillraceError('TOO_MANY_STREAMS', `too much audio is being encoded as ${format} at once`, {
+    retryAfterMs: 1_000,
+  });
 
 /** Pause before a run whose end Temporal did not report is waited for again, in milliseconds. */
 const AGAIN_MS = 1_000;

@@ -178,6 +178,7 @@ test('a stored file takes a place of its tenant’s in every format, since it ma
   const stored = { tenant: 'acme', pieces: nothing(), whole: async () => mp3, stored: true };
   const taken = Array.from({ length: 8 * availableParallelism() }, () => encoder.live(stored, 'wav', left.signal));
   expect(taken.every((given) => given !== undefined)).toBe(true);
+  expect([encoder.isFull('acme'), encoder.isFull('other')]).toEqual([true, false]);
   for (const format of ['wav', 'pcm', 'mp3'] as const) expect(encoder.live(stored, format, never)).toBeUndefined();
   left.abort(new Error('left'));
   const given = encoder.live(stored, 'wav', never);

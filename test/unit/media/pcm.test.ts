@@ -43,6 +43,36 @@ test.each([
   await expect(createResampler(from, to)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
 });
 
+test('a converter that is used again has nothing of the stream before, nor its rates', async () => {
+  const sine = (hz: number) => Float32Array.from({ length: hz }, (_, n) => Math.sin((2 * Math.PI * 440 * n) / hz) / 2);
+  const converted = async (from: number, to: number, times = 1) => {
+    const resampler = await createResampler(from, to);
+    const parts = Array.from({ length: times }, () => resampler.push(sine(from)));
+    parts.push(resampler.end());
+    resampler.close();
+    resampler.close(); // gives nothing back twice
+    return parts;
+  };
+  const first = await converted(48_000, 16_000);
+  await converted(1_000, 192_000);
+  await converted(192_000, 8_000, 2);
+  const both = await Promise.all([converted(48_000, 16_000), converted(48_000, 16_000)]);
+  expect(both).toEqual([first, first]);
+});
+
+test('the memory of converters that were given back does not grow', async () => {
+  const open = async () => {
+    const resamplers = await Promise.all(Array.from({ length: 8 }, () => createResampler(8_000, 24_000)));
+    for (const resampler of resamplers) resampler.push(new Float32Array(8_000));
+    for (const resampler of resamplers) resampler.close();
+  };
+  await open();
+  const before = process.memoryUsage().arrayBuffers;
+  for (let i = 0; i < 5; i++) await open();
+  // A new converter has 26 MB.
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20 * 2 ** 20);
+});
+
 test('long audio is converted in many turns of the event loop', async () => {
   let turns = 0;
   let isOver = false;

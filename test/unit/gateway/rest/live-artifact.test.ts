@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GatewayDeps } from '../../../../gateway/deps.js';
-import { artifactAtEnd, sendLive } from '../../../../gateway/rest/live-artifact.js';
+import { artifactAtEnd, expectPlace, sendLive } from '../../../../gateway/rest/live-artifact.js';
 import type { Caller } from '../../../../runs/caller.js';
 import { RunEnds } from '../../../../runs/ends.js';
 import { StreamSlots } from '../../../../runs/stream-slots.js';
@@ -39,6 +39,13 @@ beforeEach(() => {
   // One only, so that a slot that is held refuses the next.
   streams = new StreamSlots({ limits: { maxStreams: 1 } as GatewayDeps['limits'] });
   sent = undefined;
+});
+
+test('a tenant that converts as many files as it may is refused before the run is read', () => {
+  const encoder = { isFull: (tenant: string) => tenant === 'acme' };
+  const ask = (tenant: string) => () => expectPlace({ encoder } as unknown as GatewayDeps, { tenant } as Caller, 'pcm');
+  expect(ask('acme')).toThrow(expect.objectContaining({ code: 'TOO_MANY_STREAMS' }));
+  expect(ask('other')).not.toThrow();
 });
 
 describe('the whole audio of a run that has not ended', () => {
