@@ -1,12 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 
 /**
- * A history that ends as soon as it can. When its worker is lost another one replays it in one workflow task, some 4 ms of the processor for each workflow
- * task that it has: below `WORKFLOW_TASK_TIMEOUT_MS` only up to some 4,000 events on an idle machine.
- */
-const ENOUGH_EVENTS = 2_000;
-
-/**
  * A history that grows beside a producer, which has to end before the run continues in a new one. Temporal suggests a new history at some
  * 4,000 events or 4 MiB, and ends the run at 51,200 or 50 MiB.
  */
@@ -22,9 +16,6 @@ const LAST_EVENTS = 48_000;
 const EVENTS_UNDER_WAY = 7;
 /** How large the results of what is under way will be is not known: there is room for 10 MiB of them. */
 const LAST_HISTORY_BYTES = 40 * 1024 * 1024;
-
-/** Whether a run should begin a new history, though Temporal does not suggest it yet. */
-export const isLongEnough = (): boolean => workflowInfo().historyLength > ENOUGH_EVENTS;
 
 /** Whether a run that could not begin a new history now must not go on in this one for much longer. */
 export function isLong(): boolean {

@@ -45,7 +45,7 @@ import { stillAway } from './elsewhere.js';
 import { stageError } from './failures.js';
 import { callForeign } from './foreign.js';
 import { HeldQuestions } from './held-questions.js';
-import { isLong, isLongEnough, isNearlyOver } from './history-limits.js';
+import { isLong, isNearlyOver } from './history-limits.js';
 import {
   type Answering,
   type Deadline,
@@ -351,8 +351,7 @@ export class TemporalHost implements RunHost {
   }
 
   full(beside = false): boolean {
-    if (beside) return isLong();
-    return workflowInfo().continueAsNewSuggested || (isLongEnough() && this.since('histories-end-sooner'));
+    return beside ? isLong() : workflowInfo().continueAsNewSuggested;
   }
 
   nearlyOver(): boolean {

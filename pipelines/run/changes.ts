@@ -51,8 +51,6 @@
  *   call of their own, and notes named another tool, whose longer name counts where it is decided whether the conversation fits.
  * - `guardrails-withdraw`: what a guardrail asks about a call is withdrawn when the agent has failed and another candidate follows. Before, that one began when
  *   somebody had decided, or the wait was over.
- * - `histories-end-sooner`: a run goes on in a new history from 2,000 events on. Before, only when Temporal suggests it, at some 4,000, whose replay takes longer than
- *   its workflow task may.
  */
 export type Change =
   | 'waits-are-told'
@@ -80,5 +78,4 @@ export type Change =
   | 'told-waits-leave-room'
   | 'session-results-stay'
   | 'shortened-results-are-kept'
-  | 'guardrails-withdraw'
-  | 'histories-end-sooner';
+  | 'guardrails-withdraw';
