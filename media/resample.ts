@@ -1,5 +1,6 @@
 import libsamplerate from '@alexanderolsen/libsamplerate-js';
 import { MillraceError } from '../pipelines/errors.js';
+import { Converters } from './converters.js';
 import { clamp } from './samples.js';
 import { isSampleRate, SAMPLE_RATES } from './wav-format.js';
 
@@ -19,40 +20,24 @@ export interface Resampler {
  */
 const QUALITY = libsamplerate.ConverterType.SRC_SINC_MEDIUM_QUALITY;
 
-type Converter = Awaited<ReturnType<typeof libsamplerate.create>>;
-
-/**
- * Converters that are used again. Each has a memory of 26 MB, of which it touches some 5 MB: to make new ones costs all of it as soon as the allocator
- * clears memory that it has given back.
- */
-const idle: Converter[] = [];
-const MOST_IDLE = 32;
-
-async function converterFor(fromHz: number, toHz: number): Promise<Converter> {
-  const kept = idle.pop();
-  if (kept === undefined) return await libsamplerate.create(1, fromHz, toHz, { converterType: QUALITY });
-  // Each begins anew, with nothing of the file before.
-  kept.inputSampleRate = fromHz;
-  kept.outputSampleRate = toHz;
-  kept.ratio = toHz / fromHz;
-  return kept;
-}
-
-function giveBack(converter: Converter): void {
-  if (idle.length < MOST_IDLE) idle.push(converter);
-  else converter.destroy();
-}
+const converters = new Converters((fromHz, toHz) => libsamplerate.create(1, fromHz, toHz, { converterType: QUALITY }));
 
 /** Throws `INVALID_INPUT` for a rate that no audio has: the converter gives no samples then, or gives up. */
 export async function createResampler(fromHz: number, toHz: number): Promise<Resampler> {
   for (const hz of [fromHz, toHz]) if (!isSampleRate(hz)) throw noRate(hz);
   if (fromHz === toHz) return { push: (samples) => samples, end: () => new Float32Array(), close: () => {} };
-  const converter = await converterFor(fromHz, toHz);
+  const converter = await converters.take(fromHz, toHz);
   let taken = 0;
   let given = 0;
   let isOpen = true;
   const convert = (samples: Float32Array): Float32Array => {
-    const converted = converter.full(samples);
+    let converted: Float32Array;
+    try {
+      converted = converter.full(samples);
+    } catch (error) {
+      isOpen = false; // one that has failed is not used again
+      throw error;
+    }
     given += converted.length;
     return clamp(converted);
   };
@@ -73,7 +58,7 @@ export async function createResampler(fromHz: number, toHz: number): Promise<Res
       return tail;
     },
     close() {
-      if (isOpen) giveBack(converter);
+      if (isOpen) converters.giveBack(converter);
       isOpen = false;
     },
   };

@@ -13,9 +13,15 @@ const MOST_BYTES_BEFORE = 3_000_000;
 export class MessageRoom {
   #historyLength = -1;
   #bytes = 0;
+  #all = 0;
   /** What earlier releases count of it. */
   #bytesBefore = 0;
   #turn: Promise<void> = Promise.resolve();
+
+  /** Bytes of all commands of this history. */
+  get all(): number {
+    return this.#all;
+  }
 
   /**
    * Resolves when the current task has room for a command of this size.
@@ -53,6 +59,7 @@ export class MessageRoom {
       if (takes('large-commands-leave-room')) return false;
     }
     this.#bytes += bytes;
+    this.#all += bytes;
     this.#bytesBefore += before;
     return true;
   }

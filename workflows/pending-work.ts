@@ -21,6 +21,7 @@ export class PendingWork {
   readonly #waiting: Waiting[] = [];
   #pending = 0;
   #reading = 0;
+  #begun = 0;
   #turn: Promise<void> = Promise.resolve();
   readonly #until: (holds: () => boolean) => Promise<void>;
   /** Loops that wait for their turn. */
@@ -48,12 +49,18 @@ export class PendingWork {
     return this.#pending + this.#waiting.length;
   }
 
+  /** How often work has been asked to begin. */
+  get begun(): number {
+    return this.#begun;
+  }
+
   /**
    * Begins work when it has a place, in the order in which it was asked for, and gives the place back when the work has ended. That of work that was
    * cancelled is given back in a later workflow task. Rejects with a cancellation if the enclosing scope is cancelled before.
    * @param reads the work waits for what other work makes
    */
   begin<T>(work: (waitedMs: number) => Promise<T>, reads = false): Promise<T> {
+    this.#begun += 1;
     this.#giveBackCancelled();
     if (this.#hasPlace(reads) || !takes('pending-work-waits')) {
       this.#give(reads);

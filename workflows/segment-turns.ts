@@ -17,6 +17,12 @@ const { segments } = proxySinks<SegmentSinks>();
 export class SegmentTurns {
   readonly #arrived: object[] = [];
   #running = 0;
+  #begun = 0;
+
+  /** Local activities that have begun. */
+  get begun(): number {
+    return this.#begun;
+  }
 
   get running(): number {
     return this.#running;
@@ -35,6 +41,7 @@ export class SegmentTurns {
       if (!gone) this.#arrived.push(turn);
     };
     this.#running += 1;
+    this.#begun += 1;
     const result = CancellationScope.nonCancellable(work);
     result.then(arrive, arrive);
     try {

@@ -45,7 +45,7 @@ import { stillAway } from './elsewhere.js';
 import { stageError } from './failures.js';
 import { callForeign } from './foreign.js';
 import { HeldQuestions } from './held-questions.js';
-import { isLong, isNearlyOver } from './history-limits.js';
+import { isEnough, isLong, isNearlyOver } from './history-limits.js';
 import {
   type Answering,
   type Deadline,
@@ -96,6 +96,9 @@ export class TemporalHost implements RunHost {
   #deadline?: Deadline;
   #reported: readonly StageRecord[] = [];
   #foreignCalls = 0;
+  /** Timers and waits for decisions, and those that have ended. */
+  #waits = 0;
+  #ended = 0;
   #stages: readonly StageRecord[] = [];
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
@@ -302,7 +305,9 @@ export class TemporalHost implements RunHost {
   }
 
   async wait(ms: number, what: string): Promise<void> {
+    this.#waits += 1;
     await sleep(ms, { summary: what });
+    this.#ended += 1;
   }
 
   nonce(): string {
@@ -311,6 +316,7 @@ export class TemporalHost implements RunHost {
 
   async decision(wait: Wait, giveUp: () => boolean): Promise<Decision | undefined> {
     const { nonce } = wait;
+    this.#waits += 1;
     this.waits.begin(wait);
     this.#show();
     let goesOn = false;
@@ -323,6 +329,7 @@ export class TemporalHost implements RunHost {
     } finally {
       if (goesOn) this.waits.leave(nonce);
       else this.close(nonce);
+      this.#ended += 1;
     }
     return this.waits.decisionOn(nonce);
   }
@@ -351,7 +358,14 @@ export class TemporalHost implements RunHost {
   }
 
   full(beside = false): boolean {
-    return beside ? isLong() : workflowInfo().continueAsNewSuggested;
+    if (beside) return isLong();
+    return isEnough({
+      calls: this.#activities.begun + this.#children.begun,
+      locals: this.#turns.begun,
+      waits: this.#waits,
+      ended: this.#ended,
+      commandBytes: this.#room.all,
+    });
   }
 
   nearlyOver(): boolean {

@@ -29,7 +29,7 @@ type OnStream = (
 
 /**
  * SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 §6.5.2: name, value and 32 bytes for each field), which clients are told. Beyond it, and beyond 128 fields,
- * Node resets the stream (ENHANCE_YOUR_CALM) without decoding the rest; up to it the call gets an answer with a code. It applies once the client has
+ * Node resets the stream (ENHANCE_YOUR_CALM) and keeps none of it; up to it the call gets an answer with a code. It applies once the client has
  * acknowledged it, so a connection that sends too much again before that is ended when its calls are.
  */
 const MOST_DECODED_BYTES = maxHeaderSize + 8 * 1_024;

@@ -80,7 +80,7 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       request.notes.runId = id;
       const format = formatOf(request.query);
       const caller = callerOf(request);
-      if (format !== undefined && request.method === 'GET') expectPlace(deps, caller, format);
+      if (format !== undefined && request.method === 'GET') expectPlace(deps, id, caller, format);
       const signal = leaving(reply);
       let run = await readPaced(deps, id, caller, { signal });
       let artifact = artifactNamed(name, run);

@@ -7,7 +7,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Caller } from '../../runs/caller.js';
 import { artifactNamed, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
-import { readPaced } from '../../runs/paced-runs.js';
+import { pacedRuns, readPaced } from '../../runs/paced-runs.js';
 import type { RunRecord } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
 import type { GatewayDeps } from '../deps.js';
@@ -89,9 +89,12 @@ export async function sendLive(
   return reply.send(Readable.from(bytes(given.chunks), { objectMode: false, highWaterMark }));
 }
 
-/** Throws `TOO_MANY_STREAMS` where the tenant converts as many files as it may: to read the run first costs as much as an answer. */
-export function expectPlace(deps: GatewayDeps, { tenant }: Caller, format: GivenFormat): void {
-  if (deps.encoder.isFull(tenant)) throw tooMuch(format);
+/**
+ * Throws `TOO_MANY_STREAMS` for a run that is known to have ended, where the tenant has as many stored files open as it may: to read the run again costs
+ * more than to refuse it. Audio that is being made needs no such place.
+ */
+export function expectPlace(deps: GatewayDeps, id: string, caller: Caller, format: GivenFormat): void {
+  if (deps.encoder.isFull(caller.tenant) && pacedRuns(deps).hadEnded(id, caller)) throw tooMuch(format);
 }
 
 const tooMuch = (format: GivenFormat) =>

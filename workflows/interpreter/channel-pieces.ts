@@ -14,7 +14,7 @@ import { isLost } from './streams.js';
 /** Entries that are asked for at once. Places are small; of entries that the interpreter computes with, the worker limits the bytes. */
 const MOST_ENTRIES = 256;
 
-/** Of pieces of audio: what is asked for next says how far the items are, and a voice waits for those that lag. */
+/** Of pieces of audio that are being made: what is asked for next says how far the items are, and a voice waits for those that lag. */
 const MOST_PIECES = 8;
 
 /** Values that are committed at once: several of them, or one that is larger. */
@@ -65,7 +65,7 @@ export class ChannelPieces implements PieceReader {
       channel: this.#channel,
       reader: path,
       after: this.#next,
-      most: this.#channel.of === 'chunks' ? MOST_PIECES : MOST_ENTRIES,
+      most: this.#channel.of === 'chunks' && !over() ? MOST_PIECES : MOST_ENTRIES,
       needed: this.#numbers[needed()] ?? this.#next.number,
       ...(over() && { there: true }),
       ...(values && { values: true }),

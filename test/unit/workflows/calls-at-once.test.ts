@@ -4,7 +4,7 @@ import type { RunContext, StageCall, StagePlacement } from '../../../pipelines/r
 import { TemporalHost } from '../../../workflows/temporal-host.js';
 import { inHistory } from '../../support/in-history.js';
 
-const task = { historyLength: 3, startTime: new Date(0) };
+const task = { historyLength: 3, historySize: 0, continueAsNewSuggested: false, startTime: new Date(0) };
 /** Bytes of the calls that it has begun, by the length of the history. */
 const begun = new Map<number, number>();
 const outbound = {
@@ -38,4 +38,18 @@ it('calls that begin at once are counted with all that travels with their input'
   const tasks = [...begun.values()];
   expect(tasks.reduce((sum, bytes) => sum + bytes)).toBeGreaterThan(4 * 1024 * 1024 - 100_000);
   expect(Math.max(...tasks)).toBeLessThan(1_600_000);
+});
+
+it('calls that have begun end a history, whatever Temporal says of its length', async () => {
+  const policy = { retry: { attempts: 1 }, timeout: { attemptMs: 1_000, totalMs: 1_000 } };
+  const call = { stage: 'answer', tenant: 'acme', with: {} } as unknown as StageCall;
+  const stage = { id: 'answer', kind: 'chat', with: {}, policy } as unknown as StagePlan;
+  const host = new TemporalHost({ plan: { stages: [stage] } } as unknown as RunContext);
+  const placed = { connector: 'openai', device: 'gpu0', queue: 'pool' } as StagePlacement;
+  const begin = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => host.runStage(stage, {}, call, placed)));
+  await begin(600);
+  expect(host.full()).toBe(false);
+  await begin(100);
+  expect(host.full()).toBe(true);
 });

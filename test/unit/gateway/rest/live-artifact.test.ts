@@ -6,7 +6,9 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GatewayDeps } from '../../../../gateway/deps.js';
 import { artifactAtEnd, expectPlace, sendLive } from '../../../../gateway/rest/live-artifact.js';
 import type { Caller } from '../../../../runs/caller.js';
+import type { RunDocument } from '../../../../runs/document.js';
 import { RunEnds } from '../../../../runs/ends.js';
+import { countRead } from '../../../../runs/paced-runs.js';
 import { StreamSlots } from '../../../../runs/stream-slots.js';
 import { FakeTemporal, grpcError } from '../../../support/fake-temporal.js';
 
@@ -41,11 +43,17 @@ beforeEach(() => {
   sent = undefined;
 });
 
-test('a tenant that converts as many files as it may is refused before the run is read', () => {
+test('a tenant that converts as many files as it may is refused before a run that has ended is read again', () => {
   const encoder = { isFull: (tenant: string) => tenant === 'acme' };
-  const ask = (tenant: string) => () => expectPlace({ encoder } as unknown as GatewayDeps, { tenant } as Caller, 'pcm');
-  expect(ask('acme')).toThrow(expect.objectContaining({ code: 'TOO_MANY_STREAMS' }));
-  expect(ask('other')).not.toThrow();
+  const deps = { encoder, temporal: {} } as unknown as GatewayDeps;
+  const read = (id: string, status: 'running' | 'succeeded', tenant = 'acme') => {
+    countRead(deps, { tenant }, { id, status, input: {} } as unknown as RunDocument);
+    return () => expectPlace(deps, id, { tenant } as Caller, 'pcm');
+  };
+  expect(read('ended', 'succeeded')).toThrow('too much audio is being encoded as pcm at once');
+  expect(read('goes-on', 'running')).not.toThrow();
+  expect(() => expectPlace(deps, 'unknown', { tenant: 'acme' } as Caller, 'pcm')).not.toThrow();
+  expect(read('ended', 'succeeded', 'other')).not.toThrow();
 });
 
 describe('the whole audio of a run that has not ended', () => {
