@@ -124,11 +124,6 @@ class PacedRuns {
     };
   }
 
-  /** Whether the run had ended when it was last read. False if it is not known any more. */
-  hadEnded(id: string, { tenant }: Pick<Caller, 'tenant'>): boolean {
-    return this.#known.get(JSON.stringify([tenant, id]))?.running === false;
-  }
-
   #bytesOf(name: string, running: boolean): number | undefined {
     const known = this.#known.get(name);
     return known && (known.bytes > SMALL_BYTES || known.running === running) ? known.bytes : undefined;

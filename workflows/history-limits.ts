@@ -2,14 +2,12 @@ import { workflowInfo } from '@temporalio/workflow';
 import { takes } from './changes.js';
 
 /**
- * A history that ends as soon as it can: where Temporal suggests it. Temporal's suggestion differs in a replay, which takes workflow tasks that a local
- * activity has prolonged as one, at the length of the last: a loop that had gone on would stop there. What a run has begun is the same in every replay.
+ * A history of a run with segments that ends as soon as it can: where Temporal suggests it. Temporal's suggestion differs in a replay, which takes
+ * workflow tasks that a segment has prolonged as one, at the length of the last: a loop that had gone on would stop there. What a run has begun is the
+ * same in every replay.
  */
 const ENOUGH_EVENTS = 4_000;
-const ENOUGH_COMMAND_BYTES = 2 * 1024 * 1024;
-
-/** Up to here Temporal's suggestion decides, so that short runs have no marker of the change. */
-const FEW_EVENTS = 120;
+const ENOUGH_BYTES = 4 * 1024 * 1024;
 
 /**
  * A history that grows beside a producer, which has to end before the run continues in a new one. Temporal suggests a new history at some
@@ -30,22 +28,22 @@ const LAST_HISTORY_BYTES = 40 * 1024 * 1024;
 
 /** What a history has grown by, as far as its own code knows: the same in every replay. */
 interface Grown {
+  /** Whether the run may have segments: nothing else prolongs a workflow task. */
+  readonly hasSegments: boolean;
   /** Calls and child runs that have begun: each is scheduled, begins and ends, and its end has a workflow task. */
   readonly calls: number;
   /** Local activities: each has a marker, and a workflow task. */
   readonly locals: number;
-  /** Timers, and waits for decisions. */
+  /** Timers and waits for decisions that have ended: each with its begin, and a workflow task. */
   readonly waits: number;
-  /** Waits that have ended, by a timer or an update: each with a workflow task. */
-  readonly ended: number;
-  readonly commandBytes: number;
+  /** Of commands, and of the results of segments. */
+  readonly bytes: number;
 }
 
 /** Whether a loop has to stop for a new history. */
-export function isEnough({ calls, locals, waits, ended, commandBytes }: Grown): boolean {
-  const events = 6 * calls + 4 * locals + 2 * waits + 5 * ended;
-  if (events < FEW_EVENTS || !takes('histories-are-counted')) return workflowInfo().continueAsNewSuggested;
-  return events >= ENOUGH_EVENTS || commandBytes >= ENOUGH_COMMAND_BYTES || isLong();
+export function isEnough({ hasSegments, calls, locals, waits, bytes }: Grown): boolean {
+  if (!hasSegments || !takes('histories-are-counted')) return workflowInfo().continueAsNewSuggested;
+  return 6 * calls + 4 * locals + 7 * waits >= ENOUGH_EVENTS || bytes >= ENOUGH_BYTES || isLong();
 }
 
 /** Whether a run that could not begin a new history now must not go on in this one for much longer. */

@@ -15,6 +15,7 @@ import {
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
 import { allSteps, type Plan, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
+import { isInline } from '../pipelines/plan/segments.js';
 import {
   type Change,
   type Decision,
@@ -96,9 +97,11 @@ export class TemporalHost implements RunHost {
   #deadline?: Deadline;
   #reported: readonly StageRecord[] = [];
   #foreignCalls = 0;
-  /** Timers and waits for decisions, and those that have ended. */
+  /** Timers and waits for decisions that have ended. */
   #waits = 0;
-  #ended = 0;
+  /** Of their results. */
+  #segmentBytes = 0;
+  readonly #hasSegments: boolean;
   #stages: readonly StageRecord[] = [];
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
@@ -126,6 +129,7 @@ export class TemporalHost implements RunHost {
     this.#children = places.children;
     this.#noteBytes = bytesOf(notes);
     this.#plan = context.plan;
+    this.#hasSegments = [...allSteps(context.plan)].some(isInline);
     this.waits = new Waits(context.carried?.decided);
     this.#told = new ToldWaits(this.#room, context);
     this.pieces = new TemporalPieces(context, this.#room, this.#activities);
@@ -248,7 +252,10 @@ export class TemporalHost implements RunHost {
       )
       .then(
         // The cancellation is about to arrive: nothing else may start before it.
-        (outcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome),
+        (outcome) => {
+          this.#segmentBytes += bytesOf(outcome as unknown as Json);
+          return outcome.ending ? CancellationScope.current().cancelRequested : outcome;
+        },
         (error: unknown) => {
           throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
         },
@@ -305,9 +312,8 @@ export class TemporalHost implements RunHost {
   }
 
   async wait(ms: number, what: string): Promise<void> {
-    this.#waits += 1;
     await sleep(ms, { summary: what });
-    this.#ended += 1;
+    this.#waits += 1;
   }
 
   nonce(): string {
@@ -316,7 +322,6 @@ export class TemporalHost implements RunHost {
 
   async decision(wait: Wait, giveUp: () => boolean): Promise<Decision | undefined> {
     const { nonce } = wait;
-    this.#waits += 1;
     this.waits.begin(wait);
     this.#show();
     let goesOn = false;
@@ -329,7 +334,7 @@ export class TemporalHost implements RunHost {
     } finally {
       if (goesOn) this.waits.leave(nonce);
       else this.close(nonce);
-      this.#ended += 1;
+      this.#waits += 1;
     }
     return this.waits.decisionOn(nonce);
   }
@@ -360,11 +365,11 @@ export class TemporalHost implements RunHost {
   full(beside = false): boolean {
     if (beside) return isLong();
     return isEnough({
+      hasSegments: this.#hasSegments,
       calls: this.#activities.begun + this.#children.begun,
       locals: this.#turns.begun,
       waits: this.#waits,
-      ended: this.#ended,
-      commandBytes: this.#room.all,
+      bytes: this.#room.all + this.#segmentBytes,
     });
   }
 

@@ -15,7 +15,7 @@ import { audioAsMade } from '../http/live-audio.js';
 import { OF_RUNS } from '../openapi/problems.js';
 import type { ContentDoc, RouteDoc } from '../openapi/route-doc.js';
 import { parseRange } from './byte-range.js';
-import { artifactAtEnd, expectPlace, formatOf, sendLive } from './live-artifact.js';
+import { artifactAtEnd, expectPlace, formatOf, noteConversion, sendLive } from './live-artifact.js';
 import { ID } from './run-docs.js';
 
 const HEADERS = { ETag: 'The artifact’s SHA-256', 'Accept-Ranges': '`bytes`', 'Content-Disposition': 'A file name' };
@@ -80,7 +80,8 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       request.notes.runId = id;
       const format = formatOf(request.query);
       const caller = callerOf(request);
-      if (format !== undefined && request.method === 'GET') expectPlace(deps, id, caller, format);
+      const conversion = format && { tenant: caller.tenant, run: id, name, format };
+      if (conversion && request.method === 'GET') expectPlace(deps, conversion);
       const signal = leaving(reply);
       let run = await readPaced(deps, id, caller, { signal });
       let artifact = artifactNamed(name, run);
@@ -104,6 +105,7 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       const { mime, bytes } = stored;
       if (format !== undefined && mime !== GIVEN_FORMATS[format].mime) {
         if (!mime.startsWith('audio/')) throw noAudio(name, mime);
+        if (conversion) noteConversion(conversion);
         const audio = { tenant: caller.tenant, pieces: nothing(), whole: async () => stored, stored: true };
         return await sendLive(request, reply, deps, { audio, format, signal });
       }

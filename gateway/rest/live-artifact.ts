@@ -4,10 +4,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GIVEN_FORMATS, type GivenFormat, type LiveAudio } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { keepNewest } from '../../pipelines/keep-newest.js';
 import type { Caller } from '../../runs/caller.js';
 import { artifactNamed, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
-import { pacedRuns, readPaced } from '../../runs/paced-runs.js';
+import { readPaced } from '../../runs/paced-runs.js';
 import type { RunRecord } from '../../runs/read.js';
 import { waitForRun } from '../../runs/wait.js';
 import type { GatewayDeps } from '../deps.js';
@@ -89,12 +90,31 @@ export async function sendLive(
   return reply.send(Readable.from(bytes(given.chunks), { objectMode: false, highWaterMark }));
 }
 
+/** Stored files that were converted, by tenant, run, name and format: the latest ones. */
+const converted = new Map<string, true>();
+const MOST_CONVERTED = 10_000;
+
+interface Conversion {
+  readonly tenant: string;
+  readonly run: string;
+  readonly name: string;
+  readonly format: GivenFormat;
+}
+
+const keyOf = ({ tenant, run, name, format }: Conversion) => JSON.stringify([tenant, run, name, format]);
+
+/** To be called when a stored file is to be converted. */
+export function noteConversion(conversion: Conversion): void {
+  converted.set(keyOf(conversion), true);
+  keepNewest(converted, MOST_CONVERTED);
+}
+
 /**
- * Throws `TOO_MANY_STREAMS` for a run that is known to have ended, where the tenant has as many stored files open as it may: to read the run again costs
- * more than to refuse it. Audio that is being made needs no such place.
+ * Throws `TOO_MANY_STREAMS` for a file that has been converted before, where the tenant has as many of them open as it may: to read its run again costs more than
+ * to refuse it.
  */
-export function expectPlace(deps: GatewayDeps, id: string, caller: Caller, format: GivenFormat): void {
-  if (deps.encoder.isFull(caller.tenant) && pacedRuns(deps).hadEnded(id, caller)) throw tooMuch(format);
+export function expectPlace(deps: GatewayDeps, conversion: Conversion): void {
+  if (deps.encoder.isFull(conversion.tenant) && converted.has(keyOf(conversion))) throw tooMuch(conversion.format);
 }
 
 const tooMuch = (format: GivenFormat) =>

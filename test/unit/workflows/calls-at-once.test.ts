@@ -40,11 +40,12 @@ it('calls that begin at once are counted with all that travels with their input'
   expect(Math.max(...tasks)).toBeLessThan(1_600_000);
 });
 
-it('calls that have begun end a history, whatever Temporal says of its length', async () => {
+it('calls that have begun end a history with segments, whatever Temporal says of its length', async () => {
   const policy = { retry: { attempts: 1 }, timeout: { attemptMs: 1_000, totalMs: 1_000 } };
   const call = { stage: 'answer', tenant: 'acme', with: {} } as unknown as StageCall;
   const stage = { id: 'answer', kind: 'chat', with: {}, policy } as unknown as StagePlan;
-  const host = new TemporalHost({ plan: { stages: [stage] } } as unknown as RunContext);
+  const inline = { ...stage, id: 'check', policy: { ...policy, execution: 'inline' } };
+  const host = new TemporalHost({ plan: { stages: [stage, inline] } } as unknown as RunContext);
   const placed = { connector: 'openai', device: 'gpu0', queue: 'pool' } as StagePlacement;
   const begin = (count: number) =>
     Promise.all(Array.from({ length: count }, () => host.runStage(stage, {}, call, placed)));

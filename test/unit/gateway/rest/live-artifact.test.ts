@@ -4,11 +4,9 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GatewayDeps } from '../../../../gateway/deps.js';
-import { artifactAtEnd, expectPlace, sendLive } from '../../../../gateway/rest/live-artifact.js';
+import { artifactAtEnd, expectPlace, noteConversion, sendLive } from '../../../../gateway/rest/live-artifact.js';
 import type { Caller } from '../../../../runs/caller.js';
-import type { RunDocument } from '../../../../runs/document.js';
 import { RunEnds } from '../../../../runs/ends.js';
-import { countRead } from '../../../../runs/paced-runs.js';
 import { StreamSlots } from '../../../../runs/stream-slots.js';
 import { FakeTemporal, grpcError } from '../../../support/fake-temporal.js';
 
@@ -43,17 +41,19 @@ beforeEach(() => {
   sent = undefined;
 });
 
-test('a tenant that converts as many files as it may is refused before a run that has ended is read again', () => {
-  const encoder = { isFull: (tenant: string) => tenant === 'acme' };
-  const deps = { encoder, temporal: {} } as unknown as GatewayDeps;
-  const read = (id: string, status: 'running' | 'succeeded', tenant = 'acme') => {
-    countRead(deps, { tenant }, { id, status, input: {} } as unknown as RunDocument);
-    return () => expectPlace(deps, id, { tenant } as Caller, 'pcm');
-  };
-  expect(read('ended', 'succeeded')).toThrow('too much audio is being encoded as pcm at once');
-  expect(read('goes-on', 'running')).not.toThrow();
-  expect(() => expectPlace(deps, 'unknown', { tenant: 'acme' } as Caller, 'pcm')).not.toThrow();
-  expect(read('ended', 'succeeded', 'other')).not.toThrow();
+test('a file that was converted before is refused at once where its tenant converts as many as it may', () => {
+  const deps = { encoder: { isFull: (tenant: string) => tenant === 'acme' } } as unknown as GatewayDeps;
+  const conversion = { tenant: 'acme', run: 'listen-1', name: 'speech', format: 'pcm' } as const;
+  const ask =
+    (more: object = {}) =>
+    () =>
+      expectPlace(deps, { ...conversion, ...more });
+  expect(ask(), 'it may need no place').not.toThrow();
+  noteConversion(conversion);
+  noteConversion({ ...conversion, tenant: 'other' });
+  expect(ask()).toThrow('too much audio is being encoded as pcm at once');
+  for (const more of [{ tenant: 'other' }, { run: 'listen-2' }, { name: 'input.speech' }, { format: 'wav' }])
+    expect(ask(more)).not.toThrow();
 });
 
 describe('the whole audio of a run that has not ended', () => {
