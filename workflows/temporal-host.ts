@@ -99,9 +99,10 @@ export class TemporalHost implements RunHost {
   #foreignCalls = 0;
   /** Timers and waits for decisions that have ended. */
   #waits = 0;
-  /** Of their results. */
+  /** Of the results of segments. */
   #segmentBytes = 0;
-  readonly #hasSegments: boolean;
+  /** Known once a loop asks: the plan has been checked by then. */
+  #hasSegments?: boolean;
   #stages: readonly StageRecord[] = [];
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
@@ -129,7 +130,6 @@ export class TemporalHost implements RunHost {
     this.#children = places.children;
     this.#noteBytes = bytesOf(notes);
     this.#plan = context.plan;
-    this.#hasSegments = [...allSteps(context.plan)].some(isInline);
     this.waits = new Waits(context.carried?.decided);
     this.#told = new ToldWaits(this.#room, context);
     this.pieces = new TemporalPieces(context, this.#room, this.#activities);
@@ -364,6 +364,7 @@ export class TemporalHost implements RunHost {
 
   full(beside = false): boolean {
     if (beside) return isLong();
+    this.#hasSegments ??= [...allSteps(this.#plan)].some(isInline);
     return isEnough({
       hasSegments: this.#hasSegments,
       calls: this.#activities.begun + this.#children.begun,
