@@ -2,8 +2,8 @@ import { workflowInfo } from '@temporalio/workflow';
 import { takes } from './changes.js';
 
 /**
- * A history of a run with segments that ends as soon as it can: where Temporal suggests it. Temporal's suggestion differs in a replay, which takes
- * workflow tasks that a segment has prolonged as one, at the length of the last: a loop that had gone on would stop there. What a run has begun is the
+ * A history of a run with local activities that ends as soon as it can: where Temporal suggests it. Temporal's suggestion differs in a replay, which takes
+ * workflow tasks that a local activity has prolonged as one, at the length of the last: a loop that had gone on would stop there. What a run has begun is the
  * same in every replay.
  */
 const ENOUGH_EVENTS = 4_000;
@@ -28,21 +28,21 @@ const LAST_HISTORY_BYTES = 40 * 1024 * 1024;
 
 /** What a history has grown by, as far as its own code knows: the same in every replay. */
 interface Grown {
-  /** Whether the run may have segments: nothing else prolongs a workflow task. */
-  readonly hasSegments: boolean;
+  /** Whether the run has local activities, of segments or around stages of other workers: nothing else prolongs a workflow task. */
+  readonly hasLocals: boolean;
   /** Calls and child runs that have begun: each is scheduled, begins and ends, and its end has a workflow task. */
   readonly calls: number;
   /** Local activities: each has a marker, and a workflow task. */
   readonly locals: number;
   /** Timers and waits for decisions that have ended: each with its begin, and a workflow task. */
   readonly waits: number;
-  /** Of commands, and of the results of segments. */
+  /** Of commands and results. */
   readonly bytes: number;
 }
 
 /** Whether a loop has to stop for a new history. */
-export function isEnough({ hasSegments, calls, locals, waits, bytes }: Grown): boolean {
-  if (!hasSegments || !takes('histories-are-counted')) return workflowInfo().continueAsNewSuggested;
+export function isEnough({ hasLocals, calls, locals, waits, bytes }: Grown): boolean {
+  if (!hasLocals || !takes('histories-are-counted')) return workflowInfo().continueAsNewSuggested;
   return 6 * calls + 4 * locals + 7 * waits >= ENOUGH_EVENTS || bytes >= ENOUGH_BYTES || isLong();
 }
 

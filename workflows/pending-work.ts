@@ -1,4 +1,6 @@
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
+import type { Json } from '../pipelines/json.js';
+import { bytesOf } from '../pipelines/json-limits.js';
 import { takes } from './changes.js';
 
 /**
@@ -22,6 +24,7 @@ export class PendingWork {
   #pending = 0;
   #reading = 0;
   #begun = 0;
+  #received = 0;
   #turn: Promise<void> = Promise.resolve();
   readonly #until: (holds: () => boolean) => Promise<void>;
   /** Loops that wait for their turn. */
@@ -52,6 +55,11 @@ export class PendingWork {
   /** How often work has been asked to begin. */
   get begun(): number {
     return this.#begun;
+  }
+
+  /** Bytes of the results of work that has ended. */
+  get received(): number {
+    return this.#received;
   }
 
   /**
@@ -152,7 +160,11 @@ export class PendingWork {
     const giveBack = () => this.#giveBack(reads);
     try {
       const result = work(waitedMs);
-      result.then(giveBack, (error: unknown) => (isCancellation(error) ? this.#keep(reads) : giveBack()));
+      const received = (value: T) => {
+        this.#received += bytesOf(value as Json);
+        giveBack();
+      };
+      result.then(received, (error: unknown) => (isCancellation(error) ? this.#keep(reads) : giveBack()));
       return result;
     } catch (error) {
       giveBack();

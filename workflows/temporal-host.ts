@@ -14,7 +14,14 @@ import {
 } from '@temporalio/workflow';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf, SMALL_BYTES } from '../pipelines/json-limits.js';
-import { allSteps, type Plan, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
+import {
+  allSteps,
+  isStage,
+  type Plan,
+  type StagePlan,
+  type Step,
+  type SubPipelinePlan,
+} from '../pipelines/plan/index.js';
 import { isInline } from '../pipelines/plan/segments.js';
 import {
   type Change,
@@ -83,6 +90,9 @@ const QUERY = 'code';
 const QUERY_MS = 10_000;
 
 type ServingActivity = (input: JsonObject, call: ServingCall) => Promise<string | null>;
+/** Whether a step begins local activities. */
+const isLocal = (step: Step): boolean => isInline(step) || (isStage(step) && traitsOf(step)?.servedBy === 'temporal');
+
 type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
 
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
@@ -102,7 +112,7 @@ export class TemporalHost implements RunHost {
   /** Of the results of segments. */
   #segmentBytes = 0;
   /** Known once a loop asks: the plan has been checked by then. */
-  #hasSegments?: boolean;
+  #plansLocals?: boolean;
   #stages: readonly StageRecord[] = [];
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
@@ -364,13 +374,13 @@ export class TemporalHost implements RunHost {
 
   full(beside = false): boolean {
     if (beside) return isLong();
-    this.#hasSegments ??= [...allSteps(this.#plan)].some(isInline);
+    this.#plansLocals ??= [...allSteps(this.#plan)].some(isLocal);
     return isEnough({
-      hasSegments: this.#hasSegments,
+      hasLocals: this.#plansLocals || this.#turns.begun > 0,
       calls: this.#activities.begun + this.#children.begun,
       locals: this.#turns.begun,
       waits: this.#waits,
-      bytes: this.#room.all + this.#segmentBytes,
+      bytes: this.#room.all + this.#activities.received + this.#children.received + this.#segmentBytes,
     });
   }
 

@@ -105,7 +105,9 @@ const keyOf = ({ tenant, run, name, format }: Conversion) => JSON.stringify([ten
 
 /** To be called when a stored file is to be converted. */
 export function noteConversion(conversion: Conversion): void {
-  converted.set(keyOf(conversion), true);
+  const key = keyOf(conversion);
+  converted.delete(key);
+  converted.set(key, true);
   keepNewest(converted, MOST_CONVERTED);
 }
 

@@ -51,7 +51,7 @@
  *   call of their own, and notes named another tool, whose longer name counts where it is decided whether the conversation fits.
  * - `guardrails-withdraw`: what a guardrail asks about a call is withdrawn when the agent has failed and another candidate follows. Before, that one began when
  *   somebody had decided, or the wait was over.
- * - `histories-are-counted`: loops of runs with segments stop for a new history after so many calls. Before, when Temporal suggests it, at a length that a replay may not see.
+ * - `histories-are-counted`: loops of runs with local activities stop for a new history after so many calls. Before, when Temporal suggests it, at a length that a replay may not see.
  */
 export type Change =
   | 'waits-are-told'

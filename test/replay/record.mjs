@@ -122,6 +122,7 @@ const FEATURES = {
   when: [fixtures.branching, () => ({ n: 3 })],
   'each-on-queues': [fixtures.relayEachQueued, () => ({ log: log(), n: 4, ms: 20 })],
   each: [fixtures.overItems, () => ({ items: [1, 2, 3] })],
+  'many-short-calls': [fixtures.manyShortCalls, () => ({ count: 0, items: Array(900).fill(0) })],
   'diverged-item': [fixtures.divergedItem, () => ({ items: [1, 2] })],
   repeat: [fixtures.untilThree, () => ({ n: 0 })],
   race: [fixtures.racedQueued, () => ({ n: 1 })],

@@ -111,12 +111,12 @@ describe('the interpreter replays', () => {
       'diverged-item.json',
       'each-on-queues.json',
       'interrupted-loop-2.json.gz',
-      'interrupted-loop.json.gz',
       'large-children.json.gz',
       'large-state-2.json.gz',
       'large-state.json.gz',
       'lost-attempt.json',
       'lost-stream.json',
+      'many-short-calls.json.gz',
       'untaken-calls.json',
     ]);
   });

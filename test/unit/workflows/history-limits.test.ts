@@ -5,14 +5,14 @@ import { inHistory } from '../../support/in-history.js';
 const info = { historyLength: 3, historySize: 0, continueAsNewSuggested: false };
 const has = inHistory({ info });
 const grown = (given: Partial<Parameters<typeof isEnough>[0]>) =>
-  isEnough({ hasSegments: true, calls: 0, locals: 0, waits: 0, bytes: 0, ...given });
+  isEnough({ hasLocals: true, calls: 0, locals: 0, waits: 0, bytes: 0, ...given });
 
 /** A history as Temporal tells it. */
 function told(historyLength: number, historySize = 0): void {
   Object.assign(info, { historyLength, historySize, continueAsNewSuggested: historyLength > 4_096 });
 }
 
-it('a history with segments ends after what it has begun, at whatever length a replay sees it', () => {
+it('a history with local activities ends after what it has begun, at whatever length a replay sees it', () => {
   for (const length of [1_990, 4_200]) {
     told(length);
     expect([grown({ calls: 600 }), grown({ calls: 667 })]).toEqual([false, true]);
@@ -29,15 +29,15 @@ it('ends in any case where little is begun and much is told', () => {
   expect(grown({ calls: 100 })).toBe(true);
 });
 
-it('without segments, and in a history from before, Temporal decides', () => {
-  for (const [patched, hasSegments] of [
+it('without local activities, and in a history from before, Temporal decides', () => {
+  for (const [patched, hasLocals] of [
     [true, false],
     [false, true],
   ] as const) {
     has(patched);
     told(100);
-    expect(grown({ hasSegments, calls: 2_000 })).toBe(false);
+    expect(grown({ hasLocals, calls: 2_000 })).toBe(false);
     told(4_200);
-    expect(grown({ hasSegments, calls: 50 })).toBe(true);
+    expect(grown({ hasLocals, calls: 50 })).toBe(true);
   }
 });
