@@ -90,10 +90,10 @@ const QUERY = 'code';
 const QUERY_MS = 10_000;
 
 type ServingActivity = (input: JsonObject, call: ServingCall) => Promise<string | null>;
+type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
+
 /** Whether a step begins local activities. */
 const isLocal = (step: Step): boolean => isInline(step) || (isStage(step) && traitsOf(step)?.servedBy === 'temporal');
-
-type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
 
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
 export class TemporalHost implements RunHost {
@@ -109,7 +109,7 @@ export class TemporalHost implements RunHost {
   #foreignCalls = 0;
   /** Timers and waits for decisions that have ended. */
   #waits = 0;
-  /** Of the results of segments. */
+  /** Bytes of the results of segments. */
   #segmentBytes = 0;
   /** Known once a loop asks: the plan has been checked by then. */
   #plansLocals?: boolean;

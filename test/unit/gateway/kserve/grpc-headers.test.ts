@@ -90,7 +90,7 @@ test.each<readonly [string, http2.OutgoingHttpHeaders]>([
   expect([told.maxHeaderListSize, told.maxConcurrentStreams]).toEqual([24 * 1_024, 256]);
 });
 
-test('a client that does not acknowledge the settings can send too much once: then no new calls, and those in progress end', async () => {
+test('a client that does not acknowledge the settings is refused twice: then it has no new calls, and those in progress end', async () => {
   const frame = (type: number, flags: number, stream: number, payload = Buffer.alloc(0)) => {
     const head = Buffer.alloc(9);
     head.writeUIntBE(payload.length, 0, 3);
