@@ -1,11 +1,11 @@
-import type { ArtifactStore } from '../../stores/artifacts/index.js';
+import type { BudgetedStore } from '../../stores/artifacts/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
 import { createSplit } from './split.js';
 import { mediaWork } from './work.js';
 
 export interface MediaOptions {
   /** The store of one call, whose output is limited. */
-  readonly storeOf: () => ArtifactStore;
+  readonly storeOf: () => BudgetedStore;
   /** The ffmpeg program. */
   readonly ffmpeg: string;
 }

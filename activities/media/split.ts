@@ -1,4 +1,5 @@
 import { DEFAULT_FFMPEG } from '../../media/audio-port.js';
+import { encodingOf } from '../../media/encodings.js';
 import { type OpenAudio, openAudio } from '../../media/open-audio.js';
 import { quietestCut } from '../../media/quietest-cut.js';
 import { toInt16 } from '../../media/samples.js';
@@ -8,11 +9,12 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { LONGEST_PART, LONGEST_PART_MS } from '../../pipelines/stages/option-bounds.js';
-import type { ArtifactStore } from '../../stores/artifacts/store.js';
+import type { BudgetedStore } from '../../stores/artifacts/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
 
 export interface SplitOptions {
-  readonly store: ArtifactStore;
+  /** That of the call: audio whose parts would be more than it may write is refused before it is read. */
+  readonly store: BudgetedStore;
   /** The ffmpeg program, for audio other than WAV. Default: `ffmpeg` on PATH. */
   readonly ffmpeg?: string | undefined;
 }
@@ -31,10 +33,11 @@ export const createSplit =
   async ({ with: options, input, tenant }, { audio, signal }) => {
     const longestMs = longestOf(options);
     const source = input.audio as unknown as Artifact;
-    await store.stat(tenant, source.uri); // exists and belongs to the tenant, before its size is trusted
+    const stored = await store.stat(tenant, source.uri); // exists and belongs to the tenant, before its size is trusted
     const sampleRate =
       source.sampleRate ?? (await rateOf(openAudio(store, tenant, source, { program: ffmpeg, signal })));
     if (!isSampleRate(sampleRate)) throw invalidMedia(`a sample rate of ${sampleRate} Hz is not supported`);
+    store.expectRoom(leastBytesOf(stored, sampleRate));
     const parts: Json[] = [];
     let start = 0;
     const most = Math.floor((longestMs * sampleRate) / 1_000);
@@ -48,6 +51,13 @@ export const createSplit =
     }
     return { parts };
   };
+
+/** What the parts have at least, in bytes; 0 if that is not known, as of compressed audio, whose header may state anything. */
+function leastBytesOf({ mime, durationMs = 0 }: Artifact, sampleRate: number): number {
+  if (encodingOf(mime) !== 'wav') return 0;
+  // The duration of WAV is counted when it is stored, and rounded to a millisecond.
+  return Math.max(0, Math.floor(((durationMs - 1) * sampleRate) / 1_000)) * Int16Array.BYTES_PER_ELEMENT;
+}
 
 /** Each part is valid until the next one is requested. */
 async function* partsOf(

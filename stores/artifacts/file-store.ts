@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type Artifact, artifactUri, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -37,8 +38,11 @@ export async function openFileStore(root: string, options: FileStoreOptions = {}
 
 /** Most puts and look-ups at once where tenants take turns. Each has one of Node's four threads for files at a time; more keep these busy. */
 const AT_ONCE = 8;
-/** Of one tenant: a thread is left to the others. */
+/** Of one tenant: a thread is left to the others, and so is a core, since small files take one for each put at once. */
 const AT_ONCE_OF_TENANT = 3;
+
+/** Most puts and look-ups of one tenant at once, by the cores of the machine. */
+export const atOnceOfTenant = (cores: number): number => Math.max(1, Math.min(AT_ONCE_OF_TENANT, cores - 1));
 
 /**
  * The turns of tenants at a store that takes this process's threads for files: many small files of one tenant would keep the files of others,
@@ -48,7 +52,7 @@ export const fileTurns = (store: ArtifactStore): FairSlots | undefined =>
   store instanceof FileStore ? store.turns : undefined;
 
 class FileStore implements ArtifactStore {
-  readonly turns = new FairSlots(AT_ONCE, AT_ONCE_OF_TENANT);
+  readonly turns = new FairSlots(AT_ONCE, atOnceOfTenant(availableParallelism()));
 
   constructor(
     readonly root: string,
@@ -64,6 +68,7 @@ class FileStore implements ArtifactStore {
     }
     const temporary = path.join(this.incoming, randomUUID());
     const taken = await this.room.take(tenant);
+    let isPublished = false;
     let kept: number | undefined;
     try {
       const { sha256, size } = await receive(temporary, bytes, inspector, {
@@ -74,12 +79,14 @@ class FileStore implements ArtifactStore {
       const target = this.#file(tenant, sha256);
       const known = await stat(target).catch(() => undefined);
       await publish(temporary, target, `${JSON.stringify(artifact)}\n`);
+      isPublished = true;
       if (known === undefined) kept = size;
       return artifact;
     } finally {
       taken.end(kept);
-      // Already gone unless the put failed; files that cannot be removed now are removed at a later start.
-      await Promise.allSettled([rm(temporary, { force: true }), rm(`${temporary}.json`, { force: true })]);
+      // Files that cannot be removed now are removed at a later start.
+      if (!isPublished)
+        await Promise.allSettled([rm(temporary, { force: true }), rm(`${temporary}.json`, { force: true })]);
     }
   }
 

@@ -41,7 +41,6 @@ export async function publish(temporary: string, target: string, sidecar: string
   const folder = path.dirname(target);
   const temporarySidecar = `${temporary}.json`;
   await onDisk(async () => {
-    await mkdir(folder, { recursive: true });
     const handle = await open(temporarySidecar, 'wx');
     try {
       await handle.writeFile(sidecar);
@@ -49,7 +48,7 @@ export async function publish(temporary: string, target: string, sidecar: string
     } finally {
       await handle.close();
     }
-    await rename(temporarySidecar, `${target}.json`);
+    await renameInto(folder, temporarySidecar, `${target}.json`);
     await rename(temporary, target);
     await syncFolder(folder);
   });
@@ -95,6 +94,17 @@ async function onDisk<T>(work: () => Promise<T>): Promise<T> {
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+}
+
+/** Moves a file into a folder, which is made if it does not exist: most of the 256 folders of a tenant do. */
+async function renameInto(folder: string, from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    await mkdir(folder, { recursive: true });
+    await rename(from, to);
+  }
 }
 
 /** Syncs a folder, so that its entries are durable: syncing a file does not do that (fsync(2)). */

@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createSplit } from '../../../../activities/media/split.js';
 import { createAudioPort, inspectorOf } from '../../../../media/index.js';
 import { quietestCut } from '../../../../media/quietest-cut.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { Json } from '../../../../pipelines/json.js';
 import { splitKind } from '../../../../pipelines/stages/split.js';
-import { type ArtifactStore, openFileStore } from '../../../../stores/artifacts/index.js';
+import { type ArtifactStore, openFileStore, withOutputBudget } from '../../../../stores/artifacts/index.js';
 import { encoded, ffmpeg } from '../../../support/ffmpeg.js';
 import { collect, pieces, wavFile, wavOf } from '../../../support/wav-samples.js';
 
@@ -25,12 +25,14 @@ interface Part {
   readonly startMs: number;
 }
 
+const splitting = (most = Number.POSITIVE_INFINITY) => createSplit({ store: withOutputBudget(store, most), ffmpeg });
+
 async function split(file: Buffer, longestMs: number, signal = new AbortController().signal) {
   const artifact = await store.put('acme', pieces(file, 10_000), inspectorOf('audio'));
   const input = { audio: { ...artifact } as unknown as Json };
   const audio = createAudioPort(store, 'acme', { ffmpeg, signal });
   const request = { model: 'audio', with: { longestMs }, input, tenant: 'acme' };
-  const output = await createSplit({ store, ffmpeg })(request, { audio, signal, idempotencyKey: 'k' });
+  const output = await splitting()(request, { audio, signal, idempotencyKey: 'k' });
   expect(splitKind.output.safeParse(output).error).toBeUndefined();
   return { artifact, parts: output.parts as unknown as Part[] };
 }
@@ -131,7 +133,7 @@ test('longest out of bounds, another tenant’s audio and an abort are refused',
   const { signal } = new AbortController();
   const request = { model: 'audio', with: { longestMs: 1000 }, input, tenant: 'acme' };
   await expect(
-    createSplit({ store, ffmpeg })(request, { audio: createAudioPort(store, 'rival'), signal, idempotencyKey: 'k' }),
+    splitting()(request, { audio: createAudioPort(store, 'rival'), signal, idempotencyKey: 'k' }),
   ).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
   await expect(split(wavFile(), 1000, AbortSignal.abort(new Error('cancelled')))).rejects.toThrow('cancelled');
 });
@@ -145,12 +147,29 @@ test('the cut is in the last fifth, in the middle of the quietest 20 ms, the las
   expect(quietestCut(Int16Array.of(1, 2, 3), 10_000)).toBe(3);
 });
 
+test('audio whose parts are more than the call may write is refused before any of it is read', async () => {
+  const file = wavFile({ sampleRate: 8_000, channels: 2, seconds: 2 });
+  const artifact = await store.put('acme', pieces(file, 1_000), inspectorOf('audio'));
+  const input = { audio: { ...artifact } as unknown as Json };
+  const request = { model: 'audio', with: { longestMs: 1_000 }, input, tenant: 'acme' };
+  const { signal } = new AbortController();
+  const audio = createAudioPort(store, 'acme');
+  const read = vi.spyOn(audio, 'read');
+  // 16,000 samples of mono.
+  await expect(splitting(31_000)(request, { audio, signal, idempotencyKey: 'k' })).rejects.toMatchObject({
+    code: 'OUTPUT_BUDGET_EXCEEDED',
+  });
+  expect(read).not.toHaveBeenCalled();
+  await splitting(32_000)(request, { audio, signal, idempotencyKey: 'k' });
+  expect(read).toHaveBeenCalledOnce();
+});
+
 test('a rate that the caller made up is INVALID_MEDIA', async () => {
   const artifact = await store.put('acme', pieces(wavFile(), 1000), inspectorOf('audio'));
   const { signal } = new AbortController();
   const input = { audio: { ...artifact, sampleRate: 1e12 } as unknown as Json };
   const request = { model: 'audio', with: { longestMs: 600_000 }, input, tenant: 'acme' };
   await expect(
-    createSplit({ store, ffmpeg })(request, { audio: createAudioPort(store, 'acme'), signal, idempotencyKey: 'k' }),
+    splitting()(request, { audio: createAudioPort(store, 'acme'), signal, idempotencyKey: 'k' }),
   ).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
 });

@@ -13,7 +13,7 @@ import { media } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import type { MediaKind } from '../../../../pipelines/media.js';
 import { MEDIA_WORK, type MediaWork } from '../../../../pipelines/stages/index.js';
-import { type ArtifactStore, openFileStore } from '../../../../stores/artifacts/index.js';
+import { type ArtifactStore, openFileStore, withOutputBudget } from '../../../../stores/artifacts/index.js';
 import { ffmpeg, remade, video } from '../../../support/ffmpeg.js';
 import { collect, pieces, wavFile } from '../../../support/wav-samples.js';
 
@@ -45,7 +45,9 @@ async function run<O>(
   input: object,
   { signal = new AbortController().signal, program = ffmpeg, tenant = 'acme' }: Own = {},
 ): Promise<O> {
-  const work = new Map(mediaKinds({ storeOf: () => store, ffmpeg: program })).get(kind);
+  const work = new Map(
+    mediaKinds({ storeOf: () => withOutputBudget(store, Number.POSITIVE_INFINITY), ffmpeg: program }),
+  ).get(kind);
   const audio = createAudioPort(store, tenant, { ffmpeg: program, signal });
   const request = { model, with: options, input: JSON.parse(JSON.stringify(input)) as JsonObject, tenant };
   return output.parse(await work?.(request, { audio, signal, idempotencyKey: 'k' }));

@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from '
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { atOnceOfTenant } from '../../../../stores/artifacts/file-store.js';
 import { type ArtifactStore, type Inspector, openFileStore } from '../../../../stores/artifacts/index.js';
 
 let root: string;
@@ -79,6 +80,10 @@ describe('what is put can be read', () => {
       break;
     }
   });
+});
+
+test('a tenant’s puts leave a core to others, and one of the four threads for files', () => {
+  expect([1, 2, 3, 4, 64].map(atOnceOfTenant)).toEqual([1, 1, 2, 3, 3]);
 });
 
 describe('a put that fails leaves nothing', () => {
