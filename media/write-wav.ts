@@ -1,4 +1,4 @@
-const HEADER_BYTES = 44;
+export const WAV_HEADER_BYTES = 44;
 
 /** Most bytes of samples in a file: sizes in a WAV header have 32 bits. */
 export const MOST_DATA_BYTES = 0xffff_ff00;
@@ -27,9 +27,9 @@ export function wavHeader(format: {
   const { sampleRate, channels, frames } = format;
   const frameBytes = channels * 2;
   const dataBytes = frames * frameBytes;
-  const header = Buffer.alloc(HEADER_BYTES);
+  const header = Buffer.alloc(WAV_HEADER_BYTES);
   header.write('RIFF', 0, 'latin1');
-  header.writeUInt32LE(HEADER_BYTES - 8 + dataBytes, 4);
+  header.writeUInt32LE(WAV_HEADER_BYTES - 8 + dataBytes, 4);
   header.write('WAVEfmt ', 8, 'latin1');
   header.writeUInt32LE(16, 16);
   header.writeUInt16LE(1, 20); // PCM

@@ -1,3 +1,4 @@
+import { encodingOf } from '../../media/encodings.js';
 import { probeMedia, toInt16 } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -14,6 +15,8 @@ export const clipAudio: Operation = async (work) => {
   const { durationMs, sampleRate } = await knownOf(source, work);
   const [from, to] = spanOf(input, durationMs);
   const [first, last] = [from, to].map((ms) => Math.round((ms / 1_000) * sampleRate)) as [number, number];
+  // What the header of a compressed file says may be wrong.
+  if (encodingOf(source.mime) === 'wav' && last - first > MOST_SAMPLES) throw tooLong();
   const samples = new Grown();
   let at = 0;
   for await (const chunk of audio.read(source, { sampleRate })) {
@@ -40,6 +43,8 @@ export const mix: Operation = async (work) => {
   return { audio: await written(work, samples, sampleRate) };
 };
 
+const tooLong = () => new MillraceError('BODY_TOO_LARGE', `the recording would have more than ${MOST_SAMPLES} samples`);
+
 /** Samples that are added up, as many as come. */
 class Grown {
   #samples = new Float32Array(65_536);
@@ -47,8 +52,7 @@ class Grown {
 
   add(chunk: Float32Array, at: number): void {
     const end = at + chunk.length;
-    if (end > MOST_SAMPLES)
-      throw new MillraceError('BODY_TOO_LARGE', `the recording would have more than ${MOST_SAMPLES} samples`);
+    if (end > MOST_SAMPLES) throw tooLong();
     if (end > this.#samples.length) {
       const larger = new Float32Array(Math.min(MOST_SAMPLES, Math.max(end, this.#samples.length * 2)));
       larger.set(this.#samples.subarray(0, this.length));

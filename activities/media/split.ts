@@ -5,6 +5,7 @@ import { quietestCut } from '../../media/quietest-cut.js';
 import { toInt16 } from '../../media/samples.js';
 import { WavReader } from '../../media/wav.js';
 import { invalidMedia, isSampleRate } from '../../media/wav-format.js';
+import { WAV_HEADER_BYTES } from '../../media/write-wav.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
@@ -33,18 +34,20 @@ export const createSplit =
   async ({ with: options, input, tenant }, { audio, signal }) => {
     const longestMs = longestOf(options);
     const source = input.audio as unknown as Artifact;
-    const stored = await store.stat(tenant, source.uri); // exists and belongs to the tenant, before its size is trusted
+    // It exists and belongs to the tenant, before its size is trusted.
+    const stored = await store.stat(tenant, source.uri);
     const sampleRate =
-      source.sampleRate ?? (await rateOf(openAudio(store, tenant, source, { program: ffmpeg, signal })));
+      source.sampleRate ??
+      stored.sampleRate ??
+      (await rateOf(openAudio(store, tenant, source, { program: ffmpeg, signal })));
     if (!isSampleRate(sampleRate)) throw invalidMedia(`a sample rate of ${sampleRate} Hz is not supported`);
-    store.expectRoom(leastBytesOf(stored, sampleRate));
+    expectFew(stored, { longestMs, sampleRate }, store);
     const parts: Json[] = [];
     let start = 0;
     const most = Math.floor((longestMs * sampleRate) / 1_000);
     for await (const samples of partsOf(audio.read(source, { sampleRate }), most, sampleRate)) {
       signal.throwIfAborted();
-      if (parts.length === MOST_PARTS)
-        throw invalidOptions(`makes more than ${MOST_PARTS} parts of this audio; make it longer`);
+      if (parts.length === MOST_PARTS) throw tooMany();
       const part = await audio.write(samples, { sampleRate });
       parts.push({ audio: { ...part } as unknown as JsonObject, startMs: (start * 1_000) / sampleRate });
       start += samples.length;
@@ -52,11 +55,22 @@ export const createSplit =
     return { parts };
   };
 
-/** What the parts have at least, in bytes; 0 if that is not known, as of compressed audio, whose header may state anything. */
-function leastBytesOf({ mime, durationMs = 0 }: Artifact, sampleRate: number): number {
-  if (encodingOf(mime) !== 'wav') return 0;
-  // The duration of WAV is counted when it is stored, and rounded to a millisecond.
-  return Math.max(0, Math.floor(((durationMs - 1) * sampleRate) / 1_000)) * Int16Array.BYTES_PER_ELEMENT;
+/**
+ * Throws if there would be too many parts, or more bytes of them than the call may write. Does nothing for audio whose length is not known: what
+ * the header of a compressed file says may be wrong.
+ */
+function expectFew(
+  { mime, durationMs }: Artifact,
+  { longestMs, sampleRate }: { readonly longestMs: number; readonly sampleRate: number },
+  store: BudgetedStore,
+): void {
+  if (encodingOf(mime) !== 'wav' || durationMs === undefined) return;
+  // The store has counted the samples, and rounded their duration.
+  const leastMs = durationMs - 1;
+  const least = Math.ceil(leastMs / longestMs);
+  if (least > MOST_PARTS) throw tooMany();
+  const samples = Math.floor((leastMs * sampleRate) / 1_000);
+  store.expectRoom(samples * Int16Array.BYTES_PER_ELEMENT + least * WAV_HEADER_BYTES);
 }
 
 /** Each part is valid until the next one is requested. */
@@ -102,6 +116,8 @@ function longestOf({ longestMs }: JsonObject): number {
   if (typeof longestMs === 'number' && longestMs >= least && longestMs <= most) return longestMs;
   throw invalidOptions(LONGEST_PART);
 }
+
+const tooMany = () => invalidOptions(`makes more than ${MOST_PARTS} parts of this audio; make it longer`);
 
 function invalidOptions(message: string): MillraceError {
   return new MillraceError('INVALID_INPUT', `split: longest ${message}`, { fields: [{ field: 'longest', message }] });

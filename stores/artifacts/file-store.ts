@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type Artifact, artifactUri, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -38,11 +37,8 @@ export async function openFileStore(root: string, options: FileStoreOptions = {}
 
 /** Most puts and look-ups at once where tenants take turns. Each has one of Node's four threads for files at a time; more keep these busy. */
 const AT_ONCE = 8;
-/** Of one tenant: a thread is left to the others, and so is a core, since small files take one for each put at once. */
+/** Of one tenant: a thread is left to the others. */
 const AT_ONCE_OF_TENANT = 3;
-
-/** Most puts and look-ups of one tenant at once, by the cores of the machine. */
-export const atOnceOfTenant = (cores: number): number => Math.max(1, Math.min(AT_ONCE_OF_TENANT, cores - 1));
 
 /**
  * The turns of tenants at a store that takes this process's threads for files: many small files of one tenant would keep the files of others,
@@ -52,7 +48,7 @@ export const fileTurns = (store: ArtifactStore): FairSlots | undefined =>
   store instanceof FileStore ? store.turns : undefined;
 
 class FileStore implements ArtifactStore {
-  readonly turns = new FairSlots(AT_ONCE, atOnceOfTenant(availableParallelism()));
+  readonly turns = new FairSlots(AT_ONCE, AT_ONCE_OF_TENANT);
 
   constructor(
     readonly root: string,

@@ -14,8 +14,8 @@ export interface BudgetedStore extends ArtifactStore {
  */
 export function withOutputBudget(store: ArtifactStore, maxBytes: number): BudgetedStore {
   let written = 0;
-  const expectRoom = (bytes: number) => {
-    if (written + bytes <= maxBytes) return;
+  const expectRoom = (more: number) => {
+    if (written + more <= maxBytes) return;
     throw new MillraceError(
       'OUTPUT_BUDGET_EXCEEDED',
       `the stage writes more than ${maxBytes} bytes of media; reduce its input, or raise MILLRACE_MAX_STAGE_MEDIA_BYTES`,
@@ -23,8 +23,8 @@ export function withOutputBudget(store: ArtifactStore, maxBytes: number): Budget
   };
   async function* counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     for await (const chunk of bytes) {
-      expectRoom(chunk.length);
       written += chunk.length;
+      expectRoom(0);
       yield chunk;
     }
   }

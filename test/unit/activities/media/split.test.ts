@@ -153,15 +153,35 @@ test('audio whose parts are more than the call may write is refused before any o
   const input = { audio: { ...artifact } as unknown as Json };
   const request = { model: 'audio', with: { longestMs: 1_000 }, input, tenant: 'acme' };
   const { signal } = new AbortController();
-  const audio = createAudioPort(store, 'acme');
-  const read = vi.spyOn(audio, 'read');
-  // 16,000 samples of mono.
-  await expect(splitting(31_000)(request, { audio, signal, idempotencyKey: 'k' })).rejects.toMatchObject({
-    code: 'OUTPUT_BUDGET_EXCEEDED',
-  });
+  const read = vi.spyOn(store, 'read');
+  const call = (most: number, given = request) => {
+    const audio = createAudioPort(withOutputBudget(store, most), 'acme');
+    return splitting(most)(given, { audio, signal, idempotencyKey: 'k' });
+  };
+  const exceeded = { code: 'OUTPUT_BUDGET_EXCEEDED' };
+  // 16,000 samples of mono in two parts at least.
+  await expect(call(32_000)).rejects.toMatchObject(exceeded);
+  const { sampleRate: _, ...unrated } = artifact;
+  await expect(call(32_000, { ...request, input: { audio: unrated as unknown as Json } })).rejects.toMatchObject(
+    exceeded,
+  );
   expect(read).not.toHaveBeenCalled();
-  await splitting(32_000)(request, { audio, signal, idempotencyKey: 'k' });
-  expect(read).toHaveBeenCalledOnce();
+  const { parts } = await call(32_000 + 3 * 44);
+  expect(parts).toHaveLength(3);
+  read.mockRestore();
+});
+
+test('audio that makes too many parts is refused before any of it is read', async () => {
+  const file = wavFile({ encoding: 'u8', sampleRate: 1_000, seconds: 4_002 });
+  const artifact = await store.put('acme', pieces(file, 100_000), inspectorOf('audio'));
+  const read = vi.spyOn(store, 'read');
+  const input = { audio: { ...artifact } as unknown as Json };
+  const request = { model: 'audio', with: { longestMs: 1_000 }, input, tenant: 'acme' };
+  const { signal } = new AbortController();
+  const audio = createAudioPort(store, 'acme');
+  await expect(splitting()(request, { audio, signal, idempotencyKey: 'k' })).rejects.toThrow(/more than 4000 parts/);
+  expect(read).not.toHaveBeenCalled();
+  read.mockRestore();
 });
 
 test('a rate that the caller made up is INVALID_MEDIA', async () => {

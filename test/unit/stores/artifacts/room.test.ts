@@ -120,6 +120,7 @@ test('all puts of one call share its output budget', async () => {
   }
   await expect(call.put('acme', endless(), anything())).rejects.toThrow(coded('OUTPUT_BUDGET_EXCEEDED'));
   expect(given).toBe(5_000);
+  await expect(put(call, randomBytes(1))).rejects.toThrow(coded('OUTPUT_BUDGET_EXCEEDED'));
   expect(await incoming()).toEqual([]);
   await put(withOutputBudget(store, 10_000), randomBytes(6_000));
 });
