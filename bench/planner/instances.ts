@@ -93,6 +93,16 @@ export function largeInstance(instance: Instance): Problem {
   });
 }
 
+/** Requests of a long trace: as many as Azure's conversation trace has. */
+const TRACED = 19_366;
+
+/** An instance of a given size with a load as long as a public trace. */
+export function tracedInput(instance: Instance): PlannerInput {
+  const { between } = chooser(instance.seed);
+  const erlangs = instance.devices * between(0.35, 0.6);
+  return inputOf({ ...instance, batches: [1, 2, 4, 8], erlangs, requests: TRACED, slack: between(4, 8) });
+}
+
 export const problemOf = (sizes: Sizes): Problem => buildProblem(inputOf(sizes));
 
 /** What makes an instance harder: a faster load, a tighter objective, a device less. */

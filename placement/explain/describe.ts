@@ -243,8 +243,9 @@ function degradedOf(
       continue;
     }
     const rest = leftOf(candidate, left);
-    const seen = predictedRunsOf(problem, judge.see(rest, { speed }), rate);
-    degraded.push({ without, predicted: seen, shedShare: round(shedShare(judge, rest, { speed }, goOn), 4), lost });
+    const seen = judge.see(rest, { speed });
+    const predicted = predictedRunsOf(problem, seen, rate);
+    degraded.push({ without, predicted, shedShare: round(shedShare(judge, rest, seen, { speed }, goOn), 4), lost });
   }
   return degraded;
 }
@@ -265,8 +266,9 @@ function robust(
   trial: { readonly speed: number; readonly slowdown?: number },
   goOn: () => boolean,
 ) {
-  const { holds, p95Ms, p99Ms } = judge.see(candidate, trial);
-  const shed = holds ? 0 : round(shedShare(judge, candidate, trial, goOn), 4);
+  const seen = judge.see(candidate, trial);
+  const { holds, p95Ms, p99Ms } = seen;
+  const shed = round(shedShare(judge, candidate, seen, trial, goOn), 4);
   return { holds, p95Ms: ms(p95Ms), p99Ms: ms(p99Ms), shedShare: shed };
 }
 

@@ -45,17 +45,26 @@ export function makePlacement(input: PlannerInput, options: PlannerOptions): Pla
     const problem = buildProblem(own);
     const until = clock() + timeLimitMs;
     const searched = searchPlacement(own, problem, options, until);
-    return describe(own, problem, searched, objective, () => clock() < until);
+    return describe(own, problem, searched, objective, stepsUntil(clock, until));
   }
   const until = clock() + timeLimitMs;
   const each = { objective, clock, timeLimitMs: timeLimitMs / ways.length };
   const chosen = bestServing(input, ways, objective, (problem) => searchOnce(problem, each));
   if (chosen === undefined) throw waysOutOf(own, buildProblem(own), until - clock(), clock);
   const { problem, searched, why } = chosen;
-  return withReasons(
-    describe(chosen.input, problem, searched, objective, () => clock() < until),
-    why,
-  );
+  return withReasons(describe(chosen.input, problem, searched, objective, stepsUntil(clock, until)), why);
+}
+
+/** Whether there is time for another step, as long as the longest so far: a step is not ended early. */
+function stepsUntil(clock: () => number, until: number): () => boolean {
+  let last = clock();
+  let longest = 0;
+  return () => {
+    const now = clock();
+    longest = Math.max(longest, now - last);
+    last = now;
+    return now + longest < until;
+  };
 }
 
 /** The placement with what was found of other ways to serve: reasons are no part of its version. */

@@ -32,20 +32,24 @@ function assignmentsAtMost({ pools, cells }: Problem, counts: readonly number[])
   }, 1);
 }
 
-/** Assignments that a part of a search's time suffices for. */
+/** Assignments that a part of a search's time suffices for, and those that most of a long one may suffice for. */
 const MOST_OF_SMALL = 4_000;
+export const MOST_TRIED = 400_000;
+
+export const hasLlm = ({ pools }: Problem): boolean =>
+  pools.some(({ configs }) => configs.some(({ batching }) => batching === 'continuous'));
 
 /**
  * Whether there are so few assignments of pools to devices between a bound and a cost that all are worth trying first. Batch limits
  * hardly count, since one simulation tells of several, but with an LLM it does not: each limit is simulated.
  */
-export function areFew(problem: Problem, least: number, below: number): boolean {
-  if (problem.pools.some(({ configs }) => configs.some(({ batching }) => batching === 'continuous'))) return false;
+export function areFew(problem: Problem, least: number, below: number, most = MOST_OF_SMALL): boolean {
+  if (hasLlm(problem)) return false;
   const variants = problem.pools.reduce((n, { configs }) => n * new Set(configs.map(({ variant }) => variant)).size, 1);
   let all = 0;
   for (const { counts, cost } of choicesBelow(problem, below) ?? []) {
     if (cost >= least - 1e-9) all += assignmentsAtMost(problem, counts) * variants;
-    if (all > MOST_OF_SMALL) return false;
+    if (all > most) return false;
   }
   return all > 0;
 }
@@ -81,6 +85,27 @@ export function exhaust(
     if (counts.some((n, c) => n > 0 && (problem.cells[c]?.concurrency ?? 1) > 2)) complete = Math.min(complete, cost);
   }
   return { refutedBelow: Math.min(below, complete), complete: complete === Number.POSITIVE_INFINITY };
+}
+
+/**
+ * A placement that meets the objective, on the dearest devices first, since those that carry the most are among them. Undefined if none has been
+ * found when `goOn` returns false.
+ */
+export function anyThatHolds(
+  problem: Problem,
+  judge: Judge,
+  lower: LowerBound,
+  goOn: () => boolean,
+): Candidate | undefined {
+  for (const { counts } of choicesBelow(problem, Number.POSITIVE_INFINITY)?.toReversed() ?? []) {
+    if (!goOn()) return undefined;
+    if (isRefuted(problem, lower, counts, goOn) || assignmentsAtMost(problem, counts) > MOST_ASSIGNMENTS) continue;
+    for (const candidate of placementsOn(problem, counts, lower)) {
+      if (candidate && judge.holds(candidate)) return candidate;
+      if (!goOn()) return undefined;
+    }
+  }
+  return undefined;
 }
 
 /**

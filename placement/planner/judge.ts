@@ -188,10 +188,18 @@ export class Judge {
     const peak = balance(problem, candidate).peak * speed * slowdown;
     const isMet = [latencies, ...pipelines].every((each) => meets(each, problem.objective));
     const inTime = isMet && hits(problem, targets) && attainment.used <= 1;
-    const lasts = () => peak < 1 && this.#lasting.sustains(placement, shownBy(result), { speed, peak, options });
-    // Requests refused beyond `admit` are no load.
-    const holds = inTime && (admit !== undefined || lasts());
-    return { ...latencies, pipelines, holds, targets, attainment, budgets, result };
+    // Its arrays are those of the next simulation, too.
+    const shown = shownBy(result);
+    const lasts = () => peak < 1 && this.#lasting.sustains(placement, shown, { speed, peak, options });
+    let holds: boolean | undefined;
+    return {
+      ...{ ...latencies, pipelines, targets, attainment, budgets, result },
+      // Found out when it is asked for: to repeat a long load takes longer than all else. Requests refused beyond `admit` are no load.
+      get holds() {
+        holds ??= inTime && (admit !== undefined || lasts());
+        return holds;
+      },
+    };
   }
 }
 

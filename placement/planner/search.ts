@@ -1,10 +1,9 @@
 import { cheapest, fastest } from './bound.js';
 import { type Candidate, costOf, keyOf } from './candidate.js';
-import { areFew, exhaust, refutedBelow } from './exhaust.js';
+import { anyThatHolds, areFew, exhaust, hasLlm, MOST_TRIED, refutedBelow } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
 import { Judge } from './judge.js';
 import { gathered } from './locality.js';
-import { demandsLosses } from './losses.js';
 import { LowerBound } from './lower-bound.js';
 import { oneOfEach } from './one-of-each.js';
 import { perturbed } from './perturb.js';
@@ -39,6 +38,8 @@ const UNTIL = {
   /** With batches that may wait to fill. */
   oneOfEach: 0.62,
   perturbed: 0.72,
+  /** Of a search with too many placements to try. */
+  bounded: 0.76,
   /** Of a search with few placements to try. */
   fewExhausted: 0.82,
   exhausted: 0.94,
@@ -49,7 +50,7 @@ const MOST_EXHAUSTIVE = 2_000_000;
 /** Random searches in a row that find nothing cheaper, after which no other is begun. */
 const MOST_IDLE = 2;
 /** Simulations after which a load that no draft carries counts as infeasible. */
-const MOST_WITHOUT_DRAFT = 4_000;
+const MOST_WITHOUT_DRAFT = 40_000;
 
 /**
  * The cheapest placement that meets the objective; undefined if none is found. Anytime: returns the best at the time
@@ -71,7 +72,7 @@ export function searchCheapest(
     const found =
       fastest && judge.holds(fastest.candidate)
         ? fastest.candidate
-        : (anyOf(problem, judge, within(UNTIL.perturbed)) ??
+        : (anyOf(problem, judge, within(UNTIL.bound)) ??
           oneOfEach(problem, judge, Number.POSITIVE_INFINITY, 0, within(UNTIL.perturbed)));
     if (found === undefined) return undefined;
     best = improve(problem, judge, found, within(UNTIL.perturbed));
@@ -96,7 +97,9 @@ export function searchCheapest(
     few = isFewBelow(best);
     rounds += 1;
   }
-  const exhausting = within(few ? UNTIL.fewExhausted : UNTIL.exhausted);
+  // Of too many, trying the cheapest first only raises the bound: most of the time that is left is the random search's.
+  const mayEnd = few || hasLlm(problem) || areFew(problem, lower.value, costOf(problem, best), MOST_TRIED);
+  const exhausting = within(few ? UNTIL.fewExhausted : mayEnd ? UNTIL.exhausted : UNTIL.bounded);
   let bound = lower.value;
   let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
   // Placements whose batches wait are too many to try: what refutes those whose batches do not says nothing of them.
@@ -136,14 +139,12 @@ export function searchCheapest(
 }
 
 /**
- * The cheapest placement of all that survive a loss, if no draft does: drafts know nothing of losses. Only on small clusters
- * is there time to try them.
+ * A placement that holds though no draft does: drafts know nothing of losses, and leave devices the room that a load which only just fits needs.
+ * Only on small clusters is there time to try them all.
  */
 function anyOf(problem: Problem, judge: Judge, goOn: () => boolean): Candidate | undefined {
-  if (!demandsLosses(problem)) return undefined;
-  const all = problem.devices.reduce((sum, { pricePerHour }) => sum + pricePerHour, 0);
   const until = judge.simulations + MOST_WITHOUT_DRAFT;
-  return exhaust(problem, judge, new LowerBound(problem), all + 1, () => judge.simulations < until && goOn()).found;
+  return anyThatHolds(problem, judge, new LowerBound(problem), () => judge.simulations < until && goOn());
 }
 
 /** The improved drafts that differ, cheapest first; each gets its part of the time. */

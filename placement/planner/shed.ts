@@ -1,5 +1,5 @@
 import type { Candidate } from './candidate.js';
-import type { Judge, Trial } from './judge.js';
+import type { Judge, Seen, Trial } from './judge.js';
 
 /** Bisection steps for the number of admitted runs in flight. */
 const STEPS = 9;
@@ -8,9 +8,16 @@ const STEPS = 9;
  * Minimum share of the runs to refuse so that the others meet the objective: arrivals are refused while as many runs
  * are in flight as the placement serves in time. 0 if it meets the objective as it is, 1 if even one run at a time is
  * too slow. Ends early if `goOn` says so, with the share found by then.
+ *
+ * @param all the same trial without refusals
  */
-export function shedShare(judge: Judge, candidate: Candidate, trial: Trial = {}, goOn = () => true): number {
-  const all = judge.see(candidate, trial);
+export function shedShare(
+  judge: Judge,
+  candidate: Candidate,
+  all: Pick<Seen, 'holds'>,
+  trial: Trial = {},
+  goOn = () => true,
+): number {
   if (all.holds) return 0;
   const count = judge.problem.load.timesMs.length;
   let low = 0;

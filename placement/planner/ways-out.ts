@@ -34,7 +34,7 @@ export function waysOut(input: PlannerInput, problem: Problem, within: (share: n
     () => within(0.4),
   );
   const at = fastest && judge.see(fastest.candidate);
-  const refused = fastest ? shedShare(judge, fastest.candidate, {}, () => within(0.6)) : 1;
+  const refused = fastest && at ? shedShare(judge, fastest.candidate, at, {}, () => within(0.6)) : 1;
   const devices = problem.kinds.flatMap((kind) => {
     for (const count of COUNTS) {
       const inventory = withMoreDevices(input.inventory, kind, count);

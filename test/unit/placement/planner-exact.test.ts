@@ -7,6 +7,14 @@ import { Judge, LowerBound, searchCheapest } from '../../../placement/planner/in
 const untimed = { timeLimitMs: 1, clock: () => 0 };
 
 describe('the planner against enumeration', () => {
+  it('finds the placement of a load that only just fits, which no draft and no local search finds', () => {
+    for (const [seed, optimum] of [
+      [202, 2.9],
+      [247, 3.55],
+    ] as const)
+      expect(searchCheapest(smallInstance(seed), untimed)?.value, `seed ${seed}`).toBeCloseTo(optimum, 9);
+  });
+
   it('finds the optimum of 25 random instances, and no bound is above it', { timeout: 120_000 }, () => {
     let compared = 0;
     for (let seed = 1; compared < 25; seed += 1) {
