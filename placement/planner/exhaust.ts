@@ -17,8 +17,8 @@ export interface Exhausted {
 /** Most device choices to examine; a cluster with more is too large for an exhaustive search. */
 const MOST_CHOICES = 20_000;
 
-/** Most assignments of one device choice; more cannot be tried in the time of a search. */
-const MOST_ASSIGNMENTS = 400_000;
+/** Most assignments, of one device choice or of all; more cannot be tried in the time of a search. */
+export const MOST_ASSIGNMENTS = 400_000;
 
 /** An upper estimate of the number of assignments of a device choice. */
 function assignmentsAtMost({ pools, cells }: Problem, counts: readonly number[]): number {
@@ -32,10 +32,10 @@ function assignmentsAtMost({ pools, cells }: Problem, counts: readonly number[])
   }, 1);
 }
 
-/** Assignments that a part of a search's time suffices for, and those that most of a long one may suffice for. */
+/** Assignments that a part of a search's time suffices for. */
 const MOST_OF_SMALL = 4_000;
-export const MOST_TRIED = 400_000;
 
+/** Whether a pool batches continuously. */
 export const hasLlm = ({ pools }: Problem): boolean =>
   pools.some(({ configs }) => configs.some(({ batching }) => batching === 'continuous'));
 

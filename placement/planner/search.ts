@@ -1,6 +1,6 @@
 import { cheapest, fastest } from './bound.js';
 import { type Candidate, costOf, keyOf } from './candidate.js';
-import { anyThatHolds, areFew, exhaust, hasLlm, MOST_TRIED, refutedBelow } from './exhaust.js';
+import { anyThatHolds, areFew, exhaust, hasLlm, MOST_ASSIGNMENTS, refutedBelow } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
 import { Judge } from './judge.js';
 import { gathered } from './locality.js';
@@ -98,7 +98,7 @@ export function searchCheapest(
     rounds += 1;
   }
   // Of too many, trying the cheapest first only raises the bound: most of the time that is left is the random search's.
-  const mayEnd = few || hasLlm(problem) || areFew(problem, lower.value, costOf(problem, best), MOST_TRIED);
+  const mayEnd = few || hasLlm(problem) || areFew(problem, lower.value, costOf(problem, best), MOST_ASSIGNMENTS);
   const exhausting = within(few ? UNTIL.fewExhausted : mayEnd ? UNTIL.exhausted : UNTIL.bounded);
   let bound = lower.value;
   let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
