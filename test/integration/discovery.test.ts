@@ -12,6 +12,7 @@ import { createMetrics } from '../../telemetry/metrics.js';
 import { linkOf } from '../../workers/pool-keys.js';
 import { Authority } from '../support/certificates.js';
 import { DnsServer } from '../support/dns-server.js';
+import { freePort } from '../support/free-port.js';
 import { address, until } from '../support/runs.js';
 
 const LLM = new URL(address('LLM_BASE_URL'));
@@ -107,7 +108,9 @@ describe('two servers behind one name', () => {
   beforeEach(async () => {
     dns = await DnsServer.start();
     fronts = [new Front(), new Front()];
-    port = (await fronts[0]?.listen('127.0.0.1')) as number;
+    // Free on both addresses: one that the system has chosen for one may be somebody else's on the other.
+    port = await freePort();
+    await fronts[0]?.listen('127.0.0.1', port);
     await fronts[1]?.listen('127.0.0.2', port);
   });
   afterEach(async () => {

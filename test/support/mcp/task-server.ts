@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createMcpHandler, ProtocolError, ProtocolErrorCode, Server } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import { freePort } from '../free-port.js';
 
 const TASKS = 'io.modelcontextprotocol/tasks';
 const ofTask = z.looseObject({ taskId: z.string() });
@@ -25,9 +25,10 @@ export async function taskServer() {
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
     response.end(Buffer.from(await answer.arrayBuffer()));
   });
-  const listen = (port = 0) => new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
-  await listen();
-  const { port } = http.address() as AddressInfo;
+  // One that the system chooses may be somebody else's when the server comes back.
+  const port = await freePort();
+  const open = () => new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
+  await open();
   const close = () => {
     http.closeAllConnections();
     return new Promise<void>((resolve) => http.close(() => resolve()));
@@ -40,7 +41,7 @@ export async function taskServer() {
     end: (task: string, text: string) => void ends.set(task, { content: [{ type: 'text', text }] }),
     close,
     /** Comes back at the same port. */
-    open: () => listen(port),
+    open,
   };
 }
 
