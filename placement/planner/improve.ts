@@ -1,6 +1,6 @@
 import { type Candidate, cellAt, costOf, isPossible, type Replica } from './candidate.js';
 import { changes } from './changes.js';
-import { construct } from './construct.js';
+import { construct, type Draft } from './construct.js';
 import { hardened, spread } from './harden.js';
 import { slowest } from './in-time.js';
 import type { Judge } from './judge.js';
@@ -35,6 +35,7 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   const ways = HASTE.flatMap((haste) => floors.map((each) => ({ haste: haste * price, floors: each })));
   for (const way of ways) {
     for (const share of [true, false]) {
+      let fuller: { readonly busy: number; readonly cost: number } | undefined;
       for (const busy of BUSY) {
         if (held.length > 0 && !goOn()) break;
         const drafted = construct(problem, { busy: problem.pools.map(() => busy), share, ...way });
@@ -42,10 +43,16 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
         const candidate = spread(problem, drafted);
         if (candidate === undefined) continue;
         if (judge.holds(candidate)) {
-          held.push(candidate);
+          const least = Math.min(...held.map((each) => costOf(problem, each)));
+          held.push(
+            fuller !== undefined && fuller.cost < least
+              ? between(problem, judge, candidate, { share, ...way }, fuller.busy, busy, goOn)
+              : candidate,
+          );
           break;
         }
         failed.push(candidate);
+        fuller = { busy, cost: costOf(problem, candidate) };
       }
     }
   }
@@ -60,6 +67,36 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   }
   return held.sort((a, b) => costOf(problem, a) - costOf(problem, b));
 }
+
+/**
+ * A draft between one that meets the objective and one with fuller devices that does not, as full as possible. Only of large placements: of small ones
+ * the steps that follow find it.
+ */
+function between(
+  problem: Problem,
+  judge: Judge,
+  held: Candidate,
+  way: Omit<Draft, 'busy'>,
+  failedAt: number,
+  heldAt: number,
+  goOn: GoOn,
+): Candidate {
+  let best = held;
+  let [low, high] = [heldAt, failedAt];
+  for (let i = 0; i < HALVINGS && held.replicas.length > MOST_SMALL && goOn(); i += 1) {
+    const busy = (low + high) / 2;
+    const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
+    const candidate = drafted && spread(problem, drafted);
+    if (candidate && judge.holds(candidate)) {
+      best = candidate;
+      low = busy;
+    } else high = busy;
+  }
+  return best;
+}
+
+const HALVINGS = 3;
+const MOST_SMALL = 24;
 
 /** Most drafts to repair, and most repairs of one. */
 const MOST_REPAIRED = 4;

@@ -77,7 +77,7 @@ export const hits = ({ targets }: Problem, values: readonly number[], share = 1)
   targets.every(({ ms }, i) => (values[i] ?? 0) <= ms * share);
 
 /** Whether it demands nothing beyond its percentiles. */
-const isPlain = ({ goodput, worstMinute, errorBudget }: Objective): boolean =>
+export const isPlain = ({ goodput, worstMinute, errorBudget }: Objective): boolean =>
   goodput === undefined && worstMinute === undefined && errorBudget === undefined;
 
 const tightened = ({ p95Ms, p99Ms, goodput, worstMinute, errorBudget }: Objective, share: number): Objective => ({

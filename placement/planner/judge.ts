@@ -56,6 +56,7 @@ export class Judge {
   readonly #simulator: Simulator;
   readonly #lasting: Lasting;
   readonly #demandsLosses: boolean;
+  readonly #mustLast: boolean;
   readonly #known = new Map<string, number>();
   readonly #results = new KnownResults<Outcome>();
   /** Ends simulations early, as if the candidate failed: the time is up. */
@@ -65,8 +66,10 @@ export class Judge {
   /** The same, and those that were not needed because another with the same result is known. */
   trials = 0;
 
-  constructor(problem: Problem) {
+  /** `mustLast`: whether the load must also be sustained when it goes on; false for a part of one that is judged as a whole later. */
+  constructor(problem: Problem, mustLast = true) {
     this.problem = problem;
+    this.#mustLast = mustLast;
     this.#demandsLosses = demandsLosses(problem);
     const observed = problem.targets.map((target) => target.observed);
     this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load, observed);
@@ -124,7 +127,7 @@ export class Judge {
     if (peak >= 1) return 0;
     const placement = simulatedPlacement(problem, candidate);
     const { reach, shown } = this.#outcomeOf(candidate, placement, speed, share);
-    if (shown === undefined) return reach;
+    if (shown === undefined || !this.#mustLast) return reach;
     const options = { seed: problem.seed, ...(this.expired && { expired: this.expired }) };
     return this.#lasting.sustains(placement, shown, { speed, peak, share, options }) ? 1 : MISSED;
   }
@@ -190,7 +193,8 @@ export class Judge {
     const inTime = isMet && hits(problem, targets) && attainment.used <= 1;
     // Its arrays are those of the next simulation, too.
     const shown = shownBy(result);
-    const lasts = () => peak < 1 && this.#lasting.sustains(placement, shown, { speed, peak, options });
+    const lasts = () =>
+      peak < 1 && (!this.#mustLast || this.#lasting.sustains(placement, shown, { speed, peak, options }));
     let holds: boolean | undefined;
     return {
       ...{ ...latencies, pipelines, targets, attainment, budgets, result },

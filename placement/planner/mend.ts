@@ -20,6 +20,7 @@ const MOST_TRIED = 60;
  * Undefined if the start is too far from the objective, or no step comes nearer.
  *
  * @param most simulations in all
+ * @param near reach from which the start is not too far
  */
 export function mended(
   problem: Problem,
@@ -28,10 +29,11 @@ export function mended(
   below: number,
   most: number,
   goOn: () => boolean,
+  near = NEAR,
 ): Candidate | undefined {
   let best = start;
   let reach = judge.reach(start);
-  if (reach < NEAR) return undefined;
+  if (reach < near) return undefined;
   const begun = judge.trials;
   let tried = 0;
   for (let found = true; found; ) {

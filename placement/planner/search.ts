@@ -6,9 +6,11 @@ import { Judge } from './judge.js';
 import { gathered } from './locality.js';
 import { LowerBound } from './lower-bound.js';
 import { oneOfEach } from './one-of-each.js';
+import { isLong } from './part-of-load.js';
 import { perturbed } from './perturb.js';
 import type { Problem } from './problem.js';
 import { fastestPlacement } from './rate.js';
+import { SearchByParts } from './search-by-parts.js';
 
 export interface SearchOptions {
   readonly timeLimitMs: number;
@@ -46,6 +48,8 @@ const UNTIL = {
   refined: 0.97,
   gathered: 1,
 } as const;
+/** The same with a long load. */
+const WITH_PARTS = { improved: 0.55, bound: 0.65 } as const;
 const MOST_EXHAUSTIVE = 2_000_000;
 /** Random searches in a row that find nothing cheaper, after which no other is begun. */
 const MOST_IDLE = 2;
@@ -65,7 +69,11 @@ export function searchCheapest(
   const start = clock();
   const within = (share: number) => () => clock() - start < share * timeLimitMs;
   if (cheapest(problem).value === Number.POSITIVE_INFINITY) return undefined;
-  let [best, ...others] = improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
+  const byParts = searchByParts(problem, judge);
+  byParts?.goOn(0, within(WITH_PARTS.improved));
+  let [best, ...others] = byParts
+    ? [byParts.best]
+    : improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
   if (best === undefined) {
     // No draft holds: the placement with the highest rate does if any is at hand.
     const fastest = fastestPlacement(problem, judge, seeds, within(UNTIL.perturbed), 1);
@@ -80,20 +88,32 @@ export function searchCheapest(
   // Only now: until there is a placement, no simulation is cut short, however slow the machine is.
   judge.expired = () => !within(1)();
   const lower = new LowerBound(problem);
-  lower.tighten(within(UNTIL.bound), costOf(problem, best));
+  lower.tighten(within(byParts ? WITH_PARTS.bound : UNTIL.bound), costOf(problem, best));
   const waiting = oneOfEach(problem, judge, costOf(problem, best), lower.value, within(UNTIL.oneOfEach));
   if (waiting) {
     others = [best, ...others];
     best = waiting;
   }
+  /** Searches cheaper placements at random: with parts of a long load for as long as that finds any. */
+  const random = (
+    starts: readonly [Candidate, ...Candidate[]],
+    least: number,
+    goOn: () => boolean,
+    round: number,
+    isEnough?: (best: Candidate) => boolean,
+  ) => {
+    byParts?.goOn(least, goOn, starts[0]);
+    if (byParts && !byParts.isSpent) return byParts.best;
+    return perturbed(problem, judge, [byParts?.best ?? starts[0], ...starts.slice(1)], least, goOn, round, isEnough);
+  };
   const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
   const isFewBelow = (each: Candidate) => mayTryAll && areFew(problem, lower.value, costOf(problem, each));
   // Few placements are tried at once, or as soon as few are cheaper: that finds the cheapest, and proves it.
   let few = isFewBelow(best);
   let rounds = 0;
   if (!few) {
-    best = perturbed(problem, judge, [best, ...others], lower.value, within(UNTIL.perturbed), rounds, isFewBelow);
-    best = improve(problem, judge, best, within(UNTIL.perturbed));
+    const goOn = within(UNTIL.perturbed);
+    best = improve(problem, judge, random([best, ...others], lower.value, goOn, rounds, isFewBelow), goOn);
     few = isFewBelow(best);
     rounds += 1;
   }
@@ -119,7 +139,7 @@ export function searchCheapest(
   // Too many to try them all: what is left of the time finds cheaper ones at random.
   const inTime = within(UNTIL.exhausted);
   for (let idle = 0; idle < MOST_IDLE && !optimal && inTime(); rounds += 1) {
-    const next = perturbed(problem, judge, [best, ...others], bound, inTime, rounds);
+    const next = random([best, ...others], bound, inTime, rounds);
     const isCheaper = costOf(problem, next) < costOf(problem, best) - 1e-9;
     idle = isCheaper ? 0 : idle + 1;
     if (isCheaper) best = improve(problem, judge, next, inTime);
@@ -145,6 +165,12 @@ export function searchCheapest(
 function anyOf(problem: Problem, judge: Judge, goOn: () => boolean): Candidate | undefined {
   const until = judge.simulations + MOST_WITHOUT_DRAFT;
   return anyThatHolds(problem, judge, new LowerBound(problem), () => judge.simulations < until && goOn());
+}
+
+/** A search with parts of a load that is long, from the first draft that meets the objective. */
+function searchByParts(problem: Problem, judge: Judge): SearchByParts | undefined {
+  const [first] = isLong(problem) ? firstDrafts(problem, judge, () => false) : [];
+  return first && new SearchByParts(problem, judge, first);
 }
 
 /** The improved drafts that differ, cheapest first; each gets its part of the time. */
