@@ -7,7 +7,7 @@ import { ReadPace } from './read-pace.js';
  * What is read of the stored events of one tenant's runs, in bytes for each millisecond. 20,000 events of tokens have some 3 MB, and to read and to
  * tell them takes some tenths of a second.
  */
-const BYTES_PER_MS = 4_000;
+const BYTES_PER_MS = 2_000;
 
 const pacesOf = new WeakMap<RunDeps['events'], ReadPace>();
 

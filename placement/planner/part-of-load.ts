@@ -2,6 +2,7 @@ import type { Load, SimulationResult } from '../simulator/index.js';
 import type { Candidate } from './candidate.js';
 import { isPlain, slowest } from './in-time.js';
 import { Judge, type Seen } from './judge.js';
+import { demandsLosses } from './losses.js';
 import type { Problem } from './problem.js';
 import { horizonMs } from './targets.js';
 
@@ -20,16 +21,16 @@ export interface Part {
   readonly judge: Judge;
   /** Of the load's runs. */
   readonly share: number;
-  /** Time of its objective, as a multiple of the load's. */
-  readonly slack: number;
+  /** Factor on all times of its objective: below 1 it is tighter than what stood for the load's. */
+  readonly tightened: number;
 }
 
 /**
  * Whether a search with parts of the load tries many more placements in the same time. An objective of a share of the runs, or of each minute, says nothing
- * of a part.
+ * of a part, and one that must be met after losses takes many simulations even with parts.
  */
 export const isLong = (problem: Problem): boolean =>
-  isPlain(problem.objective) && runsOf(problem) * LONG <= problem.load.timesMs.length;
+  isPlain(problem.objective) && !demandsLosses(problem) && runsOf(problem) * LONG <= problem.load.timesMs.length;
 
 /** Runs of a part. */
 function runsOf({ load: { timesMs }, objective }: Problem): number {
@@ -39,31 +40,31 @@ function runsOf({ load: { timesMs }, objective }: Problem): number {
 }
 
 /**
- * The part of the load in which a placement is latest. Its objective is as many times that of the load as its runs take longer there than those of the load.
+ * The part of the load in which a placement is latest. Each time of its objective is as many times that of the load as the placement takes longer with the
+ * part, at the same percentile.
  *
  * @param seen the placement with the whole load
- * @param most time of the part's objective, at most, as a multiple of the load's
+ * @param tightened factor on all times of the part's objective
  */
-export function partOf(problem: Problem, candidate: Candidate, seen: Seen, most: number): Part {
+export function partOf(problem: Problem, candidate: Candidate, seen: Seen, tightened = 1): Part {
+  const { objective, targets } = problem;
   const runs = runsOf(problem);
   const own = { ...problem, load: latestRuns(problem.load, seen.result, slowest(seen, 'p95Ms'), runs) };
   const there = new Judge(own, false).see(candidate);
-  const measured = ratio(slowest(there, 'p99Ms'), slowest(seen, 'p99Ms'));
-  const slack = Math.min(MARGIN * measured, most);
-  const { p95Ms, p99Ms } = problem.objective;
+  const factor = MARGIN * tightened;
+  const timeOf = (at: 'p95Ms' | 'p99Ms') => {
+    const ms = objective[at];
+    return ms === undefined ? undefined : ms * ratio(slowest(there, at), slowest(seen, at)) * factor;
+  };
   const judged = {
     ...own,
-    objective: {
-      ...problem.objective,
-      p95Ms: p95Ms === undefined ? undefined : slack * p95Ms,
-      p99Ms: p99Ms === undefined ? undefined : slack * p99Ms,
-    },
-    targets: problem.targets.map((target, i) => ({
+    objective: { ...objective, p95Ms: timeOf('p95Ms'), p99Ms: timeOf('p99Ms') },
+    targets: targets.map((target, i) => ({
       ...target,
-      ms: (target.ms * ratio(there.targets[i], seen.targets[i]) * slack) / measured,
+      ms: target.ms * ratio(there.targets[i], seen.targets[i]) * factor,
     })),
   };
-  return { problem: judged, judge: new Judge(judged, false), share: runs / problem.load.timesMs.length, slack };
+  return { problem: judged, judge: new Judge(judged, false), share: runs / problem.load.timesMs.length, tightened };
 }
 
 /** 1 if a time says nothing: there is none, or some run never ends. */

@@ -1,7 +1,6 @@
 import { type Candidate, costOf } from './candidate.js';
 import { firstDrafts, improve } from './improve.js';
 import type { Judge } from './judge.js';
-import { demandsLosses } from './losses.js';
 import { mended } from './mend.js';
 import { type Part, partOf } from './part-of-load.js';
 import { perturbed } from './perturb.js';
@@ -13,8 +12,8 @@ const TRUSTED = 12;
 const MENDING = 5;
 /** Reach from which it is mended: a part has few late runs, so that hardly later ones are many more. */
 const NEAR = 0.2;
-/** By how much less time a part must be served at least, once a placement that met its objective has missed that of the load. */
-const TIGHTER = 0.97;
+/** By how much less time a part must be served each time that a placement which met its objective has missed that of the load. */
+const TIGHTER = 0.98;
 /** Turns in a row without a cheaper placement, after which parts find no more. */
 const MOST_IDLE = 4;
 /** Placements that the random search also starts from. */
@@ -29,8 +28,10 @@ export class SearchByParts {
   readonly #judge: Judge;
   #best: Candidate;
   #part: Part;
-  /** Drafts, and placements that met the objective of a part and missed that of the load. */
-  #starts: readonly Candidate[] = [];
+  /** Placements that met the objective of a part, and may be mended where they missed that of the load. */
+  #promising: readonly Candidate[] = [];
+  /** Drafts that the random search also starts from. */
+  #drafts: readonly Candidate[] | undefined;
   #turn = 0;
   #idle = 0;
 
@@ -39,7 +40,7 @@ export class SearchByParts {
     this.#problem = problem;
     this.#judge = judge;
     this.#best = start;
-    this.#part = partOf(problem, start, judge.see(start), 1);
+    this.#part = partOf(problem, start, judge.see(start));
   }
 
   /** The cheapest placement so far that meets the objective. */
@@ -56,59 +57,55 @@ export class SearchByParts {
    * Searches placements that cost less, but not less than `least`.
    *
    * @param known a placement that meets the objective
+   * @param isEnough whether to stop at a placement
    */
-  goOn(least: number, goOn: () => boolean, known = this.#best): void {
+  goOn(least: number, goOn: () => boolean, known = this.#best, isEnough = (_: Candidate) => false): void {
     if (this.#isCheaper(known)) this.#best = known;
-    if (this.#turn === 0) this.#draft(goOn);
-    while (!this.isSpent && this.#costs(this.#best) > least + 1e-9 && goOn()) {
+    if (this.#drafts === undefined) {
+      const [first, ...others] = firstDrafts(this.#part.problem, this.#part.judge, goOn);
+      this.#drafts = others.slice(0, MOST_OTHERS);
+      this.#promising = others;
+      if (first) this.#take(first, goOn);
+    }
+    while (!this.isSpent && this.#costs(this.#best) > least + 1e-9 && !isEnough(this.#best) && goOn()) {
       const { problem, judge, share } = this.#part;
       const until = judge.simulations + TRUSTED / share;
       const trusting = () => judge.simulations < until && goOn();
       const start = improve(problem, judge, this.#start(trusting), trusting);
-      const starts = [start, ...this.#starts.slice(0, MOST_OTHERS)] as const;
-      this.#take(perturbed(problem, judge, starts, least, trusting, this.#turn), goOn);
+      const next = perturbed(problem, judge, [start, ...this.#drafts], least, trusting, this.#turn);
       this.#turn += 1;
+      this.#idle = this.#take(next, goOn) ? 0 : this.#idle + 1;
     }
   }
 
-  /** The drafts that meet the objective of the part. */
-  #draft(goOn: () => boolean): void {
-    const [first, ...others] = firstDrafts(this.#part.problem, this.#part.judge, goOn);
-    this.#starts = others;
-    if (first) this.#take(first, goOn);
-    this.#turn = 1;
-  }
-
-  /** A placement that meets the objective of the part: the cheapest of the starts that does, or can be mended, else the best one so far. */
+  /** Where a turn starts: at the cheapest promising placement, mended until it meets the objective of the part, else at the best one. */
   #start(goOn: () => boolean): Candidate {
     const { problem, judge, share } = this.#part;
-    const most = this.#costs(this.#best);
-    const starts = this.#starts.filter((each) => this.#isCheaper(each)).sort((a, b) => this.#costs(a) - this.#costs(b));
-    for (const [i, start] of starts.entries()) {
-      const found = judge.holds(start) ? start : mended(problem, judge, start, most, MENDING / share, goOn, NEAR);
-      if (found === undefined) continue;
-      this.#starts = starts.slice(i + 1);
-      return found;
+    const below = this.#costs(this.#best);
+    const promising = this.#promising
+      .filter((each) => this.#isCheaper(each))
+      .sort((a, b) => this.#costs(a) - this.#costs(b));
+    for (const [i, each] of promising.entries()) {
+      const found = judge.holds(each) ? each : mended(problem, judge, each, below, MENDING / share, goOn, NEAR);
+      if (found === undefined && goOn()) continue;
+      // What could not be mended in the time is mended in another turn.
+      this.#promising = promising.slice(found ? i + 1 : i);
+      return found ?? this.#best;
     }
-    this.#starts = [];
+    this.#promising = [];
     return this.#best;
   }
 
-  /** Takes a cheaper placement that meets the objective with the whole load, and makes the part fit it. */
-  #take(next: Candidate, goOn: () => boolean): void {
-    this.#idle += 1;
-    if (!this.#isCheaper(next)) return;
-    const survives = !demandsLosses(this.#problem) || this.#judge.holds(next);
-    const seen = this.#judge.see(next);
-    if (survives && seen.holds) {
-      this.#best = next;
-      this.#idle = 0;
-      // The next part takes as long as a simulation.
-      if (goOn()) this.#part = partOf(this.#problem, next, seen, Number.POSITIVE_INFINITY);
-    } else {
-      this.#starts = [next, ...this.#starts];
-      this.#part = partOf(this.#problem, next, seen, TIGHTER * this.#part.slack);
-    }
+  /** Takes a cheaper placement if it meets the objective with the whole load. If there is time, the part is made to fit it. */
+  #take(next: Candidate, goOn: () => boolean): boolean {
+    if (!this.#isCheaper(next)) return false;
+    const seen = goOn() ? this.#judge.see(next) : undefined;
+    // Unlike what is seen, this ends as soon as it is known, or when the time is up.
+    const holds = seen ? seen.holds : this.#judge.holds(next);
+    if (holds) this.#best = next;
+    else this.#promising = [next, ...this.#promising];
+    if (seen) this.#part = partOf(this.#problem, next, seen, holds ? 1 : TIGHTER * this.#part.tightened);
+    return holds;
   }
 
   #costs(candidate: Candidate): number {

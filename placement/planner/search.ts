@@ -49,7 +49,10 @@ const UNTIL = {
   gathered: 1,
 } as const;
 /** The same with a long load. */
-const WITH_PARTS = { improved: 0.55, bound: 0.65 } as const;
+const WITH_PARTS = { improved: 0.5, bound: 0.6 } as const;
+const WITH_PARTS_AND_DELAYS = { improved: 0.42, bound: 0.5 } as const;
+/** Share of the time by which the last placement found with parts is simulated with the whole load. */
+const LAST_OF_PARTS = 0.9;
 const MOST_EXHAUSTIVE = 2_000_000;
 /** Random searches in a row that find nothing cheaper, after which no other is begun. */
 const MOST_IDLE = 2;
@@ -68,9 +71,12 @@ export function searchCheapest(
   const { timeLimitMs, clock, exhaustive = MOST_EXHAUSTIVE, seeds = () => [] } = options;
   const start = clock();
   const within = (share: number) => () => clock() - start < share * timeLimitMs;
-  if (cheapest(problem).value === Number.POSITIVE_INFINITY) return undefined;
-  const byParts = searchByParts(problem, judge);
-  byParts?.goOn(0, within(WITH_PARTS.improved));
+  const least = cheapest(problem).value;
+  if (least === Number.POSITIVE_INFINITY) return undefined;
+  const untilWithParts = problem.delaysMs.length > 0 ? WITH_PARTS_AND_DELAYS : WITH_PARTS;
+  const byParts = searchByParts(problem, judge, within(untilWithParts.improved));
+  if (byParts) judge.expired = () => !within(1)();
+  byParts?.goOn(least, within(untilWithParts.improved));
   let [best, ...others] = byParts
     ? [byParts.best]
     : improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
@@ -88,7 +94,7 @@ export function searchCheapest(
   // Only now: until there is a placement, no simulation is cut short, however slow the machine is.
   judge.expired = () => !within(1)();
   const lower = new LowerBound(problem);
-  lower.tighten(within(byParts ? WITH_PARTS.bound : UNTIL.bound), costOf(problem, best));
+  lower.tighten(within(byParts ? untilWithParts.bound : UNTIL.bound), costOf(problem, best));
   const waiting = oneOfEach(problem, judge, costOf(problem, best), lower.value, within(UNTIL.oneOfEach));
   if (waiting) {
     others = [best, ...others];
@@ -102,7 +108,7 @@ export function searchCheapest(
     round: number,
     isEnough?: (best: Candidate) => boolean,
   ) => {
-    byParts?.goOn(least, goOn, starts[0]);
+    byParts?.goOn(least, () => goOn() && within(LAST_OF_PARTS)(), starts[0], isEnough);
     if (byParts && !byParts.isSpent) return byParts.best;
     return perturbed(problem, judge, [byParts?.best ?? starts[0], ...starts.slice(1)], least, goOn, round, isEnough);
   };
@@ -167,10 +173,10 @@ function anyOf(problem: Problem, judge: Judge, goOn: () => boolean): Candidate |
   return anyThatHolds(problem, judge, new LowerBound(problem), () => judge.simulations < until && goOn());
 }
 
-/** A search with parts of a load that is long, from the first draft that meets the objective. */
-function searchByParts(problem: Problem, judge: Judge): SearchByParts | undefined {
+/** A search with parts of a load that is long, from the first draft that meets the objective, if that is found in the time. */
+function searchByParts(problem: Problem, judge: Judge, inTime: () => boolean): SearchByParts | undefined {
   const [first] = isLong(problem) ? firstDrafts(problem, judge, () => false) : [];
-  return first && new SearchByParts(problem, judge, first);
+  return first && inTime() ? new SearchByParts(problem, judge, first) : undefined;
 }
 
 /** The improved drafts that differ, cheapest first; each gets its part of the time. */

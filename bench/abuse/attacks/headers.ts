@@ -10,8 +10,9 @@ const HEADERS = [valuesIn(15), valuesIn(5)];
 export const callHeaders: Load = {
   name: 'call-headers',
   about: '64 gRPC calls without a key ten times a second, with 60,000 and 20,000 values of a binary header in turn',
-  must: ['grpc 8 HEADERS_TOO_LARGE', 'grpc reset'],
-  may: ['grpc closed'],
+  must: ['grpc 8 HEADERS_TOO_LARGE'],
+  // A stream is reset only on a connection that has acknowledged the gateway's settings, which one that is ended so soon hardly has.
+  may: ['grpc reset', 'grpc closed'],
   async run(context) {
     let session = connection(context.doors.grpc);
     await paced({ everyMs: 100, atOnce: 4, most: 300 }, context, async (n) => {
