@@ -37,9 +37,9 @@ export const latenciesByPipeline = (load: Load, latencyMs: Float64Array): readon
   });
 
 /** The latency at a percentile of the slowest pipeline. */
-export const slowest = (
-  { pipelines, ...all }: Latencies & { readonly pipelines: readonly Latencies[] },
-  at: keyof Latencies,
+export const slowest = <At extends keyof Latencies>(
+  { pipelines, ...all }: Record<At, number> & { readonly pipelines: readonly Record<At, number>[] },
+  at: At,
 ): number => Math.max(all[at], ...pipelines.map((each) => each[at]));
 
 /** When a simulation may stop, as too many runs are late. `share`: of the objective's time, less than 1 for a tighter one. */

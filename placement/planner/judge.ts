@@ -1,4 +1,9 @@
-import { type SimulatedPlacement, type SimulationResult, Simulator } from '../simulator/index.js';
+import {
+  type SimulatedPlacement,
+  type SimulationOptions,
+  type SimulationResult,
+  Simulator,
+} from '../simulator/index.js';
 import { type Attainment, attainmentOf } from './attainment.js';
 import { type Candidate, configOf, isPossible, keyOf, simulatedPlacement } from './candidate.js';
 import { budgetsOf, type Spent } from './error-budget.js';
@@ -59,6 +64,8 @@ export class Judge {
   readonly #mustLast: boolean;
   readonly #known = new Map<string, number>();
   readonly #results = new KnownResults<Outcome>();
+  /** The latest simulation, if it ran to its end at the load's own speed: its arrays are those of the next one. */
+  #latest: { readonly key: string; readonly result: SimulationResult } | undefined;
   /** Ends simulations early, as if the candidate failed: the time is up. */
   expired: (() => boolean) | undefined;
   /** Simulations of the load as it is, so far. */
@@ -141,12 +148,12 @@ export class Judge {
     const known = butLimits === undefined ? undefined : this.#results.find(key, limits);
     this.trials += 1;
     if (known !== undefined) return known;
-    const { outcome, waiting, isCut } = this.#simulated(placement, speed, share);
+    const { outcome, waiting, isCut } = this.#simulated(candidate, placement, speed, share);
     if (butLimits !== undefined && !isCut) this.#results.add(key, limits, leastLimits(waiting, placement), outcome);
     return outcome;
   }
 
-  #simulated(placement: SimulatedPlacement, speed: number, share: number) {
+  #simulated(candidate: Candidate, placement: SimulatedPlacement, speed: number, share: number) {
     const { problem } = this;
     this.simulations += 1;
     const { expired } = this;
@@ -161,6 +168,7 @@ export class Judge {
       seed: problem.seed,
       ...(expired && { expired: cut }),
     });
+    this.#latest = result.gaveUp || speed !== 1 ? undefined : { key: keyOf(problem, candidate), result };
     const outcome = this.#outcomeFrom(result, speed, share);
     return { outcome, waiting: result.waiting, isCut };
   }
@@ -171,18 +179,12 @@ export class Judge {
   }
 
   /** Simulates a candidate; the result's arrays are valid until the next simulation. */
-  see(candidate: Candidate, { speed = 1, slowdown = 1, admit, detailed = false, seed }: Trial = {}): Seen {
+  see(candidate: Candidate, trial: Trial = {}): Seen {
     const { problem } = this;
-    this.simulations += 1;
-    this.trials += 1;
+    const { speed = 1, slowdown = 1, admit, seed } = trial;
     const placement = simulatedPlacement(problem, candidate);
     const options = { slowdown, seed: seed ?? problem.seed };
-    const result = this.#simulator.run(placement, {
-      ...options,
-      speed,
-      detailed,
-      ...(admit !== undefined && { admit }),
-    });
+    const result = this.#latestOf(candidate, trial) ?? this.#run(placement, trial, options);
     const latencies = latenciesOf(result.latencyMs);
     const pipelines = latenciesByPipeline(problem.load, result.latencyMs);
     const targets = attained(problem.targets, result.observed);
@@ -204,6 +206,24 @@ export class Judge {
         return holds;
       },
     };
+  }
+
+  #run(placement: SimulatedPlacement, { speed = 1, admit, detailed = false }: Trial, options: SimulationOptions) {
+    this.simulations += 1;
+    this.trials += 1;
+    this.#latest = undefined;
+    return this.#simulator.run(placement, {
+      ...options,
+      speed,
+      detailed,
+      ...(admit !== undefined && { admit }),
+    });
+  }
+
+  /** The latest simulation if it was of this candidate, and no other is asked for. */
+  #latestOf(candidate: Candidate, trial: Trial): SimulationResult | undefined {
+    const isPlain = Object.keys(trial).length === 0;
+    return isPlain && this.#latest?.key === keyOf(this.problem, candidate) ? this.#latest.result : undefined;
   }
 }
 

@@ -1,6 +1,6 @@
-import type { Load, SimulationResult } from '../simulator/index.js';
+import type { Load } from '../simulator/index.js';
 import type { Candidate } from './candidate.js';
-import { isPlain, slowest } from './in-time.js';
+import { isPlain, type Latencies, slowest } from './in-time.js';
 import { Judge, type Seen } from './judge.js';
 import { demandsLosses } from './losses.js';
 import type { Problem } from './problem.js';
@@ -39,39 +39,79 @@ function runsOf({ load: { timesMs }, objective }: Problem): number {
   return Math.max(LEAST.runs, Math.ceil(share * timesMs.length));
 }
 
+/** What is known of a placement with the whole load. */
+export interface Measured extends Omit<Latencies, 'p50Ms'> {
+  readonly pipelines: readonly Latencies[];
+  readonly targets: readonly number[];
+  /** By run. */
+  readonly latencyMs: Float64Array;
+}
+
+/** The same when other simulations have followed. */
+export const measured = ({ p95Ms, p99Ms, pipelines, targets, result }: Seen): Measured => ({
+  ...{ p95Ms, p99Ms, pipelines, targets },
+  latencyMs: result.latencyMs.slice(),
+});
+
+/** The part of the load in which runs arrive fastest, with the load's objective: before anything is known of a placement. */
+export function busiestPart(problem: Problem): Part {
+  const { timesMs } = problem.load;
+  const runs = runsOf(problem);
+  let from = 0;
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let first = 0; first + runs <= timesMs.length; first += 1) {
+    const spanMs = (timesMs[first + runs - 1] as number) - (timesMs[first] as number);
+    if (spanMs < shortest) [from, shortest] = [first, spanMs];
+  }
+  return partWith(
+    problem,
+    { ...problem, load: partFrom(problem.load, from, runs) },
+    { tightened: 1, at: () => 1, of: () => 1 },
+  );
+}
+
 /**
  * The part of the load in which a placement is latest. Each time of its objective is as many times that of the load as the placement takes longer with the
  * part, at the same percentile.
  *
- * @param seen the placement with the whole load
  * @param tightened factor on all times of the part's objective
  */
-export function partOf(problem: Problem, candidate: Candidate, seen: Seen, tightened = 1): Part {
-  const { objective, targets } = problem;
-  const runs = runsOf(problem);
-  const own = { ...problem, load: latestRuns(problem.load, seen.result, slowest(seen, 'p95Ms'), runs) };
+export function partOf(problem: Problem, candidate: Candidate, whole: Measured, tightened = 1): Part {
+  const own = { ...problem, load: latestRuns(problem.load, whole.latencyMs, slowest(whole, 'p95Ms'), runsOf(problem)) };
   const there = new Judge(own, false).see(candidate);
+  return partWith(problem, own, {
+    tightened,
+    at: (percentile) => ratio(slowest(there, percentile), slowest(whole, percentile)),
+    of: (target) => ratio(there.targets[target], whole.targets[target]),
+  });
+}
+
+/** How many times those of the load the times of a part's objective are. */
+interface Factors {
+  readonly tightened: number;
+  readonly at: (percentile: 'p95Ms' | 'p99Ms') => number;
+  readonly of: (target: number) => number;
+}
+
+function partWith({ objective, targets, load }: Problem, own: Problem, { tightened, at, of }: Factors): Part {
   const factor = MARGIN * tightened;
-  const timeOf = (at: 'p95Ms' | 'p99Ms') => {
-    const ms = objective[at];
-    return ms === undefined ? undefined : ms * ratio(slowest(there, at), slowest(seen, at)) * factor;
+  const timeAt = (percentile: 'p95Ms' | 'p99Ms') => {
+    const ms = objective[percentile];
+    return ms === undefined ? undefined : ms * at(percentile) * factor;
   };
-  const judged = {
+  const problem = {
     ...own,
-    objective: { ...objective, p95Ms: timeOf('p95Ms'), p99Ms: timeOf('p99Ms') },
-    targets: targets.map((target, i) => ({
-      ...target,
-      ms: target.ms * ratio(there.targets[i], seen.targets[i]) * factor,
-    })),
+    objective: { ...objective, p95Ms: timeAt('p95Ms'), p99Ms: timeAt('p99Ms') },
+    targets: targets.map((target, i) => ({ ...target, ms: target.ms * of(i) * factor })),
   };
-  return { problem: judged, judge: new Judge(judged, false), share: runs / problem.load.timesMs.length, tightened };
+  return { problem, judge: new Judge(problem, false), share: own.load.timesMs.length / load.timesMs.length, tightened };
 }
 
 /** 1 if a time says nothing: there is none, or some run never ends. */
 const ratio = (a = 1, b = 1): number => (a > 0 && b > 0 && Number.isFinite(a) && Number.isFinite(b) ? a / b : 1);
 
 /** So many runs in a row, of which the most take longer than a time. */
-function latestRuns(load: Load, { latencyMs }: SimulationResult, ms: number, runs: number): Load {
+function latestRuns(load: Load, latencyMs: Float64Array, ms: number, runs: number): Load {
   let late = 0;
   let most = -1;
   let from = 0;
@@ -83,10 +123,14 @@ function latestRuns(load: Load, { latencyMs }: SimulationResult, ms: number, run
       from = run - runs + 1;
     }
   }
+  return partFrom(load, from, runs);
+}
+
+function partFrom({ timesMs, pipelines, sizes }: Load, from: number, runs: number): Load {
   const to = from + runs;
   return {
-    timesMs: load.timesMs.slice(from, to),
-    pipelines: load.pipelines.slice(from, to),
-    sizes: Object.fromEntries(Object.entries(load.sizes).map(([column, values]) => [column, values.slice(from, to)])),
+    timesMs: timesMs.slice(from, to),
+    pipelines: pipelines.slice(from, to),
+    sizes: Object.fromEntries(Object.entries(sizes).map(([column, values]) => [column, values.slice(from, to)])),
   };
 }

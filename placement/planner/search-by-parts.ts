@@ -2,14 +2,14 @@ import { type Candidate, costOf } from './candidate.js';
 import { firstDrafts, improve } from './improve.js';
 import type { Judge } from './judge.js';
 import { mended } from './mend.js';
-import { type Part, partOf } from './part-of-load.js';
+import { busiestPart, measured, type Part, partOf } from './part-of-load.js';
 import { perturbed } from './perturb.js';
 import type { Problem } from './problem.js';
 
 /** Simulations of a part, in those of the whole load that take as long, after which what was found is simulated with the whole load. */
-const TRUSTED = 12;
+const TRUSTED = 5;
 /** The same, to mend one placement that missed the objective of the whole load. */
-const MENDING = 5;
+const MENDING = 4;
 /** Reach from which it is mended: a part has few late runs, so that hardly later ones are many more. */
 const NEAR = 0.2;
 /** By how much less time a part must be served each time that a placement which met its objective has missed that of the load. */
@@ -26,8 +26,10 @@ const MOST_OTHERS = 3;
 export class SearchByParts {
   readonly #problem: Problem;
   readonly #judge: Judge;
-  #best: Candidate;
+  #best: Candidate | undefined;
   #part: Part;
+  /** Makes the part fit the placement that was last simulated with the whole load. */
+  #refitted: (() => Part) | undefined;
   /** Placements that met the objective of a part, and may be mended where they missed that of the load. */
   #promising: readonly Candidate[] = [];
   /** Drafts that the random search also starts from. */
@@ -35,16 +37,14 @@ export class SearchByParts {
   #turn = 0;
   #idle = 0;
 
-  /** `start`: a placement that meets the objective. */
-  constructor(problem: Problem, judge: Judge, start: Candidate) {
+  constructor(problem: Problem, judge: Judge) {
     this.#problem = problem;
     this.#judge = judge;
-    this.#best = start;
-    this.#part = partOf(problem, start, judge.see(start));
+    this.#part = busiestPart(problem);
   }
 
   /** The cheapest placement so far that meets the objective. */
-  get best(): Candidate {
+  get best(): Candidate | undefined {
     return this.#best;
   }
 
@@ -60,28 +60,32 @@ export class SearchByParts {
    * @param isEnough whether to stop at a placement
    */
   goOn(least: number, goOn: () => boolean, known = this.#best, isEnough = (_: Candidate) => false): void {
-    if (this.#isCheaper(known)) this.#best = known;
+    if (known && this.#isCheaper(known)) this.#best = known;
     if (this.#drafts === undefined) {
       const [first, ...others] = firstDrafts(this.#part.problem, this.#part.judge, goOn);
       this.#drafts = others.slice(0, MOST_OTHERS);
       this.#promising = others;
-      if (first) this.#take(first, goOn);
+      if (first) this.#take(first);
     }
-    while (!this.isSpent && this.#costs(this.#best) > least + 1e-9 && !isEnough(this.#best) && goOn()) {
+    const isOver = (best = this.#best) => best !== undefined && (this.#costs(best) <= least + 1e-9 || isEnough(best));
+    while (!this.isSpent && !isOver() && goOn()) {
+      this.#part = this.#refitted?.() ?? this.#part;
+      this.#refitted = undefined;
       const { problem, judge, share } = this.#part;
       const until = judge.simulations + TRUSTED / share;
       const trusting = () => judge.simulations < until && goOn();
-      const start = improve(problem, judge, this.#start(trusting), trusting);
-      const next = perturbed(problem, judge, [start, ...this.#drafts], least, trusting, this.#turn);
+      const start = this.#start(trusting);
+      const improved = start && improve(problem, judge, start, trusting);
+      const next = improved && perturbed(problem, judge, [improved, ...this.#drafts], least, trusting, this.#turn);
       this.#turn += 1;
-      this.#idle = this.#take(next, goOn) ? 0 : this.#idle + 1;
+      this.#idle = next && this.#take(next) ? 0 : this.#idle + 1;
     }
   }
 
   /** Where a turn starts: at the cheapest promising placement, mended until it meets the objective of the part, else at the best one. */
-  #start(goOn: () => boolean): Candidate {
+  #start(goOn: () => boolean): Candidate | undefined {
     const { problem, judge, share } = this.#part;
-    const below = this.#costs(this.#best);
+    const below = this.#best ? this.#costs(this.#best) : Number.POSITIVE_INFINITY;
     const promising = this.#promising
       .filter((each) => this.#isCheaper(each))
       .sort((a, b) => this.#costs(a) - this.#costs(b));
@@ -96,15 +100,16 @@ export class SearchByParts {
     return this.#best;
   }
 
-  /** Takes a cheaper placement if it meets the objective with the whole load. If there is time, the part is made to fit it. */
-  #take(next: Candidate, goOn: () => boolean): boolean {
+  /** Takes a cheaper placement if it meets the objective with the whole load. The next part is one that fits it. */
+  #take(next: Candidate): boolean {
     if (!this.#isCheaper(next)) return false;
-    const seen = goOn() ? this.#judge.see(next) : undefined;
-    // Unlike what is seen, this ends as soon as it is known, or when the time is up.
-    const holds = seen ? seen.holds : this.#judge.holds(next);
+    const seen = this.#judge.see(next);
+    const whole = measured(seen);
+    const { holds } = seen;
     if (holds) this.#best = next;
     else this.#promising = [next, ...this.#promising];
-    if (seen) this.#part = partOf(this.#problem, next, seen, holds ? 1 : TIGHTER * this.#part.tightened);
+    const tightened = holds ? 1 : TIGHTER * this.#part.tightened;
+    this.#refitted = () => partOf(this.#problem, next, whole, tightened);
     return holds;
   }
 
@@ -113,6 +118,6 @@ export class SearchByParts {
   }
 
   #isCheaper(candidate: Candidate): boolean {
-    return this.#costs(candidate) < this.#costs(this.#best) - 1e-9;
+    return this.#best === undefined || this.#costs(candidate) < this.#costs(this.#best) - 1e-9;
   }
 }

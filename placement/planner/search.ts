@@ -49,7 +49,7 @@ const UNTIL = {
   gathered: 1,
 } as const;
 /** The same with a long load. */
-const WITH_PARTS = { improved: 0.5, bound: 0.6 } as const;
+const WITH_PARTS = { improved: 0.6, bound: 0.7 } as const;
 const WITH_PARTS_AND_DELAYS = { improved: 0.42, bound: 0.5 } as const;
 /** Share of the time by which the last placement found with parts is simulated with the whole load. */
 const LAST_OF_PARTS = 0.9;
@@ -74,10 +74,9 @@ export function searchCheapest(
   const least = cheapest(problem).value;
   if (least === Number.POSITIVE_INFINITY) return undefined;
   const untilWithParts = problem.delaysMs.length > 0 ? WITH_PARTS_AND_DELAYS : WITH_PARTS;
-  const byParts = searchByParts(problem, judge, within(untilWithParts.improved));
-  if (byParts) judge.expired = () => !within(1)();
+  const byParts = isLong(problem) ? new SearchByParts(problem, judge) : undefined;
   byParts?.goOn(least, within(untilWithParts.improved));
-  let [best, ...others] = byParts
+  let [best, ...others] = byParts?.best
     ? [byParts.best]
     : improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
   if (best === undefined) {
@@ -109,8 +108,9 @@ export function searchCheapest(
     isEnough?: (best: Candidate) => boolean,
   ) => {
     byParts?.goOn(least, () => goOn() && within(LAST_OF_PARTS)(), starts[0], isEnough);
-    if (byParts && !byParts.isSpent) return byParts.best;
-    return perturbed(problem, judge, [byParts?.best ?? starts[0], ...starts.slice(1)], least, goOn, round, isEnough);
+    const best = byParts?.best ?? starts[0];
+    if (byParts && !byParts.isSpent) return best;
+    return perturbed(problem, judge, [best, ...starts.slice(1)], least, goOn, round, isEnough);
   };
   const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
   const isFewBelow = (each: Candidate) => mayTryAll && areFew(problem, lower.value, costOf(problem, each));
@@ -171,12 +171,6 @@ export function searchCheapest(
 function anyOf(problem: Problem, judge: Judge, goOn: () => boolean): Candidate | undefined {
   const until = judge.simulations + MOST_WITHOUT_DRAFT;
   return anyThatHolds(problem, judge, new LowerBound(problem), () => judge.simulations < until && goOn());
-}
-
-/** A search with parts of a load that is long, from the first draft that meets the objective, if that is found in the time. */
-function searchByParts(problem: Problem, judge: Judge, inTime: () => boolean): SearchByParts | undefined {
-  const [first] = isLong(problem) ? firstDrafts(problem, judge, () => false) : [];
-  return first && inTime() ? new SearchByParts(problem, judge, first) : undefined;
 }
 
 /** The improved drafts that differ, cheapest first; each gets its part of the time. */
