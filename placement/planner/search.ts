@@ -49,7 +49,7 @@ const UNTIL = {
   gathered: 1,
 } as const;
 /** The same with a long load. */
-const WITH_PARTS = { improved: 0.6, bound: 0.7 } as const;
+const WITH_PARTS = { improved: 0.68, bound: 0.78 } as const;
 const WITH_PARTS_AND_DELAYS = { improved: 0.42, bound: 0.5 } as const;
 /** Share of the time by which the last placement found with parts is simulated with the whole load. */
 const LAST_OF_PARTS = 0.9;
@@ -75,7 +75,9 @@ export function searchCheapest(
   if (least === Number.POSITIVE_INFINITY) return undefined;
   const untilWithParts = problem.delaysMs.length > 0 ? WITH_PARTS_AND_DELAYS : WITH_PARTS;
   const byParts = isLong(problem) ? new SearchByParts(problem, judge) : undefined;
-  byParts?.goOn(least, within(untilWithParts.improved));
+  const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
+  const areFewFrom = (bound: number) => (each: Candidate) => mayTryAll && areFew(problem, bound, costOf(problem, each));
+  byParts?.goOn(least, within(untilWithParts.improved), undefined, areFewFrom(least));
   let [best, ...others] = byParts?.best
     ? [byParts.best]
     : improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
@@ -112,8 +114,7 @@ export function searchCheapest(
     if (byParts && !byParts.isSpent) return best;
     return perturbed(problem, judge, [best, ...starts.slice(1)], least, goOn, round, isEnough);
   };
-  const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
-  const isFewBelow = (each: Candidate) => mayTryAll && areFew(problem, lower.value, costOf(problem, each));
+  const isFewBelow = areFewFrom(lower.value);
   // Few placements are tried at once, or as soon as few are cheaper: that finds the cheapest, and proves it.
   let few = isFewBelow(best);
   let rounds = 0;
