@@ -95,6 +95,7 @@ function between(
   return best;
 }
 
+/** How often the step between the two is halved, and the replicas of the largest placement that counts as small. */
 const HALVINGS = 3;
 const MOST_SMALL = 24;
 

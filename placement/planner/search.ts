@@ -48,7 +48,7 @@ const UNTIL = {
   refined: 0.97,
   gathered: 1,
 } as const;
-/** The same with a long load. */
+/** The same with a long load: until the search with parts, and the bound, end. Batches that may wait are tried after them. */
 const WITH_PARTS = { improved: 0.68, bound: 0.78 } as const;
 const WITH_PARTS_AND_DELAYS = { improved: 0.42, bound: 0.5 } as const;
 /** Share of the time by which the last placement found with parts is simulated with the whole load. */

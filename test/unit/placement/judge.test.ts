@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { smallInstance } from '../../../bench/planner/instances.js';
 import { type Candidate, isPossible, Judge, type Problem, type Replica } from '../../../placement/planner/index.js';
+import type { Seen } from '../../../placement/planner/judge.js';
 import { drawOf } from '../../../placement/simulator/index.js';
 
 /** A random possible placement: a set of pools on each device, the largest batches. */
@@ -43,5 +44,25 @@ describe('the judge', () => {
       }
     }
     expect(compared).toBeGreaterThan(20);
+  });
+
+  it('does not simulate again what it has just simulated to its end', () => {
+    let reused = 0;
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const problem = smallInstance(seed);
+      const candidate = anyCandidate(problem, seed * 10 + 1);
+      const judge = new Judge(problem);
+      if (candidate === undefined || !judge.holds(candidate)) continue;
+      const before = judge.simulations;
+      const latencies = ({ result }: Seen) => [...result.latencyMs];
+      expect(latencies(judge.see(candidate))).toEqual(latencies(new Judge(problem).see(candidate)));
+      expect(judge.simulations).toBe(before);
+      const slower = latencies(judge.see(candidate, { slowdown: 1.1 }));
+      expect(judge.simulations).toBe(before + 1);
+      expect(latencies(judge.see(candidate))).not.toEqual(slower);
+      expect(judge.simulations).toBe(before + 2);
+      reused += 1;
+    }
+    expect(reused).toBeGreaterThan(3);
   });
 });
