@@ -195,8 +195,9 @@ export class Judge {
     const inTime = isMet && hits(problem, targets) && attainment.used <= 1;
     // Its arrays are those of the next simulation, too.
     const shown = shownBy(result);
+    const lasting = { ...options, ...(this.expired && { expired: this.expired }) };
     const lasts = () =>
-      peak < 1 && (!this.#mustLast || this.#lasting.sustains(placement, shown, { speed, peak, options }));
+      peak < 1 && (!this.#mustLast || this.#lasting.sustains(placement, shown, { speed, peak, options: lasting }));
     let holds: boolean | undefined;
     return {
       ...{ ...latencies, pipelines, targets, attainment, budgets, result },

@@ -48,10 +48,13 @@ const UNTIL = {
   refined: 0.97,
   gathered: 1,
 } as const;
-/** The same with a long load: until the search with parts, and the bound, end. Batches that may wait are tried after them. */
-const WITH_PARTS = { improved: 0.68, bound: 0.78 } as const;
-const WITH_PARTS_AND_DELAYS = { improved: 0.42, bound: 0.5 } as const;
-/** Share of the time by which the last placement found with parts is simulated with the whole load. */
+/** The same with a long load: until the search with parts ends without a placement, and with one; then that for the bound. */
+const WITH_PARTS = { withoutAny: 0.5, drafts: 0.65, improved: 0.68, bound: 0.78 } as const;
+/** With batches that may wait, which are tried next. */
+const WITH_PARTS_AND_DELAYS = { ...WITH_PARTS, improved: 0.42, bound: 0.5 } as const;
+/** Share of the time for the bound, if the search with parts ends early. */
+const FOR_BOUND = 0.1;
+/** Share of the time in which the last turn with parts ends: its placement is then simulated with the whole load. */
 const LAST_OF_PARTS = 0.9;
 const MOST_EXHAUSTIVE = 2_000_000;
 /** Random searches in a row that find nothing cheaper, after which no other is begun. */
@@ -73,21 +76,23 @@ export function searchCheapest(
   const within = (share: number) => () => clock() - start < share * timeLimitMs;
   const least = cheapest(problem).value;
   if (least === Number.POSITIVE_INFINITY) return undefined;
-  const untilWithParts = problem.delaysMs.length > 0 ? WITH_PARTS_AND_DELAYS : WITH_PARTS;
   const byParts = isLong(problem) ? new SearchByParts(problem, judge) : undefined;
+  const withParts = problem.delaysMs.length > 0 ? WITH_PARTS_AND_DELAYS : WITH_PARTS;
+  const ends = byParts ? withParts : UNTIL;
   const mayTryAll = exhaustive > 0 && problem.delaysMs.length === 0;
   const areFewFrom = (bound: number) => (each: Candidate) => mayTryAll && areFew(problem, bound, costOf(problem, each));
-  byParts?.goOn(least, within(untilWithParts.improved), undefined, areFewFrom(least));
+  const inTimeForParts = () => within(byParts?.best ? withParts.improved : withParts.withoutAny)();
+  byParts?.goOn(least, inTimeForParts, undefined, areFewFrom(least));
   let [best, ...others] = byParts?.best
     ? [byParts.best]
-    : improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
+    : improvedDrafts(problem, judge, within(ends.drafts), within(ends.improved));
   if (best === undefined) {
     // No draft holds: the placement with the highest rate does if any is at hand.
     const fastest = fastestPlacement(problem, judge, seeds, within(UNTIL.perturbed), 1);
     const found =
       fastest && judge.holds(fastest.candidate)
         ? fastest.candidate
-        : (anyOf(problem, judge, within(UNTIL.bound)) ??
+        : (anyOf(problem, judge, within(ends.bound)) ??
           oneOfEach(problem, judge, Number.POSITIVE_INFINITY, 0, within(UNTIL.perturbed)));
     if (found === undefined) return undefined;
     best = improve(problem, judge, found, within(UNTIL.perturbed));
@@ -95,7 +100,8 @@ export function searchCheapest(
   // Only now: until there is a placement, no simulation is cut short, however slow the machine is.
   judge.expired = () => !within(1)();
   const lower = new LowerBound(problem);
-  lower.tighten(within(byParts ? untilWithParts.bound : UNTIL.bound), costOf(problem, best));
+  const early = byParts ? (clock() - start) / timeLimitMs + FOR_BOUND : 1;
+  lower.tighten(within(Math.min(ends.bound, Math.max(UNTIL.bound, early))), costOf(problem, best));
   const waiting = oneOfEach(problem, judge, costOf(problem, best), lower.value, within(UNTIL.oneOfEach));
   if (waiting) {
     others = [best, ...others];
