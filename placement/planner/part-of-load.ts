@@ -1,4 +1,4 @@
-import type { Load } from '../simulator/index.js';
+import { type Load, numbered } from '../simulator/index.js';
 import type { Candidate } from './candidate.js';
 import { isPlain, type Latencies, slowest } from './in-time.js';
 import { Judge, type Seen } from './judge.js';
@@ -12,6 +12,8 @@ const LEAST = { runs: 2_000, share: 0.125 };
 const LATENCIES = 10;
 /** How many times as many runs as a part a load must have: with fewer, a search with parts hardly tries more placements. */
 const LONG = 4;
+/** Fewest calls of a load for which parts are worth it: those of fewer are simulated whole often enough, and parts mislead now and then. */
+const LEAST_CALLS = 200_000;
 /** Room that is left, since the time that the runs of a part take differs from that of the load's a little more or less with each placement. */
 const MARGIN = 0.98;
 
@@ -30,7 +32,10 @@ export interface Part {
  * of a part, and one that must be met after losses takes many simulations even with parts.
  */
 export const isLong = (problem: Problem): boolean =>
-  isPlain(problem.objective) && !demandsLosses(problem) && runsOf(problem) * LONG <= problem.load.timesMs.length;
+  isPlain(problem.objective) &&
+  !demandsLosses(problem) &&
+  problem.load.timesMs.length * numbered(problem.stages).perRequest >= LEAST_CALLS &&
+  runsOf(problem) * LONG <= problem.load.timesMs.length;
 
 /** Runs of a part. */
 function runsOf({ load: { timesMs }, objective }: Problem): number {

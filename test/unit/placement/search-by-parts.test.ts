@@ -28,6 +28,8 @@ describe('the search with parts of a long load', () => {
     const count = 7_000;
     const short = { ...load, timesMs: load.timesMs.slice(0, count), pipelines: load.pipelines.slice(0, count) };
     expect(isSo({ load: short })).toBe(false);
+    const fewer = tracedInput({ seed: 2_002, stages: 10, kinds: 3, devices: 64 });
+    expect(isLong(buildProblem(fewer))).toBe(false);
     const spanMs = load.timesMs.at(-1) ?? 0;
     expect(isSo({ objective: { p99Ms: spanMs / 20 } })).toBe(false);
     expect(isSo({ objective: { ...objective, goodput: 0.9 } })).toBe(false);
