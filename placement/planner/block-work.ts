@@ -1,7 +1,7 @@
 import { leastTimeAt } from '../simulator/index.js';
 import type { Blocks } from './blocks.js';
 import { gridOf, smallestOf } from './demand.js';
-import { mostWithin } from './density.js';
+import { areWithin } from './density.js';
 import type { Problem, Use } from './problem.js';
 
 /** The batches of a stage, by size less 1: the least time of one in milliseconds, and its least priced time. */
@@ -73,7 +73,7 @@ function batchesOf(
 function largest({ ms }: Batches, releaseMs: Float64Array, windowMs: number): number {
   for (const b of gridOf(ms.length)) {
     const left = windowMs - ((ms[b - 1] as number) - (ms[0] as number));
-    if (b > 1 && (left < 0 || mostWithin(releaseMs, left) < b)) return b - 1;
+    if (b > 1 && (left < 0 || !areWithin(releaseMs, b, left))) return b - 1;
   }
   return ms.length;
 }

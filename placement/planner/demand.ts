@@ -115,18 +115,20 @@ export function optionsOf(
     const ms = least(b, smallest);
     if (ms > ownMs) return [];
     const upTo = (grid[g + 1] ?? maxBatch + 1) - 1;
-    const calledTogether = together(load.timesMs, demand, poolMs - ms);
+    const calledTogether = together(load.timesMs, demand, poolMs - ms, upTo);
     const work = new Float64Array(count);
-    for (const run of runs) work[run] = needed[run] === 0 ? 0 : Number.POSITIVE_INFINITY;
     let any = false;
-    for (const [i, run] of runs.entries()) {
+    for (let i = 0; i < runs.length; i += 1) {
+      const run = runs[i] as number;
+      if (needed[run] === 0) continue;
       const members = calledTogether[i] as number;
-      if (members < b) continue;
       const size = sizes?.[run];
       const own = size === undefined || Number.isNaN(size) ? ms : least(b, size);
-      if (own > ownMs) continue;
-      work[run] = ((calls[run] as number) * width * own) / Math.min(members, upTo);
-      any = true;
+      const isInTime = members >= b && own <= ownMs;
+      work[run] = isInTime
+        ? ((calls[run] as number) * width * own) / Math.min(members, upTo)
+        : Number.POSITIVE_INFINITY;
+      any ||= isInTime;
     }
     return any ? [{ kind, ms: table.overheadMs + ms, work }] : [];
   });

@@ -2,15 +2,18 @@
 export const ROUNDING = 1e-6;
 
 /**
- * By run: the most arrivals of its pipeline in any window of this length that contains its own. `of` are the runs of the
- * pipeline, in order.
+ * By run: the most arrivals of its pipeline in any window of this length that contains its own, but `most` where there are more.
+ * `of` are the runs of the pipeline, in order.
  */
-export function densest(timesMs: Float64Array, of: Int32Array, windowMs: number): Int32Array {
+export function densest(timesMs: Float64Array, of: Int32Array, windowMs: number, most: number): Int32Array {
   const count = of.length;
-  const at = (i: number) => timesMs[of[i] as number] as number;
+  // Copied, since each time is read several times for each of many windows.
+  const at = new Float64Array(count);
+  for (let i = 0; i < count; i += 1) at[i] = timesMs[of[i] as number] as number;
   const from = new Int32Array(count);
   for (let s = 0, e = 0; s < count; s += 1) {
-    while (e < count && at(e) <= at(s) + windowMs) e += 1;
+    const until = (at[s] as number) + windowMs;
+    while (e < count && e - s < most && (at[e] as number) <= until) e += 1;
     from[s] = e - s;
   }
   const best = new Int32Array(count);
@@ -19,9 +22,11 @@ export function densest(timesMs: Float64Array, of: Int32Array, windowMs: number)
   let head = 0;
   let tail = 0;
   for (let i = 0; i < count; i += 1) {
-    while (tail > head && (from[queue[tail - 1] as number] as number) <= (from[i] as number)) tail -= 1;
+    const own = from[i] as number;
+    while (tail > head && (from[queue[tail - 1] as number] as number) <= own) tail -= 1;
     queue[tail++] = i;
-    while (at(queue[head] as number) < at(i) - windowMs) head += 1;
+    const since = (at[i] as number) - windowMs;
+    while ((at[queue[head] as number] as number) < since) head += 1;
     best[i] = from[queue[head] as number] as number;
   }
   return best;
@@ -42,10 +47,15 @@ export interface StageDemand {
 
 /**
  * By run of a stage: the most calls in a batch with one of the run if all its members that are in time arrive in a window of this
- * length. Stages that share a pool share its batches.
+ * length, but at least `most` where there are more. Stages that share a pool share its batches.
  */
-export function together(timesMs: Float64Array, { runs, mates, callsEach }: StageDemand, windowMs: number): Int32Array {
-  const members = densest(timesMs, mates, windowMs + ROUNDING);
+export function together(
+  timesMs: Float64Array,
+  { runs, mates, callsEach }: StageDemand,
+  windowMs: number,
+  most: number,
+): Int32Array {
+  const members = densest(timesMs, mates, windowMs + ROUNDING, Math.ceil(most / callsEach));
   let at = 0;
   return runs.map((run) => {
     while (mates[at] !== run) at += 1;
@@ -53,19 +63,20 @@ export function together(timesMs: Float64Array, { runs, mates, callsEach }: Stag
   });
 }
 
-/** The most of these arrivals, in order, in any window of this length. */
-export const mostWithin = (timesMs: Float64Array, windowMs: number): number =>
-  membersBefore(timesMs, windowMs).reduce((most, members) => Math.max(most, members), 0);
+/** Whether as many of these arrivals, in order, are in some window of this length. */
+export function areWithin(timesMs: Float64Array, members: number, windowMs: number): boolean {
+  for (let first = 0, last = members - 1; last < timesMs.length; first += 1, last += 1) {
+    if ((timesMs[last] as number) <= (timesMs[first] as number) + windowMs + ROUNDING) return true;
+  }
+  return false;
+}
 
 /** How many pairs of these arrivals, in order, are no further apart than this, each with itself included. */
-export const pairsWithin = (timesMs: Float64Array, windowMs: number): number =>
-  membersBefore(timesMs, windowMs).reduce((sum, members) => sum + members, 0);
-
-/** By arrival: how many there are in the window of this length that ends with it. */
-function membersBefore(timesMs: Float64Array, windowMs: number): Int32Array {
-  let from = 0;
-  return Int32Array.from(timesMs, (ms, to) => {
-    while (ms > (timesMs[from] as number) + windowMs + ROUNDING) from += 1;
-    return to - from + 1;
-  });
+export function pairsWithin(timesMs: Float64Array, windowMs: number): number {
+  let pairs = 0;
+  for (let from = 0, to = 0; to < timesMs.length; to += 1) {
+    while ((timesMs[to] as number) > (timesMs[from] as number) + windowMs + ROUNDING) from += 1;
+    pairs += to - from + 1;
+  }
+  return pairs;
 }

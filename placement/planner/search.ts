@@ -99,8 +99,8 @@ export function searchCheapest(
   }
   // Only now: until there is a placement, no simulation is cut short, however slow the machine is.
   judge.expired = () => !within(1)();
-  const lower = new LowerBound(problem);
   const early = byParts ? (clock() - start) / timeLimitMs + FOR_BOUND : 1;
+  const lower = new LowerBound(problem);
   lower.tighten(within(Math.min(ends.bound, Math.max(UNTIL.bound, early))), costOf(problem, best));
   const waiting = oneOfEach(problem, judge, costOf(problem, best), lower.value, within(UNTIL.oneOfEach));
   if (waiting) {

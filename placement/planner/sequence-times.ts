@@ -28,7 +28,7 @@ export function sequenceOf(
 ): { readonly ms: number; readonly work: Float64Array } {
   const { runs, needed } = demand;
   const work = new Float64Array(load.timesMs.length);
-  const calledTogether = together(load.timesMs, demand, poolMs);
+  const calledTogether = together(load.timesMs, demand, poolMs, maxBatch);
   const columns =
     table.routing === undefined ? [] : cachedEver(load, table.columnCached ?? CACHED_COLUMN, table.routing);
   const known = (column: string, typical: number, run: number) => {

@@ -5,7 +5,7 @@ import { lineBelow } from '../../../placement/planner/block-work.js';
 import { type Blocks, leastLateInBlocks } from '../../../placement/planner/blocks.js';
 import { Cuts } from '../../../placement/planner/cuts.js';
 import { delaysUpTo } from '../../../placement/planner/delays.js';
-import { mostWithin, pairsWithin } from '../../../placement/planner/density.js';
+import { areWithin, densest, pairsWithin } from '../../../placement/planner/density.js';
 import { Judge, type Problem, replicasByDevice } from '../../../placement/planner/index.js';
 import { drawOf } from '../../../placement/simulator/index.js';
 
@@ -121,7 +121,28 @@ describe('the pairs of arrivals in a window', () => {
         most = Math.max(most, members);
       }
       expect(pairsWithin(timesMs, windowMs), `seed ${seed}`).toBe(pairs);
-      expect(mostWithin(timesMs, windowMs), `seed ${seed}`).toBe(most);
+      for (let members = 1; members <= timesMs.length + 1; members += 1) {
+        expect(areWithin(timesMs, members, windowMs), `seed ${seed}, ${members}`).toBe(members <= most);
+      }
+    }
+  });
+});
+
+describe('the most arrivals in a window around one', () => {
+  it('are those of all windows that begin with an arrival, up to a number', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const timesMs = Float64Array.from({ length: 40 }, (_, i) => 100 * drawOf(seed, i, 1)).sort();
+      // Those of another pipeline lie between.
+      const of = Int32Array.from(timesMs.keys()).filter((run) => drawOf(seed, run, 3) < 0.7);
+      const windowMs = 30 * drawOf(seed, 0, 2);
+      const most = 1 + Math.floor(12 * drawOf(seed, 0, 4));
+      const at = Array.from(of, (run) => timesMs[run] as number);
+      const expected = at.map((own) => {
+        const windows = at.filter((from) => from <= own && own <= from + windowMs);
+        const counts = windows.map((from) => at.filter((ms) => ms >= from && ms <= from + windowMs).length);
+        return Math.min(most, Math.max(...counts));
+      });
+      expect([...densest(timesMs, of, windowMs, most)], `seed ${seed}`).toEqual(expected);
     }
   });
 });
