@@ -1,7 +1,6 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -13,6 +12,7 @@ import { linkOf } from '../../workers/pool-keys.js';
 import { Authority } from '../support/certificates.js';
 import { DnsServer } from '../support/dns-server.js';
 import { freePort } from '../support/free-port.js';
+import { listenAt } from '../support/listen-at.js';
 import { address, until } from '../support/runs.js';
 
 const LLM = new URL(address('LLM_BASE_URL'));
@@ -34,9 +34,7 @@ class Front {
   }
 
   listen(host: string, port = 0): Promise<number> {
-    return new Promise((resolve) => {
-      this.server.listen(port, host, () => resolve((this.server.address() as AddressInfo).port));
-    });
+    return listenAt(this.server, port, host);
   }
 
   stop(): Promise<void> {

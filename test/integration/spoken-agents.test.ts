@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectTo, createServer } from 'node:net';
 import type { Client, WorkflowHandle } from '@temporalio/client';
@@ -11,6 +10,7 @@ import type { StageRecord } from '../../pipelines/run/index.js';
 import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { freePort } from '../support/free-port.js';
+import { listenAt } from '../support/listen-at.js';
 import { address, connect, LOST_SOON, resultOf, start, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { openSpeech, type Speech } from '../support/speech.js';
@@ -217,9 +217,6 @@ async function withVoiceAway() {
     for (const each of [socket, to]) each.on('error', () => each.destroy());
   });
   onTestFinished(() => void voice.close());
-  const come = async () => {
-    voice.listen(port, '127.0.0.1');
-    await once(voice, 'listening');
-  };
+  const come = () => listenAt(voice, port);
   return { path, come };
 }

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect } from 'node:net';
 
 /**
  * Ports below those that Linux gives to connections and to servers that ask for any port (32768 and above), and above those
@@ -27,15 +27,15 @@ export async function freePort(): Promise<number> {
   }
 }
 
+/** Asked without a server, whose port would be in use for some milliseconds more where a process is started meanwhile. */
 async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
+  const socket = connect({ port, host: '127.0.0.1' });
   try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  } catch {
+    await once(socket, 'connect');
     return false;
+  } catch {
+    return true;
+  } finally {
+    socket.destroy();
   }
-  server.close();
-  await once(server, 'close');
-  return true;
 }

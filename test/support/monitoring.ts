@@ -9,7 +9,8 @@ export async function monitoring(redis: Redis): Promise<Redis> {
     const own = redis.duplicate({ monitor: true });
     const isThere = await new Promise<boolean>((resolve) => {
       own.once('monitoring', () => resolve(true));
-      own.once('error', () => resolve(false));
+      // For each command that arrives with the answer.
+      own.on('error', () => resolve(false));
     });
     if (isThere) return own;
     own.disconnect();

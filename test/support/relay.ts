@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
+import { listenAt } from './listen-at.js';
 
 /** A second address of a server that can be made to go away while the first stays. */
 export interface Relay {
@@ -19,10 +19,9 @@ export async function relay(target: string, own = 0): Promise<Relay> {
     }
     client.pipe(upstream).pipe(client);
   });
-  server.listen(own, '127.0.0.1');
-  await once(server, 'listening');
+  const at = await listenAt(server, own);
   return {
-    address: `127.0.0.1:${(server.address() as { port: number }).port}`,
+    address: `127.0.0.1:${at}`,
     goAway() {
       server.close();
       for (const socket of sockets) socket.resetAndDestroy();

@@ -1,6 +1,5 @@
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listenAt } from './listen-at.js';
 
 export interface Answer {
   /** 200 answers the question; 0 never answers. */
@@ -35,9 +34,7 @@ export class StormyLlm {
 
   /** The base URL of its API. */
   async listen(port = 0): Promise<string> {
-    this.#server.listen(port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+    return `http://127.0.0.1:${await listenAt(this.#server, port)}/v1`;
   }
 
   /** How often each prompt came. */

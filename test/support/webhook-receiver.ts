@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import { freePort } from './free-port.js';
+import { listenAt } from './listen-at.js';
 
 /** An event that has arrived and whose signature the reference library has found good. */
 export interface Received {
@@ -73,7 +74,7 @@ export class WebhookReceiver {
       }
     });
     this.#server = server;
-    await new Promise<void>((listening) => server.listen(this.port, '127.0.0.1', listening));
+    await listenAt(server, this.port);
   }
 
   /** Counts a request a moment after it has come: the end of one that was given up for it may be read after it. */

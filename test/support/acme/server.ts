@@ -1,6 +1,5 @@
-import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listenAt } from '../listen-at.js';
 
 /** A model server that Millrace knows nothing of: keywords of a text, as JSON over HTTP. */
 export class AcmeServer {
@@ -26,9 +25,7 @@ export class AcmeServer {
       if (request.method === 'GET') return this.#model(request.url ?? '', response);
       this.#keywords(JSON.parse(Buffer.concat(chunks).toString()) as KeywordsRequest, response);
     });
-    this.#server.listen(port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
+    this.#port = await listenAt(this.#server, port);
     return this;
   }
 

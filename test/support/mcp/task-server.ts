@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { createMcpHandler, ProtocolError, ProtocolErrorCode, Server } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { freePort } from '../free-port.js';
+import { listenAt } from '../listen-at.js';
 
 const TASKS = 'io.modelcontextprotocol/tasks';
 const ofTask = z.looseObject({ taskId: z.string() });
@@ -27,7 +28,7 @@ export async function taskServer() {
   });
   // One that the system chooses may be somebody else's when the server comes back.
   const port = await freePort();
-  const open = () => new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
+  const open = () => listenAt(http, port);
   await open();
   const close = () => {
     http.closeAllConnections();
