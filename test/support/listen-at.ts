@@ -6,18 +6,24 @@ const AGAIN_MS = 20;
 const MOST_TRIES = 250;
 
 /**
- * Has a server listen, and returns its port. A port stays in use for some milliseconds after its server has closed where another thread of the
- * tests starts a process meanwhile: until that runs its program it has a copy of every socket. So it is tried again for five seconds.
+ * Binds a port that a server of this process may just have had. It stays in use for some milliseconds more where another thread of the tests starts a
+ * process meanwhile: until that runs its program it has a copy of every socket. So it is tried again for five seconds.
  */
-export async function listenAt(server: Server, port: number, host = '127.0.0.1'): Promise<number> {
+export async function whenFree<T>(bind: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
-    server.listen(port, host);
     try {
-      await once(server, 'listening');
-      return (server.address() as AddressInfo).port;
+      return await bind();
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries === MOST_TRIES) throw error;
+      if (!String(error).includes('EADDRINUSE') || tries === MOST_TRIES) throw error;
       await sleep(AGAIN_MS);
     }
   }
 }
+
+/** Has a server listen, as `whenFree` does, and returns its port. */
+export const listenAt = (server: Server, port: number, host = '127.0.0.1'): Promise<number> =>
+  whenFree(async () => {
+    server.listen(port, host);
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  });

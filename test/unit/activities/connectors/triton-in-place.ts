@@ -10,6 +10,7 @@ import { TritonClient } from '../../../../activities/connectors/triton/client.js
 import { inferenceService } from '../../../../protocols/open-inference/protocol.js';
 import { textTensor } from '../../../../protocols/open-inference/tensors.js';
 import { freePort } from '../../../support/free-port.js';
+import { whenFree } from '../../../support/listen-at.js';
 
 type Handler = (request: Record<string, unknown>, call: ServerUnaryCall<unknown, unknown>) => object | Promise<object>;
 
@@ -27,35 +28,38 @@ export function tritonInPlace() {
     onStream: (_request: Record<string, unknown>, _call: ServerDuplexStream<unknown, object>): void => undefined,
     calls: [] as string[],
     address: () => address,
-    async listen(): Promise<void> {
-      server = new Server();
-      const handle =
-        (method: string) =>
-        (call: ServerUnaryCall<Record<string, unknown>, object>, done: sendUnaryData<object>): void => {
-          triton.calls.push(method);
-          Promise.resolve()
-            .then(() => triton.handlers[method]?.(call.request, call) ?? {})
-            .then(
-              (answer) => done(null, answer),
-              (error: Error) => done(error),
-            );
-        };
-      server.addService(inferenceService, {
-        ...Object.fromEntries(Object.keys(inferenceService).map((method) => [method, handle(method)])),
-        ModelStreamInfer(call: ServerDuplexStream<Record<string, unknown>, object>) {
-          triton.calls.push('ModelStreamInfer');
-          call.on('data', (request) => triton.onStream(request, call));
-          call.on('end', () => call.end());
-        },
-      });
-      const port = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
-          error ? reject(error) : resolve(bound),
-        );
-      });
-      address = `127.0.0.1:${port}`;
-    },
+    /** Again at the same address after `stop`. */
+    listen: () => whenFree(bind),
     stop: () => server.forceShutdown(),
+  };
+  // A server that could not bind its port cannot try it again.
+  const bind = async (): Promise<void> => {
+    server = new Server();
+    const handle =
+      (method: string) =>
+      (call: ServerUnaryCall<Record<string, unknown>, object>, done: sendUnaryData<object>): void => {
+        triton.calls.push(method);
+        Promise.resolve()
+          .then(() => triton.handlers[method]?.(call.request, call) ?? {})
+          .then(
+            (answer) => done(null, answer),
+            (error: Error) => done(error),
+          );
+      };
+    server.addService(inferenceService, {
+      ...Object.fromEntries(Object.keys(inferenceService).map((method) => [method, handle(method)])),
+      ModelStreamInfer(call: ServerDuplexStream<Record<string, unknown>, object>) {
+        triton.calls.push('ModelStreamInfer');
+        call.on('data', (request) => triton.onStream(request, call));
+        call.on('end', () => call.end());
+      },
+    });
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+    address = `127.0.0.1:${port}`;
   };
   beforeEach(async () => {
     triton.handlers = {};
