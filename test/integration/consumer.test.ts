@@ -138,7 +138,8 @@ it('takes the connector and the stage kind of the guide, and proves them', { tim
     if (/^(keywords|connector|connector\.test)\.ts$/.test(file)) write(file, source);
     if (file === 'pipelines.ts') write('tagged.ts', source);
   }
-  copyFileSync(path.join(ROOT, 'test/support/acme/server.ts'), path.join(app, 'server.ts'));
+  write('server.ts', read('test/support/acme/server.ts').replace('../listen-at.js', './listen-at.js'));
+  copyFileSync(path.join(ROOT, 'test/support/listen-at.ts'), path.join(app, 'listen-at.ts'));
   rewrite('pipelines.ts', (text) => `${text}\nexport { tagged } from './tagged.js';\n`);
   rewrite('millrace.config.ts', (text) =>
     `import { acme } from './connector.js';\n${text}`.replace("models: './models.json'", '$&, connectors: [acme]'),

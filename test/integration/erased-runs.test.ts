@@ -336,12 +336,13 @@ describe('the record of an erased run', () => {
     const spill = {
       async put() {
         await records().erase(run);
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
         return 'artifact://default/0';
       },
       get: async () => Buffer.alloc(0),
     };
-    const own = ended(run, 10);
+    // So that it began before the erasure only if the time of storing counts, and by half a second.
+    const own = ended(run, 500);
     const outcome = { ...own.result.outcome, output: { text: 'x'.repeat(20_000) } };
     await new RedisRecords({ redis, keptMs: TTL_MS, spill }).keep({ ...own, result: { outcome } });
     expect(await records().summary(run)).toMatchObject({ absent: true });
