@@ -93,8 +93,13 @@ const read = async (id: string) => (await (await fetch(at(`/v1/runs/${id}`))).js
 const waits = (id: string) =>
   until('the agent waits', async () => (await read(id)).stages?.[0]?.doing?.startsWith('waits') ?? false);
 async function ended(id: string): Promise<RunDocument> {
-  await until('the run has ended', async () => (await read(id)).status !== 'running');
-  return read(id);
+  let run = await read(id);
+  // Where Temporal stands still there is a problem document.
+  await until('the run has ended', async () => {
+    run = await read(id);
+    return run.id === id && run.status !== 'running';
+  });
+  return run;
 }
 
 describe('an approval of a tool call', () => {
@@ -117,8 +122,8 @@ describe('an approval of a tool call', () => {
       const id = await begin('hasty-desk', 'A2');
       const run = async () => await read(id);
       await until('the agent waits, or has waited', async () => {
-        const { status, stages } = await run();
-        return status !== 'running' || (stages?.[0]?.doing?.startsWith('waits') ?? false);
+        const { id: of, status, stages } = await run();
+        return (of === id && status !== 'running') || (stages?.[0]?.doing?.startsWith('waits') ?? false);
       });
       return (await run()).status === 'running' ? id : undefined;
     });

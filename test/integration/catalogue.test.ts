@@ -78,7 +78,7 @@ async function ended(id: string, limitMs?: number): Promise<RunDocument> {
   let run = await served.get(id);
   const hasEnded = async () => {
     run = await served.get(id);
-    return run.status !== 'running';
+    return run.id === id && run.status !== 'running';
   };
   await until('the run ends', hasEnded, limitMs);
   return run;

@@ -101,8 +101,13 @@ test('a new gateway before an old worker: a new run waits, visibly, for a worker
     .poll(async () => (await fetch(`${gateway.url}/metrics`)).text())
     .toMatch(/millrace_code_missing\{code="times@build-/);
   newWorker = await worker(modules.next);
-  await until('the run has ended', async () => (await read()).status !== 'running', LIMIT_MS);
-  expect(await read()).toMatchObject({ status: 'succeeded', output: { n: 2_000 } });
+  let run = await read();
+  const hasEnded = async () => {
+    run = await read();
+    return run.id === id && run.status !== 'running';
+  };
+  await until('the run has ended', hasEnded, LIMIT_MS);
+  expect(run).toMatchObject({ status: 'succeeded', output: { n: 2_000 } });
 });
 
 test('a run that waited for a person under the old build gets its code, beside a worker of the new one', {

@@ -189,7 +189,7 @@ describe('a stage that is placed on devices', () => {
 
 describe('attempts of a stage that changes its queue', () => {
   const once = pipeline('once', { input: z.object({ x: z.number() }) }, ({ input, stage }) => {
-    const packed = stage('pack', pack, { x: input.x }, { retry: { attempts: 3, backoff: { initial: '600ms' } } });
+    const packed = stage('pack', pack, { x: input.x }, { retry: { attempts: 3, backoff: { initial: '3s' } } });
     return { x: packed.X };
   });
 

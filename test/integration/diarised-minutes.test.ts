@@ -68,7 +68,7 @@ async function runOf(name: string, wav: Uint8Array): Promise<RunDocument> {
   let run = await served.get(id);
   const hasEnded = async () => {
     run = await served.get(id);
-    return run.status !== 'running';
+    return run.id === id && run.status !== 'running';
   };
   await until('the run ends', hasEnded, LIMIT_MS);
   return run;

@@ -7,6 +7,7 @@ import { carryOut, examine } from '../../cli/doctor/examine.js';
 import type { Finding, FindingId } from '../../cli/doctor/finding.js';
 import { redisChecks } from '../../cli/doctor/redis-check.js';
 import { readSettings } from '../../workers/settings.js';
+import { caught } from '../support/caught.js';
 import { isSlow } from '../support/findings.js';
 import { freePort } from '../support/free-port.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -66,7 +67,12 @@ describe('doctor on the stack', () => {
   it('prints a table', () =>
     unlessStill(async () => {
       const env = { ...process.env, ...testEnvironment(), NO_COLOR: '1' };
-      const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'doctor'], { env });
+      const { stdout } = await caught('servers that other tests do not keep busy', () =>
+        promisify(execFile)(process.execPath, [MAIN, 'doctor'], { env }).catch((error) => {
+          if (/pool\.canary [\s\S]*no answer within/.test(String(error.stdout))) return undefined;
+          throw error;
+        }),
+      );
       expect(stdout).toMatch(/^state +check +of +detail/);
       expect(stdout).toMatch(/^(ok|warn) +pool\.canary +minilm at \S+ /m);
       expect(stdout.trimEnd()).toMatch(/\n0 failed, \d+ warned, \d+ ok$/);
@@ -74,13 +80,15 @@ describe('doctor on the stack', () => {
 
   it('names a namespace, a worker and a model that are not there', () =>
     unlessStill(async () => {
-      const lost = failed(await examine(testEnvironment({ MILLRACE_TASK_QUEUE: 'nobody', LLM_MODEL: 'gpt' })));
+      const failedFor = async (over: Record<string, string>) =>
+        failed(await examine(testEnvironment(over))).filter((finding) => !isSlow(finding));
+      const lost = await failedFor({ MILLRACE_TASK_QUEUE: 'nobody', LLM_MODEL: 'gpt' });
       expect(lost.map(({ id, about }) => [id, about.split(' ')[0]])).toEqual([
         ['temporal.worker', 'nobody'],
         ['temporal.code', 'nobody'],
         ['pool.model', 'assistant'],
       ]);
-      const [namespace] = failed(await examine(testEnvironment({ TEMPORAL_NAMESPACE: 'nowhere' })));
+      const [namespace] = await failedFor({ TEMPORAL_NAMESPACE: 'nowhere' });
       expect(namespace).toMatchObject({ id: 'temporal.namespace', about: 'nowhere' });
       expect(namespace?.remedy).toContain('namespace create --namespace nowhere');
     }));

@@ -209,7 +209,7 @@ describe('a worker killed with SIGKILL', () => {
     }));
     const elsewhere = [{ queue: next, device: 'next' }];
     // The worker that is killed must have the call before the stage goes on without it.
-    const row = { connector: 'code', device: 'first', queue: first, elsewhere, patienceMs: 5_000 };
+    const row = { connector: 'code', device: 'first', queue: first, elsewhere, patienceMs: 30_000 };
     const run = await client.workflow.start(name, {
       taskQueue: next,
       workflowId: `${name}-${randomUUID()}`,

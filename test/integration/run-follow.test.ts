@@ -215,9 +215,12 @@ describe('a stage that waits for a person', () => {
   });
 
   it('fails when the run has no more time for a decision', async () => {
-    const id = await start('unreviewed', {});
-    const all = await allEvents(await fetch(events(id)));
-    const review = stageEvents(all).filter(({ path }) => path === 'review');
+    // Where the machine stands still, the run's time is over before it comes to the review.
+    const review = await caught('a review before the deadline', async () => {
+      const id = await start('unreviewed', {});
+      const found = stageEvents(await allEvents(await fetch(events(id)))).filter(({ path }) => path === 'review');
+      return found.length === 0 ? undefined : found;
+    });
     expect(review.map(({ type }) => type)).toEqual(['stage.waiting', 'stage.failed']);
     expect(review[1]).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });

@@ -430,8 +430,15 @@ describe('the journal of a fast host', () => {
     const { begin, open } = host(1);
     const one = begin();
     await one.begin('first').catch(() => undefined);
-    await sleep(20);
-    await open();
+    await until('the lease has run out', () =>
+      open().then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof HeldError) return false;
+          throw error;
+        },
+      ),
+    );
     const listener = testRedis();
     await connected(listener, 30_000);
     const channel = `journal-test-${randomUUID()}`;

@@ -142,8 +142,12 @@ export async function servePipelines(
   async function succeeded(id: string, { 'millrace-tenant': tenant }: Record<string, string>): Promise<RunDocument> {
     const headers = tenant === undefined ? {} : { 'millrace-tenant': tenant };
     const read = async () => (await (await fetch(`${base}/v1/runs/${id}`, { headers })).json()) as RunDocument;
-    await until('the run has ended', async () => (await read()).status !== 'running');
-    const run = await read();
+    let run = await read();
+    // Where Temporal stands still there is a problem document.
+    await until('the run has ended', async () => {
+      run = await read();
+      return run.id === id && run.status !== 'running';
+    });
     if (run.status !== 'succeeded') throw new Error(`${run.status}: ${run.error?.code}: ${run.error?.message}`);
     return run;
   }

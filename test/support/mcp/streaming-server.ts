@@ -90,7 +90,8 @@ export async function streamingServer({ version = '2025-11-25', stream, stays, p
     if (name === 'polled') polled = body(RESULT);
     if (name === 'elsewhere') {
       response.end();
-      setTimeout(() => standalone?.write(`data: ${body(RESULT)}\n\n`), 300);
+      const tell = () => void (standalone ? standalone.write(`data: ${body(RESULT)}\n\n`) : setTimeout(tell, 50));
+      setTimeout(tell, 300);
     }
     if (name === 'stays') response.write(`data: ${body(RESULT)}\n\n`);
     if (name === 'many') {

@@ -68,9 +68,9 @@ describe('a run that is watched', () => {
       return new Promise(() => undefined);
     });
     const client = { get } as unknown as MillraceClient;
-    await expect(watch(client, 'ask-1', () => undefined, 300)).rejects.toMatchObject({
+    await expect(watch(client, 'ask-1', () => undefined, 1_500)).rejects.toMatchObject({
       code: 'GATEWAY_UNAVAILABLE',
-      message: expect.stringMatching(/no answer within 30 ms.*do not start it again/),
+      message: expect.stringMatching(/no answer within 150 ms.*do not start it again/),
     });
     expect(signals.length).toBeGreaterThan(1);
     expect(signals[0]?.aborted).toBe(true);

@@ -226,7 +226,7 @@ test('stored files of a tenant are converted so many at once, and one that is no
       encoder.live(file, 'pcm', left.signal)?.chunks[Symbol.asyncIterator](),
     );
   const asked = open(new AudioEncoder(stuckStore, ffmpeg)).map((each) => each?.next());
-  await vi.waitFor(() => expect(begun).toBe(availableParallelism()));
+  await vi.waitFor(() => expect(begun).toBe(availableParallelism()), { timeout: 20_000 });
   await sleep(50);
   expect(begun).toBe(availableParallelism());
   const unread = open(new AudioEncoder(store, ffmpeg));

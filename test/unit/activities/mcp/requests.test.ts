@@ -65,9 +65,12 @@ it.each(['retry: 0\n\n', `retry: ${2 ** 40}\n\n`])(
   'a stream that ends at once is not opened in a loop: %j',
   async (stream) => {
     const { server, call } = await served({ stream });
+    const began = performance.now();
     expect(await call('stays')).toBe('done');
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    expect(server.count('GET')).toBeLessThan(3);
+    // A second lies between two, and a timer may be early by a millisecond.
+    const most = 1 + Math.floor((performance.now() - began) / 990);
+    expect(server.count('GET')).toBeLessThanOrEqual(most);
   },
 );
 

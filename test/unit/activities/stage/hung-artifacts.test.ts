@@ -7,6 +7,7 @@ import { createMetrics } from '../../../../telemetry/metrics.js';
 import { InProcessHost } from '../../../../workers/hosts/in-process-host.js';
 import { recordingLogger } from '../../../support/caches.js';
 import { idleParts } from '../../../support/runner-parts.js';
+import { LATE_ONCE } from '../../../support/soonest.js';
 import { callOf, ended, recording } from '../../stores/records/recording.js';
 import { attempt, prompt, reply, runnerOf, stage } from './runner-of.js';
 
@@ -84,20 +85,24 @@ describe('while the artifact store hangs', () => {
     expect(gaps).toMatchObject([{ name: 'TimeoutError' }]);
   });
 
-  it('a call that ends is reported within its attempt, queued or inline, however short that is', async () => {
-    const { records, gaps, store } = recording();
-    store.write = silence;
-    const { runner } = runnerOf(async () => LARGE, { records });
-    const endsAt = performance.now() + 1_000;
-    expect(await settled(runner.run(prompt, stage, attempt({ endsAt })))).toMatchObject({ output: LARGE });
-    expect(performance.now()).toBeLessThan(endsAt);
-    const { kind, model, retry } = stage;
-    const policy = { retry, timeout: { attemptMs: 1_000, totalMs: 1_000 }, execution: 'inline' } as const;
-    const inline: StagePlan = { id: 'answer', kind, model, with: {}, input: {}, policy };
-    const host = new InProcessHost({ runner, run: 'run-1' });
-    expect(await settled(host.runStage(inline, prompt, stage))).toMatchObject({ output: LARGE });
-    expect(gaps).toMatchObject([{ name: 'TimeoutError' }, { name: 'TimeoutError' }]);
-  });
+  it(
+    'a call that ends is reported within its attempt, queued or inline, however short that is',
+    LATE_ONCE,
+    async () => {
+      const { records, gaps, store } = recording();
+      store.write = silence;
+      const { runner } = runnerOf(async () => LARGE, { records });
+      const endsAt = performance.now() + 1_000;
+      expect(await settled(runner.run(prompt, stage, attempt({ endsAt })))).toMatchObject({ output: LARGE });
+      expect(performance.now()).toBeLessThan(endsAt);
+      const { kind, model, retry } = stage;
+      const policy = { retry, timeout: { attemptMs: 1_000, totalMs: 1_000 }, execution: 'inline' } as const;
+      const inline: StagePlan = { id: 'answer', kind, model, with: {}, input: {}, policy };
+      const host = new InProcessHost({ runner, run: 'run-1' });
+      expect(await settled(host.runStage(inline, prompt, stage))).toMatchObject({ output: LARGE });
+      expect(gaps).toMatchObject([{ name: 'TimeoutError' }, { name: 'TimeoutError' }]);
+    },
+  );
 
   it('what asks before a call of another worker gets an answer within its ten seconds', async () => {
     const call = callOf({ kind: 'activity', model: 'pay' });

@@ -158,6 +158,7 @@ test.each([
   ['record', 1, 2 * MEBIBYTE],
 ])(
   'so is a run with a large %s that is resumed, also where that is refused each time',
+  { ...LATE_ONCE, timeout: 30_000 },
   async (_, input, ofRecord) => {
     const record = { succeeded: new Map<string, number>(), gaps: 1 };
     const summary = async (_run: string, _ageMs: number, read?: (bytes: number) => void) => {
@@ -201,7 +202,6 @@ test.each([
     // Those of the first eight, and of the other tenant.
     expect(readings.most).toBeLessThanOrEqual(9);
   },
-  30_000,
 );
 
 test('a response is cancelled whatever the tenant owes, and shown then', async () => {

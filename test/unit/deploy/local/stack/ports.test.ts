@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isFree, listenerOf, requireFreePorts } from '../../../../../deploy/local/stack/ports.js';
+import { freePort } from '../../../../support/free-port.js';
 
 const server = createServer();
 afterEach(() => server.close());
@@ -28,8 +29,7 @@ describe('ports', () => {
   });
 
   it('refuses one port for two parts, and accepts free ones', async () => {
-    const port = await takenPort();
-    await new Promise((resolve) => server.close(resolve));
+    const port = await freePort();
     const redis = { name: 'redis' as const, ports: [{ port, setting: 'MILLRACE_REDIS_PORT' }] };
     const llm = { name: 'llm' as const, ports: [{ port, setting: 'MILLRACE_LLM_PORT' }] };
     await expect(requireFreePorts([redis])).resolves.toBeUndefined();

@@ -187,7 +187,7 @@ describe('a part that runs files which may change', () => {
   });
 
   it('has the grace that it was started with before `restart` kills it, and a margin', async () => {
-    const slow = "process.on('SIGTERM', () => setTimeout(() => process.exit(7), 600))";
+    const slow = "process.on('SIGTERM', () => setTimeout(() => process.exit(7), 2_500))";
     const exitWith = async (stopGraceMs: number) => {
       const before = await until('worker', ({ state }) => state === 'ready');
       writeJson(specsPath(home), [{ ...spec, stopGraceMs }]);

@@ -7,6 +7,7 @@ import { spaceOf } from '../../../../../measure/optimize/triton/settings.js';
 import type { SampleAudio } from '../../../../../measure/profiling/index.js';
 import { MillraceError } from '../../../../../pipelines/errors.js';
 import { scalarOf } from '../../../../../placement/apply/index.js';
+import { LATE_ONCE } from '../../../../support/soonest.js';
 
 const CONFIG = 'max_batch_size: 8\ninstance_group [ { count: 1 } ]\ndynamic_batching { }\n';
 
@@ -45,34 +46,38 @@ describe('the search of a Triton’s settings', () => {
   // Smaller batches are faster here, down to four.
   const cost = (config: string) => 10 + 60 * Math.abs(Math.log2(batchOf(config) / 4));
 
-  it('finds what is faster, confirms it beside the author’s, and merges it into the author’s file', async () => {
-    const { search, used } = rig(cost);
-    const found = await search();
-    expect(found.confirmed).toBe(true);
-    expect(found.chosen).toMatchObject({ max_batch_size: 4, instance_count: 1 });
-    expect(batchOf(found.config)).toBe(4);
-    expect(found.trials[0]).toMatchObject({ max_batch_size: 8 });
-    expect(used[0]).toBe(CONFIG);
-    expect(found.failed.length).toBeGreaterThan(0);
-    for (const { settings, why } of found.failed) {
-      expect(settings.instance_count).toBe(2);
-      expect(why).toContain('no room for two');
-    }
-    expect(found.compared?.best).toHaveLength(2);
-    expect(found.trials.find(({ max_batch_size: size }) => size === 8)?.onFront).toBe(false);
-    const report = {
-      ...{ ...found, pool: 'p', model: 'm', endpoint: 'e', server: 't', machine: '2 x CPU', concurrency: 8 },
-      ...{ measuredAt: '', input: 'characters 40' },
-    };
-    const files = tritonFilesOf(report);
-    expect(files.map(({ path }) => path)).toEqual(['pareto.svg', 'triton/m/config.pbtxt']);
-    const [picture, config] = files.map((file) => ('text' in file ? file.text : ''));
-    expect(picture?.match(/<circle /g)).toHaveLength(found.trials.length);
-    expect(picture).not.toContain('NaN');
-    expect(config).toContain('# By millrace optimize --triton: with the settings that were fastest.\n');
-  });
+  it(
+    'finds what is faster, confirms it beside the author’s, and merges it into the author’s file',
+    LATE_ONCE,
+    async () => {
+      const { search, used } = rig(cost);
+      const found = await search();
+      expect(found.confirmed).toBe(true);
+      expect(found.chosen).toMatchObject({ max_batch_size: 4, instance_count: 1 });
+      expect(batchOf(found.config)).toBe(4);
+      expect(found.trials[0]).toMatchObject({ max_batch_size: 8 });
+      expect(used[0]).toBe(CONFIG);
+      expect(found.failed.length).toBeGreaterThan(0);
+      for (const { settings, why } of found.failed) {
+        expect(settings.instance_count).toBe(2);
+        expect(why).toContain('no room for two');
+      }
+      expect(found.compared?.best).toHaveLength(2);
+      expect(found.trials.find(({ max_batch_size: size }) => size === 8)?.onFront).toBe(false);
+      const report = {
+        ...{ ...found, pool: 'p', model: 'm', endpoint: 'e', server: 't', machine: '2 x CPU', concurrency: 8 },
+        ...{ measuredAt: '', input: 'characters 40' },
+      };
+      const files = tritonFilesOf(report);
+      expect(files.map(({ path }) => path)).toEqual(['pareto.svg', 'triton/m/config.pbtxt']);
+      const [picture, config] = files.map((file) => ('text' in file ? file.text : ''));
+      expect(picture?.match(/<circle /g)).toHaveLength(found.trials.length);
+      expect(picture).not.toContain('NaN');
+      expect(config).toContain('# By millrace optimize --triton: with the settings that were fastest.\n');
+    },
+  );
 
-  it('keeps the author’s where nothing is clearly better', async () => {
+  it('keeps the author’s where nothing is clearly better', LATE_ONCE, async () => {
     const found = await rig((config) => (config === CONFIG ? 10 : 40)).search();
     expect(found).toMatchObject({ confirmed: false, chosen: { max_batch_size: 8 }, config: CONFIG });
     expect(found.compared).toBeUndefined();
@@ -85,7 +90,7 @@ describe('the search of a Triton’s settings', () => {
     expect(short.trials).toHaveLength(1);
   });
 
-  it('chooses only what keeps the objective, and else comes as close as it can', async () => {
+  it('chooses only what keeps the objective, and else comes as close as it can', LATE_ONCE, async () => {
     // Faster with four, but late.
     const late = await rig(cost).search({ sloP95Ms: 5 });
     expect(late.chosen.max_batch_size).toBe(4);
