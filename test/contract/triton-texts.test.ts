@@ -151,7 +151,7 @@ describe('work that nobody waits for', () => {
     const abortedAt = await abortAfter(call, () => new Promise((resolve) => setTimeout(resolve, 500)));
     // The model takes one request at a time, and all of this one takes many seconds.
     await backend.probe('rerank', 'rerank', limit());
-    expect(performance.now() - abortedAt).toBeLessThan(3_000);
+    expect(performance.now() - abortedAt).toBeLessThan(1_000);
   });
 
   it('stops in the middle of a long text', LATE_ONCE, async () => {
@@ -159,7 +159,7 @@ describe('work that nobody waits for', () => {
     const call: Call = { kind: 'classify', model: 'moderation', with: { labels: ['safe', 'unsafe'] }, input: { text } };
     const abortedAt = await abortAfter(call, () => new Promise((resolve) => setTimeout(resolve, 200)));
     await backend.probe('moderation', 'classify', limit());
-    expect(performance.now() - abortedAt).toBeLessThan(3_000);
+    expect(performance.now() - abortedAt).toBeLessThan(1_000);
   });
 
   it('stops behind the passage that is being spoken', async () => {

@@ -48,7 +48,7 @@ async function answeredEarly<T>(run: () => Promise<T>, wasEarly: (result: T) => 
     expect(attempt, 'answered by Temporal, not by the shortcut').toBeLessThan(ATTEMPTS);
   }
 }
-const ATTEMPTS = 8;
+const ATTEMPTS = 3;
 
 describe('a waiting caller of a pipeline that is one segment', () => {
   let served: ServedPipelines;

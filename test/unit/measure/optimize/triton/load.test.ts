@@ -19,9 +19,9 @@ describe('a load', () => {
     expect(most).toBe(4);
     expect(now).toBe(0);
     expect(serials.size).toBeGreaterThanOrEqual(load.calls);
-    // Four at a time, each of 20 ms or a little more. A window may begin some milliseconds after its first timers.
+    // Four at a time, each of 20 ms or a little more: timers are late on a busy machine, and never early.
     expect(load.p50Ms).toBeGreaterThanOrEqual(19);
-    expect(load.callsPerS).toBeLessThanOrEqual(4 / 0.017);
+    expect(load.callsPerS).toBeLessThanOrEqual(4 / 0.019);
     // What it counts ended in a part of the time that all took.
     expect(load.callsPerS).toBeGreaterThanOrEqual(load.calls / ((performance.now() - began) / 1_000) - 0.1);
     expect(load.p95Ms).toBeGreaterThanOrEqual(load.p50Ms);
