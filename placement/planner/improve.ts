@@ -29,63 +29,82 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
     Math.min(...problem.cells.flatMap(({ kind, pricePerHour }) => (kind === k ? [pricePerHour] : []))),
   );
   const price = prices.reduce((sum, each) => sum + each, 0) / prices.length || 1;
-  const held: Candidate[] = [];
+  const held: Drafted[] = [];
   const failed: Candidate[] = [];
   const floors = qualityFloors(problem);
-  const ways = HASTE.flatMap((haste) => floors.map((each) => ({ haste: haste * price, floors: each })));
-  for (const way of ways) {
-    for (const share of [true, false]) {
-      let fuller: { readonly busy: number; readonly cost: number } | undefined;
-      for (const busy of BUSY) {
-        if (held.length > 0 && !goOn()) break;
-        const drafted = construct(problem, { busy: problem.pools.map(() => busy), share, ...way });
-        if (drafted === undefined) break;
-        const candidate = spread(problem, drafted);
-        if (candidate === undefined) continue;
-        if (judge.holds(candidate)) {
-          const least = Math.min(...held.map((each) => costOf(problem, each)));
-          held.push(
-            fuller !== undefined && fuller.cost < least
-              ? between(problem, judge, candidate, { share, ...way }, fuller.busy, busy, goOn)
-              : candidate,
-          );
-          break;
-        }
+  let ways: readonly Way[] = HASTE.flatMap((haste) =>
+    floors.flatMap((each) => [true, false].map((share) => ({ share, haste: haste * price, floors: each }))),
+  );
+  // Each way first with full devices: what meets the objective so is among the cheapest, and what does not is soon seen to miss it.
+  for (const busy of BUSY) {
+    ways = ways.flatMap((way) => {
+      if (held.length > 0 && !goOn()) return [];
+      const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
+      if (drafted === undefined) return [];
+      const candidate = spread(problem, drafted);
+      if (candidate === undefined) return [way];
+      const draft = { candidate, cost: costOf(problem, candidate), busy, way };
+      if (!judge.holds(candidate)) {
         failed.push(candidate);
-        fuller = { busy, cost: costOf(problem, candidate) };
+        return [{ ...way, fuller: draft }];
       }
-    }
+      held.push(draft);
+      return [];
+    });
   }
+  const drafts = fullest(problem, judge, held, goOn);
   // The least full or fastest draft is the closest to meeting the objective.
-  for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
+  for (const candidate of drafts.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
     // A draft on spot devices may be late for want of spares, or as any other.
     const repaired =
       (demandsLosses(problem) ? hardened(problem, judge, candidate, goOn) : undefined) ??
       (problem.survive === undefined ? repair(problem, judge, candidate, goOn) : undefined);
-    if (repaired) held.push(repaired);
+    if (repaired) drafts.push(repaired);
     if (!goOn()) break;
   }
-  return held.sort((a, b) => costOf(problem, a) - costOf(problem, b));
+  return drafts.sort((a, b) => costOf(problem, a) - costOf(problem, b));
+}
+
+/** How drafts are made, but for how full their devices are. */
+interface Way extends Omit<Draft, 'busy'> {
+  /** The last draft made so, which does not meet the objective. */
+  readonly fuller?: Drafted;
+}
+
+interface Drafted {
+  readonly candidate: Candidate;
+  readonly cost: number;
+  /** Of its devices. */
+  readonly busy: number;
+  readonly way: Way;
+}
+
+/**
+ * The drafts, which meet the objective, each as full as possible if it may then be the cheapest: the cheapest one first, so that those which cannot be
+ * take no time.
+ */
+function fullest(problem: Problem, judge: Judge, held: readonly Drafted[], goOn: GoOn): Candidate[] {
+  let least = Number.POSITIVE_INFINITY;
+  return [...held]
+    .sort((a, b) => a.cost - b.cost)
+    .map((draft) => {
+      const { fuller } = draft.way;
+      const candidate = fuller && fuller.cost < least ? between(problem, judge, draft, fuller, goOn) : draft.candidate;
+      least = Math.min(least, costOf(problem, candidate));
+      return candidate;
+    });
 }
 
 /**
  * A draft between one that meets the objective and one with fuller devices that does not, as full as possible. Only of large placements: of small ones
  * the steps that follow find it.
  */
-function between(
-  problem: Problem,
-  judge: Judge,
-  held: Candidate,
-  way: Omit<Draft, 'busy'>,
-  failedAt: number,
-  heldAt: number,
-  goOn: GoOn,
-): Candidate {
-  let best = held;
-  let [low, high] = [heldAt, failedAt];
-  for (let i = 0; i < HALVINGS && held.replicas.length > MOST_SMALL && goOn(); i += 1) {
+function between(problem: Problem, judge: Judge, held: Drafted, fuller: Drafted, goOn: GoOn): Candidate {
+  let best = held.candidate;
+  let [low, high] = [held.busy, fuller.busy];
+  for (let i = 0; i < HALVINGS && held.candidate.replicas.length > MOST_SMALL && goOn(); i += 1) {
     const busy = (low + high) / 2;
-    const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
+    const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...held.way });
     const candidate = drafted && spread(problem, drafted);
     if (candidate && judge.holds(candidate)) {
       best = candidate;
