@@ -29,46 +29,48 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
     Math.min(...problem.cells.flatMap(({ kind, pricePerHour }) => (kind === k ? [pricePerHour] : []))),
   );
   const price = prices.reduce((sum, each) => sum + each, 0) / prices.length || 1;
-  const held: Drafted[] = [];
-  const failed: Candidate[] = [];
   const floors = qualityFloors(problem);
-  let ways: readonly Way[] = HASTE.flatMap((haste) =>
-    floors.flatMap((each) => [true, false].map((share) => ({ share, haste: haste * price, floors: each }))),
+  const ways: readonly Way[] = HASTE.flatMap((haste) =>
+    floors.flatMap((each) => [true, false].map((share) => ({ share, haste: haste * price, floors: each, failed: [] }))),
   );
   // Each way first with full devices: what meets the objective so is among the cheapest, and what does not is soon seen to miss it.
   for (const busy of BUSY) {
-    ways = ways.flatMap((way) => {
-      if (held.length > 0 && !goOn()) return [];
-      const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
-      if (drafted === undefined) return [];
-      const candidate = spread(problem, drafted);
-      if (candidate === undefined) return [way];
-      const draft = { candidate, cost: costOf(problem, candidate), busy, way };
-      if (!judge.holds(candidate)) {
-        failed.push(candidate);
-        return [{ ...way, fuller: draft }];
-      }
-      held.push(draft);
-      return [];
-    });
+    for (const way of ways) {
+      if (way.isOver) continue;
+      const mayTry = ways.every(({ held }) => held === undefined) || goOn();
+      const drafted = mayTry ? construct(problem, { busy: problem.pools.map(() => busy), ...way }) : undefined;
+      if (drafted === undefined) way.isOver = true;
+      const candidate = drafted && spread(problem, drafted);
+      if (candidate === undefined) continue;
+      const draft = { candidate, cost: costOf(problem, candidate), busy };
+      if (judge.holds(candidate)) {
+        way.held = draft;
+        way.isOver = true;
+      } else way.failed.push(draft);
+    }
   }
-  const drafts = fullest(problem, judge, held, goOn);
+  const held = fullest(problem, judge, ways, goOn);
+  const failed = ways.flatMap((way) => way.failed.map(({ candidate }) => candidate));
   // The least full or fastest draft is the closest to meeting the objective.
-  for (const candidate of drafts.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
+  for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
     // A draft on spot devices may be late for want of spares, or as any other.
     const repaired =
       (demandsLosses(problem) ? hardened(problem, judge, candidate, goOn) : undefined) ??
       (problem.survive === undefined ? repair(problem, judge, candidate, goOn) : undefined);
-    if (repaired) drafts.push(repaired);
+    if (repaired) held.push(repaired);
     if (!goOn()) break;
   }
-  return drafts.sort((a, b) => costOf(problem, a) - costOf(problem, b));
+  return held.sort((a, b) => costOf(problem, a) - costOf(problem, b));
 }
 
-/** How drafts are made, but for how full their devices are. */
+/** How drafts are made, but for how full their devices are, and those made so. */
 interface Way extends Omit<Draft, 'busy'> {
-  /** The last draft made so, which does not meet the objective. */
-  readonly fuller?: Drafted;
+  /** The first that meets the objective. */
+  held?: Drafted;
+  /** Those with fuller devices, which do not, fullest first. */
+  readonly failed: Drafted[];
+  /** No other is made. */
+  isOver?: boolean;
 }
 
 interface Drafted {
@@ -76,20 +78,21 @@ interface Drafted {
   readonly cost: number;
   /** Of its devices. */
   readonly busy: number;
-  readonly way: Way;
 }
 
 /**
- * The drafts, which meet the objective, each as full as possible if it may then be the cheapest: the cheapest one first, so that those which cannot be
+ * The drafts that meet the objective, each as full as possible if it may then be the cheapest: the cheapest one first, so that those which cannot be
  * take no time.
  */
-function fullest(problem: Problem, judge: Judge, held: readonly Drafted[], goOn: GoOn): Candidate[] {
+function fullest(problem: Problem, judge: Judge, ways: readonly Way[], goOn: GoOn): Candidate[] {
   let least = Number.POSITIVE_INFINITY;
-  return [...held]
-    .sort((a, b) => a.cost - b.cost)
-    .map((draft) => {
-      const { fuller } = draft.way;
-      const candidate = fuller && fuller.cost < least ? between(problem, judge, draft, fuller, goOn) : draft.candidate;
+  return ways
+    .flatMap((way) => (way.held ? [{ way, held: way.held }] : []))
+    .sort((a, b) => a.held.cost - b.held.cost)
+    .map(({ way, held }) => {
+      const fuller = way.failed.at(-1);
+      const candidate =
+        fuller && fuller.cost < least ? between(problem, judge, way, held, fuller, goOn) : held.candidate;
       least = Math.min(least, costOf(problem, candidate));
       return candidate;
     });
@@ -99,12 +102,12 @@ function fullest(problem: Problem, judge: Judge, held: readonly Drafted[], goOn:
  * A draft between one that meets the objective and one with fuller devices that does not, as full as possible. Only of large placements: of small ones
  * the steps that follow find it.
  */
-function between(problem: Problem, judge: Judge, held: Drafted, fuller: Drafted, goOn: GoOn): Candidate {
+function between(problem: Problem, judge: Judge, way: Way, held: Drafted, fuller: Drafted, goOn: GoOn): Candidate {
   let best = held.candidate;
   let [low, high] = [held.busy, fuller.busy];
   for (let i = 0; i < HALVINGS && held.candidate.replicas.length > MOST_SMALL && goOn(); i += 1) {
     const busy = (low + high) / 2;
-    const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...held.way });
+    const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
     const candidate = drafted && spread(problem, drafted);
     if (candidate && judge.holds(candidate)) {
       best = candidate;
