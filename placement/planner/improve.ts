@@ -31,23 +31,17 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   const price = prices.reduce((sum, each) => sum + each, 0) / prices.length || 1;
   const floors = qualityFloors(problem);
   const ways: readonly Way[] = HASTE.flatMap((haste) =>
-    floors.flatMap((each) => [true, false].map((share) => ({ share, haste: haste * price, floors: each, failed: [] }))),
+    floors.flatMap((each) =>
+      [true, false].map((share) => ({ share, haste: haste * price, floors: each, left: [...BUSY], failed: [] })),
+    ),
   );
   // Each way first with full devices: what meets the objective so is among the cheapest, and what does not is soon seen to miss it.
-  for (const busy of BUSY) {
-    for (const way of ways) {
-      if (way.isOver) continue;
-      const mayTry = ways.every(({ held }) => held === undefined) || goOn();
-      const drafted = mayTry ? construct(problem, { busy: problem.pools.map(() => busy), ...way }) : undefined;
-      if (drafted === undefined) way.isOver = true;
-      const candidate = drafted && spread(problem, drafted);
-      if (candidate === undefined) continue;
-      const draft = { candidate, cost: costOf(problem, candidate), busy };
-      if (judge.holds(candidate)) {
-        way.held = draft;
-        way.isOver = true;
-      } else way.failed.push(draft);
-    }
+  for (const _ of BUSY) {
+    for (const way of ways) if (isOpen(way) && goOn()) draftNext(problem, judge, way);
+  }
+  // Out of time without any: each way to its end, until a draft meets the objective.
+  for (const way of ways) {
+    while (isOpen(way) && ways.every(({ held }) => held === undefined)) draftNext(problem, judge, way);
   }
   const held = fullest(problem, judge, ways, goOn);
   const failed = ways.flatMap((way) => way.failed.map(({ candidate }) => candidate));
@@ -65,12 +59,12 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
 
 /** How drafts are made, but for how full their devices are, and those made so. */
 interface Way extends Omit<Draft, 'busy'> {
+  /** Utilisations not yet tried, highest first. */
+  readonly left: number[];
   /** The first that meets the objective. */
   held?: Drafted;
   /** Those with fuller devices, which do not, fullest first. */
   readonly failed: Drafted[];
-  /** No other is made. */
-  isOver?: boolean;
 }
 
 interface Drafted {
@@ -78,6 +72,21 @@ interface Drafted {
   readonly cost: number;
   /** Of its devices. */
   readonly busy: number;
+}
+
+/** Whether another draft is to be made in this way. */
+const isOpen = ({ held, left }: Way): boolean => held === undefined && left.length > 0;
+
+/** Makes the next draft of a way; with devices less full than those that do not suffice there is none. */
+function draftNext(problem: Problem, judge: Judge, way: Way): void {
+  const busy = way.left.shift() as number;
+  const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
+  if (drafted === undefined) way.left.length = 0;
+  const candidate = drafted && spread(problem, drafted);
+  if (candidate === undefined) return;
+  const draft = { candidate, cost: costOf(problem, candidate), busy };
+  if (judge.holds(candidate)) way.held = draft;
+  else way.failed.push(draft);
 }
 
 /**

@@ -24,4 +24,13 @@ describe('the first drafts', () => {
     // 54 if each of them is made fuller.
     expect(judge.simulations).toBeLessThan(42);
   });
+
+  it('are made in one way after the other once the time is over, so that the first that meets the objective comes soon', () => {
+    const large = buildProblem(tracedInput({ seed: 2_003, stages: 8, kinds: 4, devices: 200 }));
+    const judge = new Judge(large);
+    const [first] = firstDrafts(large, judge, () => false);
+    expect(first && judge.holds(first)).toBe(true);
+    // 16 if all ways were tried with full devices first.
+    expect(judge.simulations).toBeLessThan(8);
+  });
 });
