@@ -77,7 +77,7 @@ interface Drafted {
 /** Whether another draft is to be made in this way. */
 const isOpen = ({ held, left }: Way): boolean => held === undefined && left.length > 0;
 
-/** Makes the next draft of a way; with devices less full than those that do not suffice there is none. */
+/** Makes the next draft of a way, and no other in this way if the devices do not suffice: less full ones would need more of them. */
 function draftNext(problem: Problem, judge: Judge, way: Way): void {
   const busy = way.left.shift() as number;
   const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
