@@ -35,15 +35,22 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
       [true, false].map((share) => ({ share, haste: haste * price, floors: each, left: [...BUSY], failed: [] })),
     ),
   );
-  // Each way first with full devices: what meets the objective so is among the cheapest, and what does not is soon seen to miss it.
+  // Each way first with full devices: what meets the objective so is among the cheapest, and what does not is soon seen to miss it. One that meets it is made
+  // fuller at once, and others that cost more then take no time.
+  let least = Number.POSITIVE_INFINITY;
   for (const _ of BUSY) {
-    for (const way of ways) if (isOpen(way) && goOn()) draftNext(problem, judge, way);
+    for (const way of ways) {
+      if (!isOpen(way) || !goOn()) continue;
+      draftNext(problem, judge, way, least);
+      narrow(problem, judge, way, least, goOn);
+      least = Math.min(least, way.held?.isSeen ? way.held.cost : Number.POSITIVE_INFINITY);
+    }
   }
   // Out of time without any: each way to its end, until a draft meets the objective.
   for (const way of ways) {
-    while (isOpen(way) && ways.every(({ held }) => held === undefined)) draftNext(problem, judge, way);
+    while (isOpen(way) && ways.every(({ held }) => held === undefined)) draftNext(problem, judge, way, least);
   }
-  const held = fullest(problem, judge, ways, goOn);
+  const held = ways.flatMap((way) => (way.held?.isSeen ? [way.held.candidate] : []));
   const failed = ways.flatMap((way) => way.failed.map(({ candidate }) => candidate));
   // The least full or fastest draft is the closest to meeting the objective.
   for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
@@ -61,7 +68,7 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
 interface Way extends Omit<Draft, 'busy'> {
   /** Utilisations not yet tried, highest first. */
   readonly left: number[];
-  /** The first that meets the objective. */
+  /** The fullest known that meets the objective. */
   held?: Drafted;
   /** Those with fuller devices, which do not, fullest first. */
   readonly failed: Drafted[];
@@ -72,58 +79,49 @@ interface Drafted {
   readonly cost: number;
   /** Of its devices. */
   readonly busy: number;
+  /** Whether it is simulated; one that is not counts as one that meets the objective. */
+  readonly isSeen: boolean;
 }
 
 /** Whether another draft is to be made in this way. */
 const isOpen = ({ held, left }: Way): boolean => held === undefined && left.length > 0;
 
-/** Makes the next draft of a way, and no other in this way if the devices do not suffice: less full ones would need more of them. */
-function draftNext(problem: Problem, judge: Judge, way: Way): void {
+/** Makes the next draft of a way. */
+function draftNext(problem: Problem, judge: Judge, way: Way, least: number): void {
   const busy = way.left.shift() as number;
-  const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
-  if (drafted === undefined) way.left.length = 0;
-  const candidate = drafted && spread(problem, drafted);
-  if (candidate === undefined) return;
-  const draft = { candidate, cost: costOf(problem, candidate), busy };
-  if (judge.holds(candidate)) way.held = draft;
+  const draft = drafted(problem, way, busy, least);
+  if (draft === undefined) return;
+  if (!draft.isSeen || judge.holds(draft.candidate)) way.held = draft;
   else way.failed.push(draft);
 }
 
 /**
- * The drafts that meet the objective, each as full as possible if it may then be the cheapest: the cheapest one first, so that those which cannot be
- * take no time.
+ * A way's draft with devices as full. If they do not suffice, no other is made in this way: less full ones would need more of them. One of a large placement
+ * that costs at least `least` need not be simulated, which takes the longest where the objective is met.
  */
-function fullest(problem: Problem, judge: Judge, ways: readonly Way[], goOn: GoOn): Candidate[] {
-  let least = Number.POSITIVE_INFINITY;
-  return ways
-    .flatMap((way) => (way.held ? [{ way, held: way.held }] : []))
-    .sort((a, b) => a.held.cost - b.held.cost)
-    .map(({ way, held }) => {
-      const fuller = way.failed.at(-1);
-      const candidate =
-        fuller && fuller.cost < least ? between(problem, judge, way, held, fuller, goOn) : held.candidate;
-      least = Math.min(least, costOf(problem, candidate));
-      return candidate;
-    });
+function drafted(problem: Problem, way: Way, busy: number, least: number): Drafted | undefined {
+  const first = construct(problem, { busy: problem.pools.map(() => busy), ...way });
+  if (first === undefined) way.left.length = 0;
+  const candidate = first && spread(problem, first);
+  if (candidate === undefined) return undefined;
+  const cost = costOf(problem, candidate);
+  return { candidate, cost, busy, isSeen: candidate.replicas.length <= MOST_SMALL || cost < least - 1e-9 };
 }
 
 /**
- * A draft between one that meets the objective and one with fuller devices that does not, as full as possible. Only of large placements: of small ones
- * the steps that follow find it.
+ * Makes the devices of a way's draft as full as the objective allows, between it and the fuller one that misses it, if that may make it the cheapest. Only of
+ * large placements: of small ones the steps that follow find it.
  */
-function between(problem: Problem, judge: Judge, way: Way, held: Drafted, fuller: Drafted, goOn: GoOn): Candidate {
-  let best = held.candidate;
-  let [low, high] = [held.busy, fuller.busy];
-  for (let i = 0; i < HALVINGS && held.candidate.replicas.length > MOST_SMALL && goOn(); i += 1) {
-    const busy = (low + high) / 2;
-    const drafted = construct(problem, { busy: problem.pools.map(() => busy), ...way });
-    const candidate = drafted && spread(problem, drafted);
-    if (candidate && judge.holds(candidate)) {
-      best = candidate;
-      low = busy;
-    } else high = busy;
+function narrow(problem: Problem, judge: Judge, way: Way, least: number, goOn: GoOn): void {
+  const fuller = way.failed.at(-1);
+  if (way.held === undefined || fuller === undefined || fuller.cost >= least) return;
+  let high = fuller.busy;
+  for (let i = 0; i < HALVINGS && way.held.candidate.replicas.length > MOST_SMALL && goOn(); i += 1) {
+    const busy = (way.held.busy + high) / 2;
+    const draft = drafted(problem, way, busy, least);
+    if (draft && (draft.isSeen ? judge.holds(draft.candidate) : !way.held.isSeen)) way.held = draft;
+    else high = busy;
   }
-  return best;
 }
 
 /** How often the step between the two is halved, and the replicas of the largest placement that counts as small. */
