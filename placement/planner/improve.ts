@@ -54,7 +54,7 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   const failed = ways.flatMap((way) => way.failed.map(({ candidate }) => candidate));
   // The least full or fastest draft is the closest to meeting the objective.
   for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
-    // A draft on spot devices may be late for want of spares, or as any other.
+    // A draft on spot devices may miss the objective because it has no spares, or for the reasons of any other draft.
     const repaired =
       (demandsLosses(problem) ? hardened(problem, judge, candidate, goOn) : undefined) ??
       (problem.survive === undefined ? repair(problem, judge, candidate, goOn) : undefined);
@@ -96,7 +96,7 @@ function draftNext(problem: Problem, judge: Judge, way: Way, least: number): voi
 }
 
 /**
- * A way's draft with devices as full. If they do not suffice, no other is made in this way: less full ones would need more of them. One of a large placement
+ * A way's draft with devices that are `busy` for this share of the time. If there are too few, no other is made in this way: less full ones would need more of them. One of a large placement
  * that costs at least `least` need not be simulated, which takes the longest where the objective is met.
  */
 function drafted(problem: Problem, way: Way, busy: number, least: number): Drafted | undefined {
