@@ -1,4 +1,4 @@
-import type { ProfileFile } from '../profiles/index.js';
+import { checkProfile, type ProfileFile } from '../profiles/index.js';
 import { dynamicProfiles } from './dynamic-profiles.js';
 import { linesOf } from './lines.js';
 import { llmBenchmarks } from './llm-benchmarks.js';
@@ -12,7 +12,7 @@ import { wrong } from './wrong.js';
 export const PROFILE_FORMATS = ['proteus', 'muxserve', 'model-analyzer', 'genai-perf', 'vllm-bench', 'csv'] as const;
 export type ProfileFormat = (typeof PROFILE_FORMATS)[number];
 
-/** Reads foreign measurements as profiles. Throws `INVALID_PROFILE`. */
+/** Reads foreign measurements as profiles that `readProfiles` accepts. Throws `INVALID_PROFILE`. */
 export function importProfiles(
   format: ProfileFormat,
   text: string,
@@ -21,6 +21,8 @@ export function importProfiles(
 ): ProfileFile[] {
   const profiles = READERS[format](linesOf(text), file, options);
   if (profiles.length === 0) throw wrong(file, `it has no measurements in the format "${format}"`, 'INVALID_PROFILE');
+  for (const profile of profiles)
+    checkProfile(profile, `${file}, ${profile.model} ${profile.variant ?? 'default'} on ${profile.deviceKind}`);
   return profiles;
 }
 

@@ -6,6 +6,7 @@ export {
   type SequenceSamples,
 } from './fit.js';
 export {
+  checkProfile,
   devicesPerReplica,
   largestBatch,
   memoryPerDevice,

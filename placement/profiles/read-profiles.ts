@@ -1,7 +1,7 @@
 import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import { type Located, type Path, readLocated } from '../source/index.js';
-import { type Profile, profileSchema } from './schema.js';
+import { type Located, locate, type Path, readLocated } from '../source/index.js';
+import { type Profile, type ProfileFile, profileSchema } from './schema.js';
 import { withSpeculation } from './speculative.js';
 
 /** A profile and its location, so that later errors can name the line. */
@@ -9,7 +9,15 @@ export type ReadProfile = Located<Profile>;
 
 /** Parses one profile of a JSON file. Throws `INVALID_PROFILE` naming every wrong line and the correction. */
 export function readProfile(text: string, file: string): ReadProfile {
-  const source = readLocated(text, file, profileSchema, 'INVALID_PROFILE');
+  return checked(readLocated(text, file, profileSchema, 'INVALID_PROFILE'));
+}
+
+/** Checks a profile that is in no file. Throws `INVALID_PROFILE` with what is wrong in it; `of` names it. */
+export function checkProfile(profile: ProfileFile, of: string): void {
+  checked(locate(profile, of, profileSchema, 'INVALID_PROFILE'));
+}
+
+function checked(source: ReadProfile): ReadProfile {
   const mistakes: FieldError[] = [];
   const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
   const profile = source.value;

@@ -9,7 +9,7 @@ const TIMES = { least: 1e-6, most: 1e9 };
 const ms = (what: string) =>
   z
     .number({ error: `give ${what} in milliseconds` })
-    .positive(`${what}: give a time above 0 ms`)
+    .positive({ error: `${what}: give a time above 0 ms`, abort: true })
     .min(TIMES.least, `${what}: give at least ${TIMES.least} ms`)
     .max(TIMES.most, `${what}: give at most ${TIMES.most} ms`);
 /** Rows of a table: more than any measurement has. */

@@ -54,13 +54,35 @@ export function readLocated<S extends z.ZodType>(
       { field: file, message: 'the file is empty: write it as docs/reference/placement.md describes' },
     ]);
   }
-  const { success, data, error } = schema.safeParse(contents);
+  return checked(contents, { file, at }, schema, code);
+}
+
+/**
+ * Checks a value that is in no file, such as one that was made from another format. Mistakes are named by `of` in place of a file and line.
+ */
+export function locate<S extends z.ZodType>(
+  value: unknown,
+  of: string,
+  schema: S,
+  code: ErrorCode,
+): Located<z.output<S>> {
+  const at = (path: Path) => (path.length > 0 ? `${of} ${spellPath(path)}` : of);
+  return checked(value, { file: of, at }, schema, code);
+}
+
+function checked<S extends z.ZodType>(
+  value: unknown,
+  place: Pick<Located<unknown>, 'file' | 'at'>,
+  schema: S,
+  code: ErrorCode,
+): Located<z.output<S>> {
+  const { success, data, error } = schema.safeParse(value);
   if (!success)
     throw invalidFields(
       code,
-      error.issues.flatMap((issue) => mistakesOf(issue, at)),
+      error.issues.flatMap((issue) => mistakesOf(issue, place.at)),
     );
-  return { value: data, file, at };
+  return { value: data, ...place };
 }
 
 /** Throws the error of a file whose aliases unfold to many times its size. */

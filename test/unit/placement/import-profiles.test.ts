@@ -58,6 +58,48 @@ r,cpu,9,2,30,33,31,9,90
     ]);
   });
 
+  it('of MuxServe leave out what it could not measure', () => {
+    const costs = (prefill: number, decoding: number) => ({ prefill, decoding });
+    const table = {
+      '1': {
+        '100': {
+          '1': { '32': costs(20, 10), '512': costs(-1, -1) },
+          '4': { '32': costs(24, 12), '512': costs(90, -1) },
+        },
+      },
+      '2': { '100': { '1': { '32': costs(-1, -1) } } },
+      '4': { '50': { '1': { '32': costs(20, 10) } } },
+    };
+    const profiles = read(importProfiles('muxserve', JSON.stringify({ 'llama-7b': table }), 'm.json', none));
+    expect(profiles).toMatchObject([
+      {
+        variant: 'tp1',
+        prefill: [
+          { tokens: 32, p50Ms: 20 },
+          { tokens: 2048, p50Ms: 90 },
+        ],
+        decode: [
+          { batch: 1, tokens: 32, p50Ms: 10 },
+          { batch: 4, tokens: 32, p50Ms: 12 },
+        ],
+      },
+    ]);
+  });
+
+  it('that are no profile are refused when they are imported, and not when they are planned with', () => {
+    const table = {
+      '1': { '100': { '1': { '32': { prefill: 20, decoding: -1 } }, '4': { '32': { prefill: 24, decoding: 12 } } } },
+    };
+    expect(refusal(() => importProfiles('muxserve', JSON.stringify({ llm: table }), 'm.json', none))).toEqual({
+      code: 'INVALID_PROFILE',
+      fields: ['m.json, llm tp1 on a100 decode: a row for batch 1 is missing: measure one sequence alone'],
+    });
+    const csv = 'model,device,batch,p50_ms,mean_ms\nm,a,1,5,1\n';
+    expect(refusal(() => importProfiles('csv', csv, 'm.csv', none)).fields).toEqual([
+      'm.csv, m default on a latency[0].meanMs: 1 ms is less than half of the median, 5 ms: correct it',
+    ]);
+  });
+
   it('of vLLM’s benchmark have prompts and steps at the measured concurrencies', () => {
     const run = (max_concurrency: number, ms: number) => ({
       ...{ model_id: 'llm', max_concurrency, completed: 200, total_input_tokens: 100_000, total_output_tokens: 20_000 },
@@ -220,6 +262,18 @@ r,cpu,9,2,30,33,31,9,90
     ['vllm-bench', '{"median_tpot_ms": 4', /^x:1: it is not JSON/],
     ['muxserve', '{\n"a": [1,\n', /^x:2: it is not JSON/],
     ['muxserve', 'null', /^x: it is not a table of costs/],
+    ['muxserve', '{"m":{"1":null}}', /^x m\.1: give an object by percentage/],
+    ['muxserve', '{"m":{"one":{}}}', /^x m\.one: the number of GPUs must be a whole number above 0/],
+    [
+      'muxserve',
+      '{"m":{"1":{"100":{"1":{"32":{"prefill":0,"decoding":1}}}}}}',
+      /^x m\.1\.100\.1\.32\.prefill: give milliseconds above 0, or -1/,
+    ],
+    [
+      'muxserve',
+      '{"m":{"1":{"100":{"1":{"32":{"prefill":"2","decoding":1}}}}}}',
+      /^x m\.1\.100\.1\.32\.prefill: give a time in milliseconds/,
+    ],
   ])('of %s are refused by their line: %j', (format, text, message) => {
     const { code, fields } = refusal(() => importProfiles(format, text, 'x', { ...none, deviceKind: 'h100' }));
     expect(code).toBe('INVALID_PROFILE');
