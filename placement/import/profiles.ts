@@ -1,4 +1,4 @@
-import { checkProfile, type ProfileFile } from '../profiles/index.js';
+import { checkProfiles, type ProfileFile } from '../profiles/index.js';
 import { dynamicProfiles } from './dynamic-profiles.js';
 import { linesOf } from './lines.js';
 import { llmBenchmarks } from './llm-benchmarks.js';
@@ -21,8 +21,7 @@ export function importProfiles(
 ): ProfileFile[] {
   const profiles = READERS[format](linesOf(text), file, options);
   if (profiles.length === 0) throw wrong(file, `it has no measurements in the format "${format}"`, 'INVALID_PROFILE');
-  for (const profile of profiles)
-    checkProfile(profile, `${file}, ${profile.model} ${profile.variant ?? 'default'} on ${profile.deviceKind}`);
+  checkProfiles(profiles, file);
   return profiles;
 }
 

@@ -6,7 +6,7 @@ export {
   type SequenceSamples,
 } from './fit.js';
 export {
-  checkProfile,
+  checkProfiles,
   devicesPerReplica,
   largestBatch,
   memoryPerDevice,

@@ -12,11 +12,6 @@ export function readProfile(text: string, file: string): ReadProfile {
   return checked(readLocated(text, file, profileSchema, 'INVALID_PROFILE'));
 }
 
-/** Checks a profile that is in no file. Throws `INVALID_PROFILE` with what is wrong in it; `of` names it. */
-export function checkProfile(profile: ProfileFile, of: string): void {
-  checked(locate(profile, of, profileSchema, 'INVALID_PROFILE'));
-}
-
 function checked(source: ReadProfile): ReadProfile {
   const mistakes: FieldError[] = [];
   const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
@@ -158,17 +153,37 @@ function checkRows(keys: readonly string[], field: string, wrong: Wrong): void {
 export function readProfiles(
   files: readonly { readonly file: string; readonly text: string }[],
 ): readonly ReadProfile[] {
+  if (files.length === 0) {
+    const message = 'the folder has no *.json: profile a pipeline first';
+    throw invalidFields('INVALID_PROFILE', [{ field: 'profiles', message }]);
+  }
+  return allOf(
+    files.flatMap(profilesOf).map(
+      ({ file, text }) =>
+        () =>
+          readProfile(text, file),
+    ),
+  );
+}
+
+/** Checks profiles that are made of another file as those of a folder. Throws `INVALID_PROFILE`. */
+export function checkProfiles(profiles: readonly ProfileFile[], file: string): void {
+  const nameOf = ({ model, variant = 'default', deviceKind }: ProfileFile) =>
+    `${file}, ${model} ${variant} on ${deviceKind}`;
+  allOf(profiles.map((profile) => () => checked(locate(profile, nameOf(profile), profileSchema, 'INVALID_PROFILE'))));
+}
+
+/** Throws `INVALID_PROFILE` with the mistakes of all profiles, or if two describe the same. */
+function allOf(readers: readonly (() => ReadProfile)[]): readonly ReadProfile[] {
   const read: ReadProfile[] = [];
   const mistakes: FieldError[] = [];
-  for (const { file, text } of files.flatMap(profilesOf)) {
+  for (const reader of readers) {
     try {
-      read.push(readProfile(text, file));
+      read.push(reader());
     } catch (error) {
       mistakes.push(...fieldsOf(error));
     }
   }
-  if (files.length === 0)
-    mistakes.push({ field: 'profiles', message: 'the folder has no *.json: profile a pipeline first' });
   const seen = new Map<string, ReadProfile>();
   for (const profile of read) {
     const { model, stage, variant, deviceKind } = profile.value;

@@ -32,60 +32,6 @@ r,cpu,9,2,30,33,31,9,90
     ]);
   });
 
-  it('of MuxServe are a variant for each number of GPUs, with decode by batch and context', () => {
-    const costs = (ms: number) => ({ prefill: ms, decoding: ms / 2 });
-    const table = {
-      '100': { '1': { '32': costs(20), '512': costs(30) }, '4': { '32': costs(24), '512': costs(60) } },
-      '50': {},
-    };
-    const [one, two] = read(
-      importProfiles('muxserve', JSON.stringify({ 'llama-7b': { '1': table, '2': table } }), 'm.json', {
-        ...none,
-        memory: { 'llama-7b': '13GiB' },
-        perToken: { 'llama-7b': '512KiB' },
-      }),
-    );
-    expect(one).toMatchObject({ variant: 'tp1', parallel: { tensor: 1 }, memory: { perToken: 512 * 1024 } });
-    expect(two).toMatchObject({ variant: 'tp2', parallel: { tensor: 2 } });
-    expect(one?.batching === 'continuous' && one.prefill.map(({ tokens }) => tokens)).toEqual([32, 512, 2048]);
-    expect(
-      one?.batching === 'continuous' && one.decode.map(({ batch, tokens, p50Ms }) => [batch, tokens, p50Ms]),
-    ).toEqual([
-      [1, 32, 10],
-      [1, 512, 15],
-      [4, 32, 12],
-      [4, 512, 30],
-    ]);
-  });
-
-  it('of MuxServe leave out what it could not measure', () => {
-    const costs = (prefill: number, decoding: number) => ({ prefill, decoding });
-    const table = {
-      '1': {
-        '100': {
-          '1': { '32': costs(20, 10), '512': costs(-1, -1) },
-          '4': { '32': costs(24, 12), '512': costs(90, -1) },
-        },
-      },
-      '2': { '100': { '1': { '32': costs(-1, -1) } } },
-      '4': { '50': { '1': { '32': costs(20, 10) } } },
-    };
-    const profiles = read(importProfiles('muxserve', JSON.stringify({ 'llama-7b': table }), 'm.json', none));
-    expect(profiles).toMatchObject([
-      {
-        variant: 'tp1',
-        prefill: [
-          { tokens: 32, p50Ms: 20 },
-          { tokens: 2048, p50Ms: 90 },
-        ],
-        decode: [
-          { batch: 1, tokens: 32, p50Ms: 10 },
-          { batch: 4, tokens: 32, p50Ms: 12 },
-        ],
-      },
-    ]);
-  });
-
   it('that are no profile are refused when they are imported, and not when they are planned with', () => {
     const table = {
       '1': { '100': { '1': { '32': { prefill: 20, decoding: -1 } }, '4': { '32': { prefill: 24, decoding: 12 } } } },
@@ -97,6 +43,11 @@ r,cpu,9,2,30,33,31,9,90
     const csv = 'model,device,batch,p50_ms,mean_ms\nm,a,1,5,1\n';
     expect(refusal(() => importProfiles('csv', csv, 'm.csv', none)).fields).toEqual([
       'm.csv, m default on a latency[0].meanMs: 1 ms is less than half of the median, 5 ms: correct it',
+    ]);
+    const twice = 'model,device,batch,p50_ms\nm,a,1,5\nm,b,1,9\n';
+    const kinds = { a: 'l4', b: 'l4' };
+    expect(refusal(() => importProfiles('csv', twice, 'm.csv', { ...none, kinds })).fields).toEqual([
+      expect.stringMatching(/^m\.csv, m default on l4 variant: .* describes the same/),
     ]);
   });
 
@@ -260,20 +211,6 @@ r,cpu,9,2,30,33,31,9,90
     ['csv', 'model,device,batch,p50_ms\nm,a,1\n', /^x:2: it has 3 columns, not 4/],
     ['proteus', 'Model,Accel\nm,a\n', /^x:2: there is no column batchsize: add it/],
     ['vllm-bench', '{"median_tpot_ms": 4', /^x:1: it is not JSON/],
-    ['muxserve', '{\n"a": [1,\n', /^x:2: it is not JSON/],
-    ['muxserve', 'null', /^x: it is not a table of costs/],
-    ['muxserve', '{"m":{"1":null}}', /^x m\.1: give an object by percentage/],
-    ['muxserve', '{"m":{"one":{}}}', /^x m\.one: the number of GPUs must be a whole number above 0/],
-    [
-      'muxserve',
-      '{"m":{"1":{"100":{"1":{"32":{"prefill":0,"decoding":1}}}}}}',
-      /^x m\.1\.100\.1\.32\.prefill: give milliseconds above 0, or -1/,
-    ],
-    [
-      'muxserve',
-      '{"m":{"1":{"100":{"1":{"32":{"prefill":"2","decoding":1}}}}}}',
-      /^x m\.1\.100\.1\.32\.prefill: give a time in milliseconds/,
-    ],
   ])('of %s are refused by their line: %j', (format, text, message) => {
     const { code, fields } = refusal(() => importProfiles(format, text, 'x', { ...none, deviceKind: 'h100' }));
     expect(code).toBe('INVALID_PROFILE');

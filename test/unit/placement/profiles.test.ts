@@ -61,6 +61,12 @@ describe('a profile', () => {
     expect(fields[0]).toMatch(message);
   });
 
+  it('is told once of a time below nothing', () => {
+    expect(refused(WHISPER.replace('"p50Ms": 24', '"p50Ms": -1')).fields).toEqual([
+      'w.json:15 latency[0].p50Ms: the median: give a time above 0 ms',
+    ]);
+  });
+
   it('is one of a folder in which no two describe the same', () => {
     const both = [
       { file: 'w.json', text: WHISPER },
